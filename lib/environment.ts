@@ -17,15 +17,25 @@ const HOSTNAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z
  */
 export function auth0Tenant(): { origin: URL; audience: string } {
   const domain = required('AUTH0_DOMAIN');
-  const origin = domain.includes('://') ? loopbackOrigin(domain) : HOSTNAME.test(domain) && new URL(`https://${domain}`);
+  const origin = domain.includes('://')
+    ? loopbackOrigin(domain)
+    : HOSTNAME.test(domain) && new URL(`https://${domain}`);
   if (!origin) {
     throw new Error('Environment variable AUTH0_DOMAIN is neither a host name nor the origin of a loopback host');
   }
-  return { origin, audience: process.env['AUTH0_AUDIENCE'] || `${origin.origin}/api/v2/` };
+  return { origin, audience: process.env.AUTH0_AUDIENCE || `${origin.origin}/api/v2/` };
 }
 
-function loopbackOrigin(text: string): URL | false {
+function loopbackOrigin(text: string): URL | false | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const bare = url && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
   return bare && LOOPBACK.test(url.hostname) && url;
 }
+
+/** Where pending removals are kept and what their schedules send to; `undeliveredArn` may be left out. */
+export const removalSchedulePlace = () => ({
+  group: required('REMOVAL_SCHEDULE_GROUP'),
+  roleArn: required('REMOVAL_SCHEDULE_ROLE_ARN'),
+  queueUrl: required('OFFBOARDING_QUEUE_URL'),
+  undeliveredArn: process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN,
+});

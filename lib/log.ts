@@ -1,20 +1,21 @@
 type Fields = Record<string, unknown>;
 
 /** Units of CloudWatch's embedded metric format. */
-type Metrics = Record<string, [value: number, unit: 'Count' | 'Milliseconds' | 'Seconds']>;
+export type Metrics = Record<string, [value: number, unit: 'Count' | 'Milliseconds' | 'Seconds']>;
 
 const LEVELS = ['DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
 type Level = (typeof LEVELS)[number];
 
-const FUNCTION_NAME = process.env['AWS_LAMBDA_FUNCTION_NAME'] ?? 'local';
-const THRESHOLD = Math.max(0, LEVELS.indexOf((process.env['LOG_LEVEL'] ?? 'INFO') as Level));
+const FUNCTION_NAME = process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'local';
+const THRESHOLD = Math.max(0, LEVELS.indexOf((process.env.LOG_LEVEL ?? 'INFO') as Level));
 
 /** Values that no line may show, whatever an error message quotes; the oldest go first when a rotation brings new ones. */
 const hidden: string[] = [];
 
 /** From now on `secret` is blanked out of everything that is logged or shown. */
 export function hide(secret: string): void {
-  if (secret && !hidden.includes(secret) && hidden.push(secret) > 8) hidden.shift();
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  if (secret.length >= 8 && !hidden.includes(inJson) && hidden.push(inJson) > 8) hidden.shift();
 }
 
 /** `text` without secrets: those known to `hide`, and whatever looks like a JSON Web Token or a private key. */
@@ -22,7 +23,7 @@ export function redact(text: string): string {
   return hidden
     .reduce((rest, secret) => rest.replaceAll(secret, '[hidden]'), text)
     .replace(/\beyJ[\w-]{8,}(\.[\w-]*)*/g, '[hidden]')
-    .replace(/-----BEGIN [\s\S]*?(-----END [A-Z ]+-----|$)/g, '[hidden]');
+    .replace(/-----BEGIN [^"]*/g, '[hidden]');
 }
 
 /** An error and its causes as plain fields: names and messages, no stack (it may quote source lines), four causes deep at most. */

@@ -1,0 +1,20 @@
+import * as v from 'valibot';
+import { secretsManager } from '../lib/aws.ts';
+import { auth0Tenant, required } from '../lib/environment.ts';
+import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http-api.ts';
+import { createManagementApi } from '../lib/management-api.ts';
+import { createManagementTokenSource } from '../lib/management-token.ts';
+
+/** Nothing but disabling: this service takes access away. */
+const Body = v.strictObject({ is_enabled: v.literal(false) });
+
+const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
+const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+
+export const handler = httpApi(disableConnection, { connection: true, body: true });
+
+/** `PATCH /organizations/{organization_id}/connections/{connection_id}`: 200 and the association as Auth0 answered it. */
+async function disableConnection({ organizationId, connectionId, body, calls }: HttpRequest): Promise<HttpResponse> {
+  parseBody(Body, body);
+  return { status: 200, body: await managementApi.disable(organizationId, connectionId, calls) };
+}

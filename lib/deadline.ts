@@ -1,0 +1,25 @@
+/** API Gateway gives up on an integration after 30 s; an answer later than this is nobody's. */
+const GATEWAY_LIMIT_MS = 29_000;
+/** What it takes to turn an error into a response and to write the log. */
+const MARGIN_MS = 700;
+
+/** When a request behind API Gateway must be answered (Unix time in milliseconds): the smaller of what Lambda has left and what API Gateway allows, less a margin. */
+export function requestDeadline(remainingMs: number | undefined): number {
+  return Date.now() + Math.max(0, Math.min(remainingMs ?? GATEWAY_LIMIT_MS, GATEWAY_LIMIT_MS) - MARGIN_MS);
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * `promise`, or a rejection with `late()` at `deadline` (Unix time in milliseconds). The promise itself goes on, for
+ * others who wait for it.
+ */
+export function before<T>(deadline: number, promise: Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), Math.max(0, deadline - Date.now()));
+  });
+  return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
+}

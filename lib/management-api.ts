@@ -1,0 +1,299 @@
+import * as v from 'valibot';
+import { sleep } from './deadline.ts';
+import { type Answer, type Exchange, ExchangeError, exchange } from './http-client.ts';
+import { type Log, redact } from './log.ts';
+import type { ManagementTokenSource } from './management-token.ts';
+import { Problem, type ProblemCode, type Upstream } from './problem.ts';
+import { type Bucket, backoff, type Pacer, readRateLimit, waitAfter429 } from './rate-limit.ts';
+
+const ORGANIZATION_ID = /^org_[A-Za-z0-9]{1,46}$/;
+const CONNECTION_ID = /^con_[A-Za-z0-9]{1,46}$/;
+
+/** Ids as Auth0 gives them out: a prefix, letters and digits. Nothing else ever becomes part of a URL. */
+export const OrganizationId = v.pipe(v.string(), v.regex(ORGANIZATION_ID, 'must be org_ and letters and digits'));
+export const ConnectionId = v.pipe(v.string(), v.regex(CONNECTION_ID, 'must be con_ and letters and digits'));
+
+/** The scope that each kind of call needs (Management API reference, organization connections). */
+export const REQUIRED_SCOPES = {
+  list: 'read:organization_connections',
+  update: 'update:organization_connections',
+  remove: 'delete:organization_connections',
+} as const;
+
+/** One try may take this long: long for Auth0, and short enough that a stalled one leaves time for another. */
+const ATTEMPT_MS = 10_000;
+/** Tries of a call that fails for a passing reason; 429 is not counted, it is bounded by the deadline. */
+const MAX_TRIES = 4;
+/** An organization has ten connections at most; a listing that goes on for longer than this is not one. */
+const MAX_PAGES = 4;
+
+/** An organization's connection with its settings, as Auth0 has it; members beyond these are kept as they are. */
+export interface Association {
+  connection_id: string;
+  is_enabled: boolean;
+  connection?: { name?: string; strategy?: string };
+  [setting: string]: unknown;
+}
+
+const AssociationShape = v.looseObject({
+  connection_id: ConnectionId,
+  is_enabled: v.boolean(),
+  connection: v.optional(v.looseObject({ name: v.optional(v.string()), strategy: v.optional(v.string()) })),
+});
+const PageShape = v.looseObject({
+  connections: v.pipe(v.array(AssociationShape), v.maxLength(1000)),
+  total: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+const ErrorShape = v.looseObject({ message: v.optional(v.string()), errorCode: v.optional(v.string()) });
+
+/** What a piece of work gives to its calls, and what it learns from them. One object a request, shared with no other. */
+export interface Calls {
+  /** Unix time in milliseconds; every wait and every call ends by then. */
+  deadline: number;
+  log: Log;
+  /** Holds calls back until the tenant's limit allows them; without one a call goes at once. */
+  pacer?: Pacer;
+  /** The longest wait for the limit that is worth staying for; a longer one ends the call with `rate_limited`. */
+  longestWait?: number;
+  /** Filled in by each call: Auth0's statuses (0: no answer), milliseconds spent with it, and what is left of the limit. */
+  statuses: number[];
+  auth0Ms: number;
+  remaining?: number;
+}
+
+interface Operation<T> {
+  method: Exchange['method'];
+  path: string;
+  body?: object;
+  scope: string;
+  /** The answer's meaning, or undefined when a success is not what Auth0 documents. */
+  read: (status: number, body: unknown) => T | undefined;
+}
+
+/** A failed try: the problem that it is to the caller, and what may heal it. */
+interface Failure {
+  problem: Problem;
+  heals?: 'retry' | 'token' | { waitMs: number };
+}
+
+/**
+ * The calls of Auth0's Management API that this service makes. Each one carries the token, is tried again while that can
+ * help (all of them are idempotent), keeps to `calls.deadline`, and throws a `Problem` of the contract's table.
+ */
+export function createManagementApi(origin: URL, tokens: ManagementTokenSource) {
+  async function attempt<T>(operation: Operation<T>, token: string, calls: Calls): Promise<Answer | ExchangeError> {
+    const { method, path, body } = operation;
+    const started = Date.now();
+    const answer = await exchange({
+      method,
+      origin,
+      path,
+      headers: {
+        accept: 'application/json',
+        authorization: `Bearer ${token}`,
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+      timeout: Math.min(ATTEMPT_MS, calls.deadline - started),
+    }).catch((error: unknown) => {
+      if (error instanceof ExchangeError) return error;
+      throw error;
+    });
+    const status = answer instanceof ExchangeError ? 0 : answer.status;
+    calls.statuses.push(status);
+    calls.auth0Ms += Date.now() - started;
+    calls.log.debug('auth0_answered', { method, path, status, ms: Date.now() - started });
+    return answer;
+  }
+
+  async function call<T>(operation: Operation<T>, calls: Calls): Promise<T> {
+    const bucket: Bucket = operation.method === 'GET' ? 'read' : 'write';
+    let token = await tokens.get(calls.deadline);
+    let readAnew = false;
+    let refused = 0;
+    for (let tries = 1; ; ) {
+      await untilAllowed(bucket, calls);
+      const answer = await attempt(operation, token.value, calls);
+      if (!(answer instanceof ExchangeError)) {
+        const rateLimit = readRateLimit(answer.headers);
+        if (rateLimit.remaining !== undefined) calls.remaining = rateLimit.remaining;
+        calls.pacer?.note(bucket, answer.status, rateLimit);
+        const value = succeeded(operation, answer);
+        if (value !== undefined) return value;
+        if (answer.status === 429) refused += 1;
+      }
+      const { problem, heals } = failure(operation, answer, refused, calls);
+      if (heals === 'token') {
+        if (readAnew) throw await tokens.rejected(calls.deadline, calls.log);
+        readAnew = true;
+        token = await tokens.readAnew(token, calls.deadline);
+      } else if (heals === 'retry') {
+        const pause = backoff(tries, 150, 2000);
+        if (tries++ >= MAX_TRIES || Date.now() + pause >= calls.deadline) throw problem;
+        calls.log.warn('auth0_call_retried', { code_of_problem: problem.code, tries });
+        await sleep(pause);
+      } else if (heals && !calls.pacer) {
+        if (Date.now() + heals.waitMs >= calls.deadline) throw problem;
+        await sleep(heals.waitMs);
+      } else if (!heals) {
+        throw problem;
+      }
+    }
+  }
+
+  const organization = (id: string) => `/api/v2/organizations/${v.parse(OrganizationId, id)}/connections`;
+  const association = (org: string, con: string) => `${organization(org)}/${v.parse(ConnectionId, con)}`;
+
+  const setEnabled = (enabled: boolean) => (organizationId: string, connectionId: string, calls: Calls) =>
+    call<Association>(
+      {
+        method: 'PATCH',
+        path: association(organizationId, connectionId),
+        body: { is_enabled: enabled },
+        scope: REQUIRED_SCOPES.update,
+        // An answer that says otherwise means that it was not done.
+        read: (status, body) =>
+          status === 200 &&
+          v.is(AssociationShape, body) &&
+          body.connection_id === connectionId &&
+          body.is_enabled === enabled
+            ? (body as Association)
+            : undefined,
+      },
+      calls,
+    );
+
+  return {
+    /** Disables a connection of an organization; its settings stay. Returns the association as Auth0 answered it. */
+    disable: setEnabled(false),
+
+    /** Enables a connection again; only for the cancelling of this service's own disabling. */
+    enable: setEnabled(true),
+
+    /** Removes a connection from an organization. Auth0 answers alike when it was gone already. */
+    async remove(organizationId: string, connectionId: string, calls: Calls): Promise<void> {
+      await call<true>(
+        {
+          method: 'DELETE',
+          path: association(organizationId, connectionId),
+          scope: REQUIRED_SCOPES.remove,
+          read: (status) => (status === 204 ? true : undefined),
+        },
+        calls,
+      );
+    },
+
+    /** All connections of an organization with their settings: one call, as `total` says that there is no second page. */
+    async list(organizationId: string, calls: Calls): Promise<Association[]> {
+      const all = new Map<string, Association>();
+      for (let page = 0; page < MAX_PAGES; page++) {
+        const { connections, total } = await call(
+          {
+            method: 'GET',
+            path: `${organization(organizationId)}?include_totals=true&page=${page}&per_page=50`,
+            scope: REQUIRED_SCOPES.list,
+            read: (status, body) => (status === 200 && v.is(PageShape, body) ? body : undefined),
+          },
+          calls,
+        );
+        for (const connection of connections) all.set(connection.connection_id, connection as Association);
+        if (all.size >= total || connections.length === 0) return [...all.values()];
+      }
+      throw new Problem('auth0_unavailable', 'Auth0 lists more connections than an organization can have');
+    },
+  };
+}
+
+export type ManagementApi = ReturnType<typeof createManagementApi>;
+
+/** Waits for the pacer; throws `rate_limited` when that would take longer than is worth staying for. */
+async function untilAllowed(bucket: Bucket, { pacer, deadline, longestWait = Number.POSITIVE_INFINITY }: Calls) {
+  for (let wait = pacer?.delay(bucket) ?? 0; wait > 0; wait = pacer?.delay(bucket) ?? 0) {
+    if (wait > longestWait || Date.now() + wait >= deadline) throw rateLimited(wait);
+    await sleep(wait);
+  }
+  if (Date.now() >= deadline)
+    throw new Problem('auth0_timeout', 'The time for this request was over before Auth0 was asked');
+}
+
+const rateLimited = (waitMs: number, upstream?: Upstream) =>
+  new Problem('rate_limited', "The tenant's limit leaves no room before this request's deadline", {
+    retryAfter: waitMs / 1000,
+    ...(upstream && { upstream }),
+  });
+
+function parseJson({ headers, body }: Answer): unknown {
+  const type = headers['content-type'];
+  if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function succeeded<T>(operation: Operation<T>, answer: Answer): T | undefined {
+  if (answer.status < 200 || answer.status > 299) return undefined;
+  return operation.read(answer.status, parseJson(answer));
+}
+
+/** What Auth0 said in words, for the caller: without control characters, not endless, and never with the token in it. */
+function upstreamOf(answer: Answer): Upstream {
+  const body = parseJson(answer);
+  const { message, errorCode } = v.is(ErrorShape, body) ? body : {};
+  const shown = (text: string | undefined) =>
+    text ? redact(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')).slice(0, 500) : null;
+  return { status: answer.status, error_code: shown(errorCode), message: shown(message) };
+}
+
+/** The codes of Auth0 statuses that mean the same to the caller as to this service; their bodies must be Auth0's own JSON. */
+const PASSED_ON: Partial<Record<number, [ProblemCode, string]>> = {
+  400: ['rejected_by_auth0', 'Auth0 rejected the request'],
+  404: ['not_found', 'Auth0 knows no such organization or no such connection of it'],
+  409: ['conflict', 'Auth0 reports a conflict'],
+};
+
+function failure(
+  operation: Operation<unknown>,
+  answer: Answer | ExchangeError,
+  refused: number,
+  calls: Calls,
+): Failure {
+  if (answer instanceof ExchangeError) return noAnswer(answer, calls);
+  const { status } = answer;
+  const upstream = upstreamOf(answer);
+  const passedOn = PASSED_ON[status];
+  if (passedOn && v.is(ErrorShape, parseJson(answer))) return { problem: new Problem(...passedOn, { upstream }) };
+  if (status === 401)
+    return {
+      problem: new Problem('management_token_rejected', 'Auth0 refused the token', { upstream }),
+      heals: 'token',
+    };
+  if (status === 403) return { problem: forbidden(operation.scope, upstream) };
+  if (status === 429) {
+    const waitMs = waitAfter429(readRateLimit(answer.headers), refused);
+    return { problem: rateLimited(waitMs, upstream), heals: { waitMs } };
+  }
+  // Redirects and statuses that this API does not have will be the same again; 5xx and a wrong body may pass.
+  const passing = status >= 500 || status < 300 || passedOn !== undefined;
+  const problem = new Problem('auth0_unavailable', `Auth0 answered ${status}, not as it documents`, { upstream });
+  return passing ? { problem, heals: 'retry' } : { problem };
+}
+
+function noAnswer(cause: ExchangeError, { deadline }: Calls): Failure {
+  if (cause.kind === 'timeout' && Date.now() >= deadline - 1) {
+    return { problem: new Problem('auth0_timeout', 'Auth0 did not answer before the deadline', { cause }) };
+  }
+  const problem = new Problem('auth0_unavailable', 'The connection to Auth0 failed', { cause });
+  return cause.kind === 'tls' ? { problem } : { problem, heals: 'retry' };
+}
+
+function forbidden(scope: string, upstream: Upstream): Problem {
+  const { error_code, message } = upstream;
+  if (error_code !== 'insufficient_scope' && !message?.startsWith('Insufficient scope')) {
+    return new Problem('forbidden_by_auth0', 'Auth0 forbids this; the upstream message says why', { upstream });
+  }
+  return new Problem('management_token_scope_missing', `The Management API token lacks the scope ${scope}`, {
+    upstream,
+  });
+}
