@@ -1,0 +1,97 @@
+// The surroundings of the functions on a laptop and in tests: a tenant, the AWS services, and the two functions that no HTTP
+// route calls, wired as serverless.yml wires them in AWS.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Plan, startAuth0Tenant } from './auth0-tenant.ts';
+import { startAws } from './aws.ts';
+import { createFunction, type FunctionOptions } from './lambda.ts';
+
+export const CLIENT_SECRET = 'org-connections/local/management-client';
+export const TOKEN_SECRET = 'org-connections/local/management-token';
+export const QUEUE = 'org-connections-local-offboarding.fifo';
+export const DEAD_LETTERS = 'org-connections-local-offboarding-dead-letters.fifo';
+export const UNDELIVERED = 'org-connections-local-removals-undelivered';
+export const SCOPES = 'read:organization_connections update:organization_connections delete:organization_connections';
+const GROUP = 'org-connections-local';
+
+interface Options {
+  plan?: Plan;
+  tenantPort?: number;
+  awsPort?: number;
+  /** Gets each line that a function logs. */
+  onLog?: (line: string) => void;
+  /** More variables for the functions. */
+  environment?: Record<string, string>;
+  /** Milliseconds; the queue's visibility timeout. */
+  visibilityTimeout?: number;
+  functions?: Pick<FunctionOptions, 'execArgv' | 'timeout'>;
+}
+
+/** Starts everything; the management token is in place, by a real rotation, when this resolves. */
+export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 60_000, ...options }: Options = {}) {
+  const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan: options.plan ?? 'unlimited' });
+  const aws = await startAws({ port: options.awsPort ?? 0 });
+  tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: SCOPES });
+
+  aws.createQueue(DEAD_LETTERS);
+  aws.createQueue(UNDELIVERED);
+  const queueUrl = aws.createQueue(QUEUE, {
+    visibilityTimeout,
+    redrive: { deadLetterQueue: DEAD_LETTERS, maxReceiveCount: 10 },
+  });
+  aws.addRule({
+    detailTypes: ['organization.offboarding.requested'],
+    queue: QUEUE,
+    messageGroupId: 'tenant',
+  });
+  aws.createScheduleGroup(GROUP);
+
+  const environment: Record<string, string> = {
+    AUTH0_DOMAIN: tenant.url,
+    MANAGEMENT_TOKEN_SECRET_ID: TOKEN_SECRET,
+    MANAGEMENT_CLIENT_SECRET_ID: CLIENT_SECRET,
+    EVENT_BUS_NAME: 'org-connections-local',
+    OFFBOARDING_QUEUE_URL: queueUrl,
+    REMOVAL_SCHEDULE_GROUP: GROUP,
+    REMOVAL_SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/org-connections-local-removal-schedules',
+    AWS_ENDPOINT_URL: aws.url,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+    ...options.environment,
+  };
+  const functionNamed = (name: string) => createFunction(name, { environment, onLog, ...options.functions });
+  const worker = functionNamed('offboard-organization');
+  const rotation = functionNamed('rotate-management-token');
+
+  const credentials = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
+  aws.createSecret(CLIENT_SECRET, JSON.stringify(credentials));
+  aws.createSecret(TOKEN_SECRET);
+  aws.setRotation(TOKEN_SECRET, (event) => rotation.invoke(event));
+  await aws.rotate(TOKEN_SECRET);
+  aws.connect(QUEUE, (event) => worker.invoke(event));
+
+  return {
+    tenant,
+    aws,
+    environment,
+    worker,
+    rotation,
+    functionNamed,
+    /** Resolves to the first event for which `test` holds among those put on the bus since `since` (Unix ms); rejects after 60 s. */
+    async event(test: (event: (typeof aws.events)[number]) => boolean): Promise<(typeof aws.events)[number]> {
+      for (const end = Date.now() + 60_000; Date.now() < end; await sleep(20)) {
+        const found = aws.events.find(test);
+        if (found) return found;
+      }
+      throw new Error('The event did not come within a minute');
+    },
+    async close() {
+      worker.kill();
+      rotation.kill();
+      await aws.close();
+      await tenant.close();
+    },
+  };
+}
+
+export type LocalEnvironment = Awaited<ReturnType<typeof startEnvironment>>;

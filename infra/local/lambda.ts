@@ -1,0 +1,87 @@
+// Runs a packaged function as Lambda does: the bundle in a process of its own with its own environment, warm between
+// invocations, killed when it takes too long.
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+
+const RUNTIME = fileURLToPath(new URL('lambda-runtime.ts', import.meta.url));
+const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
+
+export interface FunctionOptions {
+  environment: Record<string, string>;
+  /** Milliseconds. */
+  timeout?: number;
+  /** Gets each line that the function logs. */
+  onLog?: (line: string) => void;
+  /** More arguments for the process, such as a module to load before the bundle. */
+  execArgv?: string[];
+}
+
+type Settle = { resolve: (value: unknown) => void; reject: (error: Error) => void; timer: NodeJS.Timeout };
+
+/** A container for `dist/{name}.mjs`, started at its first invocation. */
+export function createFunction(
+  name: string,
+  { environment, timeout = 30_000, onLog = () => {}, execArgv = [] }: FunctionOptions,
+) {
+  let container: ChildProcess | undefined;
+  const waiting = new Map<string, Settle>();
+
+  function start(): ChildProcess {
+    const child = fork(RUNTIME, [`${DIST}/${name}.mjs`], {
+      execArgv,
+      env: { PATH: process.env.PATH, AWS_LAMBDA_FUNCTION_NAME: name, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    let rest = '';
+    const onOutput = (chunk: Buffer) => {
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLog(line);
+    };
+    child.stdout?.on('data', onOutput);
+    child.stderr?.on('data', onOutput);
+    child.on('message', ({ id, result, error }: { id: string; result: unknown; error?: string }) => {
+      const settle = waiting.get(id);
+      if (!settle) return;
+      waiting.delete(id);
+      clearTimeout(settle.timer);
+      if (error === undefined) settle.resolve(result);
+      else settle.reject(new Error(error));
+    });
+    child.on('exit', () => {
+      if (container === child) container = undefined;
+      for (const [id, settle] of waiting) {
+        waiting.delete(id);
+        clearTimeout(settle.timer);
+        settle.reject(new Error(`${name} ended`));
+      }
+    });
+    return child;
+  }
+
+  return {
+    /** Invokes the function with `event`; resolves to its result, rejects with what it threw or when it timed out. */
+    invoke(event: unknown, milliseconds = timeout): Promise<unknown> {
+      container ??= start();
+      const child = container;
+      return new Promise((resolve, reject) => {
+        const id = randomUUID();
+        const timer = setTimeout(() => {
+          onLog(`Task timed out after ${milliseconds} ms`);
+          child.kill('SIGKILL');
+        }, milliseconds);
+        waiting.set(id, { resolve, reject, timer });
+        child.send({ id, event, deadline: Date.now() + milliseconds });
+      });
+    },
+    /** Ends the process at once, whatever it is doing; the next invocation starts another. */
+    kill() {
+      container?.kill('SIGKILL');
+      container = undefined;
+    },
+    pid: () => container?.pid,
+  };
+}
+
+export type LocalFunction = ReturnType<typeof createFunction>;
