@@ -1,0 +1,33 @@
+// The functions' environment: in AWS made of the stack's own resources, behind `npm start` (ORG_CONNECTIONS_PLACE=laptop) of
+// what that has set up.
+
+/** Variables that the local environment (infra/local/environment.ts) gives to `npm start`. */
+const LOCAL = [
+  'AUTH0_DOMAIN',
+  'MANAGEMENT_TOKEN_SECRET_ID',
+  'MANAGEMENT_CLIENT_SECRET_ID',
+  'EVENT_BUS_NAME',
+  'OFFBOARDING_QUEUE_URL',
+  'REMOVAL_SCHEDULE_GROUP',
+  'REMOVAL_SCHEDULE_ROLE_ARN',
+];
+
+module.exports = {
+  aws: {
+    AUTH0_DOMAIN: '${param:auth0Domain}',
+    AUTH0_AUDIENCE: '${param:auth0Audience}',
+    MANAGEMENT_TOKEN_SECRET_ID: 'org-connections/${sls:stage}/management-token',
+    MANAGEMENT_CLIENT_SECRET_ID: 'org-connections/${sls:stage}/management-client',
+    EVENT_BUS_NAME: { Ref: 'EventBus' },
+    OFFBOARDING_QUEUE_URL: { Ref: 'OffboardingQueue' },
+    REMOVAL_SCHEDULE_GROUP: { Ref: 'RemovalScheduleGroup' },
+    REMOVAL_SCHEDULE_ROLE_ARN: { 'Fn::GetAtt': ['RemovalScheduleRole', 'Arn'] },
+    REMOVAL_DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['RemovalsUndelivered', 'Arn'] },
+    DEFAULT_GRACE_PERIOD: '${param:defaultGracePeriod}',
+    LOG_LEVEL: '${param:logLevel}',
+  },
+  laptop: {
+    ...Object.fromEntries(LOCAL.map((name) => [name, process.env[name] ?? 'not-started'])),
+    LOG_LEVEL: '${param:logLevel}',
+  },
+};

@@ -1,0 +1,113 @@
+// `npm run demo`: the main job once, on free ports; exits 0 only if Auth0's end state is what was asked for.
+
+import { isDeepStrictEqual } from 'node:util';
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { startEnvironment } from './environment.ts';
+import { freePort, startGateway } from './gateway.ts';
+
+const ACME = 'org_bCE84ZIRjtX58FeO';
+const GLOBEX = 'org_Qk2vN8sT5rWx1YzA';
+const INITECH = 'org_Zm7pL3kJhGfD9sQw';
+const [OKTA, GOOGLE, ENTRA, SAML, PING, LDAP] = [
+  'con_PmFe8KxCsPJvZRrj',
+  'con_Yt4Lw9QeRb7UiXc3',
+  'con_Wd3Ef5GhTy7UjKl9',
+  'con_Ax1Sc2VfBg3NhMj4',
+  'con_Tr6Yu8IoPl5KjHg2',
+  'con_Nb4Vc3XzAs2DfGh7',
+] as const;
+
+const local = await startEnvironment({ plan: 'enterprise' });
+const { tenant, aws } = local;
+const gateway = await startGateway(await freePort(), local.environment, () => {});
+const named = (connection_id: string, name: string, strategy: string) => ({
+  connection_id,
+  connection: { name, strategy },
+});
+tenant.setOrganizations({
+  [ACME]: [named(OKTA, 'acme-okta', 'okta'), named(GOOGLE, 'acme-google', 'google-apps')],
+  [GLOBEX]: [named(ENTRA, 'globex-entra', 'waad'), named(SAML, 'globex-saml', 'samlp')],
+  [INITECH]: [named(PING, 'initech-ping', 'pingfederate'), named(LDAP, 'initech-ldap', 'ad')],
+});
+
+/** Each connection that Auth0 has, and whether it is enabled. */
+const inAuth0 = () =>
+  Object.fromEntries(
+    Object.values(tenant.state().organizations)
+      .flat()
+      .map(({ connection, is_enabled }) => [connection.name, is_enabled ? 'enabled' : 'disabled']),
+  );
+const show = (title: string) => {
+  const lines = Object.entries(inAuth0()).map(([name, state]) => `    ${name.padEnd(14)} ${state}`);
+  console.log(`\n${title}\n${lines.join('\n')}`);
+};
+
+async function call(method: string, path: string, body?: object): Promise<unknown> {
+  const answer = await fetch(gateway.url + path, {
+    method,
+    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  console.log(`\n> ${method} ${path} ${body ? JSON.stringify(body) : ''}\n< ${answer.status}`);
+  return answer.status === 204 ? undefined : answer.json();
+}
+
+/** Puts a request on the bus with the AWS SDK, as a billing service would, and waits for its outcome. */
+async function offboard(detail: object, outcome: string): Promise<void> {
+  const client = new EventBridgeClient({
+    endpoint: aws.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  const entry = {
+    EventBusName: 'org-connections-local',
+    Source: 'billing',
+    DetailType: 'organization.offboarding.requested',
+  };
+  const sent = await client.send(new PutEventsCommand({ Entries: [{ ...entry, Detail: JSON.stringify(detail) }] }));
+  const id = sent.Entries?.[0]?.EventId;
+  console.log(`\n> organization.offboarding.requested ${JSON.stringify(detail)}`);
+  const told = await local.event(
+    (event) =>
+      event['detail-type'] === `organization.offboarding.${outcome}` &&
+      (event.detail.request as { id: string } | null)?.id === id,
+  );
+  const connections = told.detail.connections as { name: string; outcome: string }[];
+  const due = told.detail.removal_due_at ? `, removal due at ${told.detail.removal_due_at}` : '';
+  console.log(
+    `< ${told['detail-type']}: ${connections.map(({ name, outcome }) => `${name} ${outcome}`).join(', ')}${due}`,
+  );
+}
+
+try {
+  show('Before, in Auth0');
+  await call('PATCH', `/organizations/${ACME}/connections/${OKTA}`, { is_enabled: false });
+  await call('DELETE', `/organizations/${ACME}/connections/${GOOGLE}`);
+  await offboard(
+    { organization_id: GLOBEX, action: 'remove', requested_by: 'billing-service', reason: 'contract ended' },
+    'completed',
+  );
+  await offboard(
+    {
+      organization_id: INITECH,
+      action: 'disable_then_remove',
+      grace_period: 'P30D',
+      connection_ids: [PING],
+      requested_by: 'billing-service',
+      reason: 'contract ended',
+    },
+    'scheduled',
+  );
+  show('With one offboarding in its grace period');
+  const cancelled = (await call('DELETE', `/organizations/${INITECH}/offboarding`)) as {
+    connections: { name: string; outcome: string }[];
+  };
+  console.log(`  ${cancelled.connections.map(({ name, outcome }) => `${name} ${outcome}`).join(', ')}`);
+  show('After, in Auth0');
+  const wanted = { 'acme-okta': 'disabled', 'initech-ping': 'enabled', 'initech-ldap': 'enabled' };
+  const right = isDeepStrictEqual(inAuth0(), wanted);
+  console.log(right ? '\nAuth0 is as it was asked to be.' : `\nWRONG: wanted ${JSON.stringify(wanted)}`);
+  process.exitCode = right ? 0 : 1;
+} finally {
+  await gateway.close();
+  await local.close();
+}
