@@ -3,6 +3,7 @@ import { required } from '../lib/environment.ts';
 import { createEventBus } from '../lib/event-bus.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http-api.ts';
 import { OffboardingBody, REQUESTED } from '../lib/offboarding.ts';
+import { Problem } from '../lib/problem.ts';
 
 const eventBus = createEventBus(required('EVENT_BUS_NAME'), eventBridge());
 
@@ -12,6 +13,9 @@ export const handler = httpApi(requestOffboarding, { body: true });
 async function requestOffboarding(request: HttpRequest): Promise<HttpResponse> {
   const { organizationId: organization_id, correlationId, caller, calls } = request;
   const order = parseBody(OffboardingBody, request.body);
+  if ((order.organization_id ?? organization_id) !== organization_id) {
+    throw new Problem('invalid_body', 'organization_id: must be the one of the path, or left out', { status: 422 });
+  }
   const offboarding_id = await eventBus.put(REQUESTED, {
     ...order,
     organization_id,

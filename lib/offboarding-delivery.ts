@@ -92,10 +92,7 @@ export function createOffboardingDelivery({ queue, eventBus, pacer, jobs }: Surr
     const failed = [...left.values()].map((one) => ({ ...one, outcome: 'failed' as const, error }));
     const detail = { ...salvage(raw), error, connections: [...done.values(), ...failed] };
     await report(eventBus, 'failed', detail, log);
-    // Redriven by hand, it begins anew but for what is done.
-    const finished = [...done.values()].filter(({ outcome }) => outcome !== 'failed');
-    const fresh: Carried = { tries: 0, not_before: 0, done: finished };
-    const body = finished.length > 0 ? JSON.stringify({ ...(raw as object), 'org-connections': fresh }) : record.body;
+    const body = asNew(record.body, raw, done);
     try {
       await queue.deadLetter(body, `${reason.code}: ${reason.message}`, record.messageId);
       log.error('offboarding_dead_lettered', { reason: error });
@@ -201,6 +198,14 @@ export async function report(
 ): Promise<void> {
   log.metrics(`offboarding_${outcome}`, { Offboardings: [1, 'Count'] }, { detail }, ['outcome', outcome]);
   await eventBus.announce(outcome, detail);
+}
+
+/** A message as it is to be when it is sent in again by hand: its tries begin anew, what is done stays done. */
+function asNew(text: string, raw: unknown, outcomes: Delivery['done']): string {
+  const done = [...outcomes.values()].filter(({ outcome }) => outcome !== 'failed');
+  const { 'org-connections': carried, ...rest } = Object(raw) as { 'org-connections'?: Carried };
+  if (done.length > 0) return JSON.stringify({ ...rest, 'org-connections': { tries: 0, not_before: 0, done } });
+  return carried === undefined ? text : JSON.stringify(rest);
 }
 
 const receives = (record: SQSRecord) => Number(record.attributes?.ApproximateReceiveCount ?? 1);

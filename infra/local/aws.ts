@@ -593,6 +593,9 @@ export async function startAws({ port = 0 } = {}) {
       return queue.url;
     },
     messages: (name: string) => queueNamed(name).messages,
+    /** Has the queue look at its messages anew, after somebody changed one in place. */
+    wake: (name: string) => queueNamed(name).wake(),
+    send: (name: string, body: string, group: string) => send(queueNamed(name), body, group, randomUUID()),
     createScheduleGroup(name: string) {
       groups.add(name);
     },

@@ -17,7 +17,12 @@ export interface FunctionOptions {
   execArgv?: string[];
 }
 
-type Settle = { resolve: (value: unknown) => void; reject: (error: Error) => void; timer: NodeJS.Timeout };
+type Settle = {
+  child: ChildProcess;
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+  timer: NodeJS.Timeout;
+};
 
 /** A container for `dist/{name}.mjs`, started at its first invocation. */
 export function createFunction(
@@ -52,6 +57,7 @@ export function createFunction(
     child.on('exit', () => {
       if (container === child) container = undefined;
       for (const [id, settle] of waiting) {
+        if (settle.child !== child) continue;
         waiting.delete(id);
         clearTimeout(settle.timer);
         settle.reject(new Error(`${name} ended`));
@@ -71,7 +77,7 @@ export function createFunction(
           onLog(`Task timed out after ${milliseconds} ms`);
           child.kill('SIGKILL');
         }, milliseconds);
-        waiting.set(id, { resolve, reject, timer });
+        waiting.set(id, { child, resolve, reject, timer });
         child.send({ id, event, deadline: Date.now() + milliseconds });
       });
     },

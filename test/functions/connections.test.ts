@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Fault } from '../../infra/local/auth0-tenant.ts';
+import { CON, ORG, type RequestOptions, type Service, startService } from '../service.ts';
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.close());
+beforeEach(() => {
+  service.tenant.clearFaults();
+  service.tenant.clearCalls();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: 'con_Yt4Lw9QeRb7UiXc3' }] });
+});
+
+const body = (statusCode: number, message: string, errorCode?: string) => ({
+  statusCode,
+  error: 'E',
+  message,
+  errorCode,
+});
+const HTML = '<html><body>Bad gateway</body></html>';
+
+test('disabling keeps the association and answers it as Auth0 did', async () => {
+  const answer = await service.request('disable-connection', { headers: { 'X-Correlation-Id': 'abc-123' } });
+  expect(answer.status).toBe(200);
+  expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'x-correlation-id': 'abc-123' });
+  expect(answer.body).toEqual(service.tenant.state().organizations[ORG]?.[0]);
+  expect(service.enabled()).toEqual({ [CON]: false, con_Yt4Lw9QeRb7UiXc3: true });
+  expect(service.managementCalls().map(({ method, path, body }) => [method, path, body])).toEqual([
+    ['PATCH', `/api/v2/organizations/${ORG}/connections/${CON}`, '{"is_enabled":false}'],
+  ]);
+  expect(service.logged('request_answered').at(-1)).toMatchObject({
+    correlation_id: 'abc-123',
+    caller: 'arn:aws:sts::000000000000:assumed-role/billing-service/session',
+    status: 200,
+    Requests: 1,
+    Auth0Calls: 1,
+  });
+});
+
+test('removing answers 204 with nothing, also when the connection was gone already', async () => {
+  expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
+  expect(service.enabled()).toEqual({ con_Yt4Lw9QeRb7UiXc3: true });
+  expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
+});
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const BAD_INPUT: [what: string, name: string, options: RequestOptions, status: number, code: string][] = [
+  [
+    'an organization id of another kind',
+    'disable-connection',
+    { organization: 'con_PmFe8KxCsPJvZRrj' },
+    400,
+    'invalid_path',
+  ],
+  [
+    'a connection id with a path in it',
+    'remove-connection',
+    { connection: 'con_a/../../clients' },
+    400,
+    'invalid_path',
+  ],
+  ['an encoded slash', 'remove-connection', { connection: 'con_a%2F..' }, 400, 'invalid_path'],
+  ['an id of 51 characters', 'remove-connection', { organization: `org_${'a'.repeat(47)}` }, 400, 'invalid_path'],
+  ['a line break after an id', 'remove-connection', { connection: `${CON}\n` }, 400, 'invalid_path'],
+  ['a look-alike letter', 'remove-connection', { connection: 'con_PmFe8KxCsPJvZRrј' }, 400, 'invalid_path'],
+  ['no body', 'disable-connection', { body: undefined }, 400, 'invalid_body'],
+  ['an empty body', 'disable-connection', { body: '', headers: JSON_TYPE }, 400, 'invalid_body'],
+  ['a body that is not JSON', 'disable-connection', { body: '{"is_enabled":' }, 400, 'invalid_body'],
+  [
+    'a body of text',
+    'disable-connection',
+    { headers: { 'content-type': 'text/plain' } },
+    415,
+    'unsupported_media_type',
+  ],
+  ['true', 'disable-connection', { body: { is_enabled: true } }, 422, 'invalid_body'],
+  ['"false"', 'disable-connection', { body: { is_enabled: 'false' } }, 422, 'invalid_body'],
+  [
+    'an unknown member',
+    'disable-connection',
+    { body: { is_enabled: false, show_as_button: true } },
+    422,
+    'invalid_body',
+  ],
+  ['a prototype', 'disable-connection', { body: '{"is_enabled":false,"__proto__":{"a":1}}' }, 422, 'invalid_body'],
+  ['null', 'disable-connection', { body: 'null' }, 422, 'invalid_body'],
+  ['a list', 'disable-connection', { body: [] }, 422, 'invalid_body'],
+];
+test.each(BAD_INPUT)('%s is refused without a call of Auth0', async (_what, name, options, status, code) => {
+  const answer = await service.request(name, options);
+  expect(answer).toMatchObject({ status, body: { code, status, type: `urn:problem:org-connections:${code}` } });
+  expect(service.tenant.calls()).toEqual([]);
+  expect(service.enabled()).toEqual({ [CON]: true, con_Yt4Lw9QeRb7UiXc3: true });
+});
+
+test('a base64 body with odd-case headers is taken', async () => {
+  const event = {
+    body: Buffer.from('{"is_enabled":false}').toString('base64'),
+    isBase64Encoded: true,
+    headers: { 'Content-Type': 'application/json; charset=utf-8' },
+  };
+  expect(await service.request('disable-connection', { event })).toMatchObject({ status: 200 });
+});
+
+const ALWAYS = { times: 100 };
+const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?: object][] = [
+  ['400', { status: 400, body: body(400, "Payload validation error: 'x'", 'invalid_body') }, 400, 'rejected_by_auth0'],
+  [
+    '403 of scope',
+    { status: 403, body: body(403, 'Insufficient scope, expected any of: x', 'insufficient_scope') },
+    502,
+    'management_token_scope_missing',
+  ],
+  [
+    '403 of entitlement',
+    { status: 403, body: body(403, 'Please upgrade your subscription', 'insufficient_entitlement') },
+    502,
+    'forbidden_by_auth0',
+  ],
+  ['404', { status: 404, body: body(404, 'No organization found by that id or name') }, 404, 'not_found'],
+  ['409', { status: 409, body: body(409, 'Conflict') }, 409, 'conflict'],
+  [
+    'a long 429',
+    {
+      status: 429,
+      body: body(429, 'Global limit has been reached', 'too_many_requests'),
+      headers: { 'retry-after': '60' },
+    },
+    429,
+    'rate_limited',
+  ],
+  ['401 twice', { ...ALWAYS, status: 401, body: body(401, 'Invalid token.') }, 502, 'management_token_rejected'],
+  ['503', { ...ALWAYS, status: 503, body: HTML }, 502, 'auth0_unavailable'],
+  ['an HTML 200', { ...ALWAYS, status: 200, body: HTML }, 502, 'auth0_unavailable'],
+  ['an HTML 404', { ...ALWAYS, status: 404, body: HTML }, 502, 'auth0_unavailable'],
+  ['truncated JSON', { ...ALWAYS, status: 200, body: '{"connection_id":' }, 502, 'auth0_unavailable'],
+  ['a redirect', { status: 302, body: '', headers: { location: 'http://169.254.169.254/' } }, 502, 'auth0_unavailable'],
+  ['a 418', { status: 418, body: body(418, 'teapot') }, 502, 'auth0_unavailable'],
+  ['a reset before', { ...ALWAYS, reset: 'before' }, 502, 'auth0_unavailable'],
+  ['a cut-off answer', { ...ALWAYS, status: 200, body: body(200, 'x'), truncate: true }, 502, 'auth0_unavailable'],
+  [
+    'an answer of two megabytes',
+    { ...ALWAYS, status: 200, body: `{"x":"${'y'.repeat(2_000_000)}"}` },
+    502,
+    'auth0_unavailable',
+  ],
+];
+describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
+  test.each(ANSWERS)('Auth0: %s', async (_what, fault, status, code) => {
+    service.tenant.addFaults(fault);
+    const answer = await service.request(name);
+    expect(answer).toMatchObject({ status, body: { code } });
+    if (code === 'rate_limited') expect(answer.headers['retry-after']).toMatch(/^6[01]$/);
+    if (code === 'management_token_scope_missing') {
+      expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
+    }
+    if ([400, 404, 409].includes(fault.status ?? 0) && typeof fault.body === 'object') {
+      const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
+      expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
+    }
+    // After the fault the same container works.
+    service.tenant.clearFaults();
+    expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
+  });
+
+  test.each<[string, Fault[]]>([
+    ['two resets', [{ reset: 'before', times: 2 }]],
+    ['a reset after it was done', [{ reset: 'after' }]],
+    ['a 503', [{ status: 503, body: HTML }]],
+    [
+      'a short 429',
+      [{ status: 429, body: body(429, 'Global limit has been reached'), headers: { 'retry-after': '1' } }],
+    ],
+    ['a 429 without headers', [{ status: 429, body: body(429, 'Global limit has been reached') }]],
+    ['a 401 of a token that was rotated', [{ status: 401, body: body(401, 'Invalid token.') }]],
+  ])('gets over %s', async (_what, faults) => {
+    service.tenant.addFaults(...faults);
+    expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
+    expect(service.managementCalls().length).toBe((faults[0]?.times ?? 1) + 1);
+  });
+
+  test.each<[string, Fault]>([
+    ['no first byte', { delay: 20_000, times: 9 }],
+    ['a slow drip', { drip: 500, status: 200, body: body(200, 'x'.repeat(200)), times: 9 }],
+  ])('%s ends as a timeout at the deadline', async (_what, fault) => {
+    service.tenant.addFaults(fault);
+    const answer = await service.request(name, { remaining: 2500 });
+    expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' } });
+  });
+});
+
+test('a 200 that still says enabled is no success', async () => {
+  service.tenant.addFaults({ status: 200, body: { connection_id: CON, is_enabled: true }, times: 9 });
+  expect(await service.request('disable-connection')).toMatchObject({
+    status: 502,
+    body: { code: 'auth0_unavailable' },
+  });
+});
+
+test.each([
+  ['past', String(Math.floor(Date.now() / 1000) - 9999)],
+  ['far future', '99999999999'],
+  ['not a number', 'soon'],
+])('a reset time that is absurd (%s) does not matter', async (_what, reset) => {
+  service.tenant.addFaults({ status: 429, body: body(429, 'x'), headers: { 'x-ratelimit-reset': reset } });
+  expect((await service.request('disable-connection')).status).toBe(200);
+});
+
+test('what a caller or Auth0 says can not forge a log line', async () => {
+  const forged = 'x\n{"code":"forged"}';
+  service.tenant.addFaults({ status: 400, body: body(400, forged) });
+  await service.request('disable-connection', {
+    organization: `org_a${forged}`,
+    headers: { 'x-correlation-id': forged },
+  });
+  await service.request('disable-connection');
+  expect(service.logs.filter((line) => line.startsWith('{"code":"forged"'))).toEqual([]);
+});

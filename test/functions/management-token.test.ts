@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CLIENT_SECRET, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { CON, ORG, type Service, startService } from '../service.ts';
+
+let service: Service;
+beforeEach(async () => {
+  service = await startService();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
+  service.tenant.clearCalls();
+  service.aws.calls.length = 0;
+});
+afterEach(() => service.close());
+
+const reads = () => service.aws.calls.filter((operation) => operation === 'GetSecretValue').length;
+const current = () =>
+  [...service.aws.secret(TOKEN_SECRET).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'));
+function store(value: unknown): void {
+  const version = current();
+  if (version) version.value = typeof value === 'string' ? value : JSON.stringify(value);
+}
+const token = (lifetime: number, scope = 'update:organization_connections') => ({
+  access_token: service.tenant.issueToken(scope, 86_400),
+  expires_at: new Date(Date.now() + lifetime * 1000).toISOString(),
+  scope,
+});
+
+test('fifty requests at once in a cold container read the secret once, as do those after them', async () => {
+  const many = Array.from({ length: 50 }, () => service.request('disable-connection'));
+  expect((await Promise.all(many)).map(({ status }) => status)).toEqual(Array(50).fill(200));
+  await service.request('disable-connection');
+  expect(reads()).toBe(1);
+});
+
+test('a token is read anew shortly before it expires', async () => {
+  store(token(61));
+  await service.request('disable-connection');
+  await service.request('disable-connection');
+  expect(reads()).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  store(token(3600));
+  await service.request('disable-connection');
+  await service.request('disable-connection');
+  expect(reads()).toBe(2);
+});
+
+test.each([
+  ['expired', () => store(token(-1))],
+  ['not JSON', () => store('eyJhbGciOiJIUzI1NiJ9.canary-in-garbage')],
+  ['of another shape', () => store({ token: 'x' })],
+  ['without a usable time', () => store({ ...token(60), expires_at: 'tomorrow' })],
+  ['with a line break in the token', () => store({ ...token(3600), access_token: 'a\r\nx-evil: 1' })],
+  ['missing', () => service.aws.secret(TOKEN_SECRET).versions.clear()],
+  ['denied', () => service.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException', times: 1 })],
+  ['throttled', () => service.aws.addFaults({ operation: 'GetSecretValue', error: 'ThrottlingException', times: 9 })],
+  [
+    'garbage from Secrets Manager',
+    () => service.aws.addFaults({ operation: 'GetSecretValue', garbage: '<html>', times: 9 }),
+  ],
+  ['reset by Secrets Manager', () => service.aws.addFaults({ operation: 'GetSecretValue', reset: true, times: 9 })],
+])('a token that is %s is a 503 with the cause in the log alone, and nothing stays behind', async (_what, break_) => {
+  const good = current()?.value ?? '';
+  break_();
+  const answer = await service.request('disable-connection');
+  expect(answer).toMatchObject({ status: 503, body: { code: 'management_token_unavailable' } });
+  expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  expect(service.managementCalls()).toEqual([]);
+  const [line] = service.logged('management_token_unavailable');
+  expect(line.error.cause.message).toBeTruthy();
+  expect(JSON.stringify(answer)).not.toContain(line.error.cause.message);
+
+  service.aws.clearFaults();
+  if (!current()) await service.aws.rotate(TOKEN_SECRET);
+  else store(good);
+  expect(await service.request('disable-connection')).toMatchObject({ status: 200 });
+});
+
+test('a secret that does not come before the deadline is a 503', async () => {
+  service.aws.addFaults({ operation: 'GetSecretValue', delay: 20_000, times: 9 });
+  const answer = await service.request('disable-connection', { remaining: 2000 });
+  expect(answer).toMatchObject({ status: 503, body: { code: 'management_token_unavailable' } });
+});
+
+test('a rotation between two calls costs one more read and no request', async () => {
+  await service.request('disable-connection');
+  service.tenant.revokeTokens();
+  await service.aws.rotate(TOKEN_SECRET);
+  expect(await service.request('disable-connection')).toMatchObject({ status: 200 });
+  expect(service.managementCalls().map(({ status }) => status)).toEqual([200, 401, 200]);
+});
+
+test('a rotation in the middle of traffic loses no request', async () => {
+  const answers: Promise<{ status: number }>[] = [];
+  for (let i = 0; i < 60; i++) {
+    answers.push(service.request('disable-connection'));
+    if (i % 20 === 10) {
+      await service.aws.rotate(TOKEN_SECRET);
+      service.tenant.revokeTokens();
+      await service.aws.rotate(TOKEN_SECRET);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const statuses = (await Promise.all(answers)).map(({ status }) => status);
+  // A caller that comes between the revocation and the rotation is told to come again; nobody is told anything else.
+  expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([]);
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(50);
+});
+
+test('a fresh token that is refused has a rotation asked for, once, and the callers are told to come again', async () => {
+  await service.request('disable-connection');
+  service.aws.secret(TOKEN_SECRET).lastRotated = Date.now() / 1000 - 3600;
+  const before = service.tenant.tokensIssued();
+  service.tenant.revokeTokens();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => service.request('disable-connection')));
+  expect(answers.filter(({ status }) => status === 503).length).toBeGreaterThan(0);
+  for (const answer of answers.filter(({ status }) => status !== 200)) {
+    expect(answer).toMatchObject({ status: 503, body: { code: 'management_token_unavailable' } });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  }
+  await expect.poll(async () => (await service.request('disable-connection')).status).toBe(200);
+  expect(service.tenant.tokensIssued() - before).toBe(1);
+});
+
+test('a wrong setup, where every token is refused, causes no storm of tokens and is a 502', async () => {
+  const before = service.tenant.tokensIssued();
+  service.tenant.addFaults({
+    method: 'PATCH',
+    status: 401,
+    body: { statusCode: 401, message: 'Invalid token.' },
+    times: 999,
+  });
+  for (let i = 0; i < 10; i++) {
+    const answer = await service.request('disable-connection');
+    expect(answer).toMatchObject({ status: 502, body: { code: 'management_token_rejected' } });
+  }
+  expect(service.tenant.tokensIssued()).toBe(before);
+});
+
+test('ten thousand requests over fifty cold starts mint no token', async () => {
+  const before = service.tenant.tokensIssued();
+  for (let start = 0; start < 50; start++) {
+    const requests = Array.from({ length: 200 }, () => service.request('disable-connection'));
+    const statuses = new Set((await Promise.all(requests)).map(({ status }) => status));
+    expect([...statuses]).toEqual([200]);
+    service.functionNamed('disable-connection').kill();
+  }
+  expect(service.tenant.tokensIssued()).toBe(before);
+  expect(service.tenant.calls().filter(({ path }) => path === '/oauth/token')).toEqual([]);
+  expect(reads()).toBe(50);
+  expect(service.aws.secret(CLIENT_SECRET).versions.size).toBe(1);
+});

@@ -1,0 +1,315 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { DEAD_LETTERS, QUEUE, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { CON, ORG, type Service, startService } from '../service.ts';
+
+const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
+const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
+const OTHER = 'org_Qk2vN8sT5rWx1YzA';
+const JSON_404 = { statusCode: 404, error: 'Not Found', message: 'No organization found by that id or name' };
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({ visibilityTimeout: 1500 });
+});
+afterAll(() => service.close());
+beforeEach(() => {
+  service.tenant.clearFaults();
+  service.aws.clearFaults();
+  service.tenant.clearCalls();
+  service.tenant.setOrganizations({
+    [ORG]: [
+      { connection_id: CON },
+      { connection_id: CON2, is_enabled: false },
+      { connection_id: CON3, show_as_button: false },
+    ],
+    [OTHER]: [{ connection_id: CON }],
+  });
+});
+
+const writes = () => service.managementCalls().filter(({ method }) => method !== 'GET');
+const outcomes = (detail: Record<string, unknown>) =>
+  Object.fromEntries(
+    (detail.connections as { connection_id: string; outcome: string }[]).map((one) => [one.connection_id, one.outcome]),
+  );
+const deadLetters = () => service.aws.messages(DEAD_LETTERS);
+
+describe('what is asked for is done', () => {
+  test('disable: all that is enabled, with one listing, and the settings before in the outcome', async () => {
+    const { id } = service.publish({ action: 'disable', unknown_member: 1 });
+    const event = await service.outcome(id);
+    expect(event['detail-type']).toBe('organization.offboarding.completed');
+    expect(event.detail).toMatchObject({
+      organization_id: ORG,
+      action: 'disable',
+      requested_by: 'billing-service',
+      reason: 'contract ended',
+      request: { id, source: 'billing', time: '2026-11-24T09:00:00Z' },
+      dry_run: false,
+    });
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+    const before = (event.detail.connections as { before: object }[])[2]?.before;
+    expect(before).toEqual({
+      is_enabled: true,
+      show_as_button: false,
+      assign_membership_on_login: false,
+      organization_access_level: 'none',
+    });
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
+    expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH', 'PATCH']);
+    expect(service.logged('offboarding_completed').at(-1).detail).toEqual(event.detail);
+    expect(service.enabled(OTHER)).toEqual({ [CON]: true });
+  });
+
+  test('remove: only the connections that are named, and one that is not there is unchanged', async () => {
+    const { id } = service.publish({ action: 'remove', connection_ids: [CON, 'con_NotThere'] });
+    const event = await service.outcome(id);
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'removed', con_NotThere: 'unchanged' });
+    expect(service.enabled()).toEqual({ [CON2]: false, [CON3]: true });
+  });
+
+  test('a dry run reports the same and writes nothing', async () => {
+    const { id } = service.publish({ action: 'remove', dry_run: true });
+    const event = await service.outcome(id);
+    expect(event.detail.dry_run).toBe(true);
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
+    expect(writes()).toEqual([]);
+  });
+
+  test('the same event twice is harmless, and is answered twice', async () => {
+    const event = service.publish({ action: 'disable' });
+    await service.outcome(event.id);
+    service.publish({ action: 'disable' }, { ...event, resources: ['redelivered'] });
+    await expect
+      .poll(
+        () => service.aws.events.filter(({ detail }) => (detail.request as { id?: string })?.id === event.id).length,
+        { timeout: 9000 },
+      )
+      .toBe(2);
+    expect(writes().length).toBe(2);
+  });
+
+  test('more connections than one page holds', async () => {
+    const many = Array.from({ length: 73 }, (_, i) => ({ connection_id: `con_many${i}`, is_enabled: i % 2 === 0 }));
+    service.tenant.setOrganizations({ [ORG]: many });
+    const { id } = service.publish({ action: 'disable' });
+    const event = await service.outcome(id);
+    expect((event.detail.connections as unknown[]).length).toBe(73);
+    expect(Object.values(service.enabled())).toEqual(Array(73).fill(false));
+  });
+});
+
+describe('what can not be done', () => {
+  const BAD: [what: string, detail: object, envelope?: object][] = [
+    ['an unknown action', { action: 'delete' }],
+    ['no organization', { action: 'disable', organization_id: undefined }],
+    ['a path for an organization', { action: 'disable', organization_id: 'org_a/../b' }],
+    ['an empty list of connections', { action: 'disable', connection_ids: [] }],
+    ['a grace period where none belongs', { action: 'remove', grace_period: 'P1D' }],
+    ['a grace period below a minute', { action: 'disable_then_remove', grace_period: 'PT59S' }],
+    ['a grace period above a year', { action: 'disable_then_remove', grace_period: 'P366DT1H' }],
+    ['no reason', { action: 'disable', reason: '' }],
+    ['a detail that is a list', {}, { detail: [] }],
+  ];
+  test.each(BAD)(
+    '%s is a dead letter at once, with its reason, and a failed event',
+    async (_what, detail, envelope = {}) => {
+      const before = deadLetters().length;
+      const sent = service.publish(detail, envelope);
+      const event = await service.outcome(sent.id);
+      expect(event['detail-type']).toBe('organization.offboarding.failed');
+      expect(event.detail).toMatchObject({ error: { code: 'invalid_message' }, connections: [] });
+      await expect.poll(() => deadLetters().length).toBe(before + 1);
+      expect(deadLetters().at(-1)).toMatchObject({
+        body: JSON.stringify(sent),
+        attributes: { reason: { StringValue: expect.stringContaining('invalid_message') } },
+      });
+      expect(service.managementCalls()).toEqual([]);
+      await expect.poll(() => service.logged('offboarding_dead_lettered').at(-1)?.reason.code).toBe('invalid_message');
+    },
+  );
+
+  test('text that is not JSON is a dead letter and does not hold up its neighbours', async () => {
+    const before = deadLetters().length;
+    service.aws.send(QUEUE, 'not JSON', 'tenant');
+    const { id } = service.publish({ action: 'disable' });
+    expect((await service.outcome(id))['detail-type']).toMatch('completed');
+    expect(deadLetters().length).toBe(before + 1);
+  });
+
+  test('an organization that Auth0 does not know is told apart and not tried again', async () => {
+    const { id } = service.publish({ action: 'disable', organization_id: 'org_NoSuchOrgAnyMore' });
+    service.tenant.addFaults({ path: 'org_NoSuchOrgAnyMore', status: 404, body: JSON_404 });
+    const event = await service.outcome(id);
+    expect(event['detail-type']).toMatch('failed');
+    expect(event.detail.error).toMatchObject({ code: 'unknown_organization' });
+    expect(service.managementCalls().length).toBe(1);
+  });
+
+  test("one connection's failure does not stop the others and has its reason", async () => {
+    service.tenant.addFaults({
+      method: 'PATCH',
+      path: CON,
+      status: 400,
+      body: { statusCode: 400, message: 'Not for this strategy', errorCode: 'operation_not_supported' },
+    });
+    const { id } = service.publish({ action: 'disable' });
+    const event = await service.outcome(id);
+    expect(event['detail-type']).toMatch('failed');
+    expect(event.detail.connections).toMatchObject([
+      { connection_id: CON, outcome: 'failed', error: { code: 'rejected_by_auth0', message: 'Not for this strategy' } },
+      { connection_id: CON2, outcome: 'unchanged' },
+      { connection_id: CON3, outcome: 'disabled' },
+    ]);
+  });
+
+  test('a bus that refuses the outcome gets it again, and the work is not repeated', async () => {
+    service.aws.addFaults({
+      operation: 'PutEvents',
+      answer: { FailedEntryCount: 1, Entries: [{ ErrorCode: 'ThrottlingException' }] },
+      times: 2,
+    });
+    const { id } = service.publish({ action: 'disable' });
+    await service.outcome(id);
+    expect(writes().length).toBe(2);
+  });
+});
+
+describe('what passes is gone through', () => {
+  test('a token that is rotated in mid-run', async () => {
+    service.tenant.addFaults({ method: 'PATCH', delay: 300, times: 2 });
+    const { id } = service.publish({ action: 'disable' });
+    await expect.poll(() => writes().length).toBe(1);
+    service.tenant.revokeTokens();
+    await service.aws.rotate(TOKEN_SECRET);
+    const event = await service.outcome(id);
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  });
+
+  test('a worker that is killed between two connections: the rest is done, nothing is done twice', async () => {
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, delay: 1000 });
+    const { id } = service.publish({ action: 'disable' });
+    await expect.poll(() => writes().length).toBe(2);
+    service.worker.kill();
+    const event = await service.outcome(id);
+    expect(event['detail-type']).toMatch('completed');
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
+    expect(writes().filter(({ path }) => path.endsWith(CON)).length).toBe(1);
+    // What the killed worker had done is in its log, with the settings before.
+    const planned = service.logged('offboarding_planned').filter(({ offboarding_id }) => offboarding_id === id);
+    expect(planned[0].connections).toMatchObject([
+      { before: { is_enabled: true } },
+      {},
+      { before: { is_enabled: true } },
+    ]);
+  });
+
+  test('a limit that is used up for longer than a function should wait: held and never counted', async () => {
+    const headers = { 'retry-after': '25' };
+    const body = { statusCode: 429, message: 'Global limit has been reached' };
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, status: 429, headers, body, times: 1 });
+    const { id } = service.publish({ action: 'remove', connection_ids: [CON] });
+    await service.outcome(id);
+    service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON3 }] });
+    const second = service.publish({ action: 'disable' });
+    await expect.poll(() => service.logged('offboarding_goes_on_later').length).toBeGreaterThan(0);
+    const [later] = service.logged('offboarding_goes_on_later');
+    expect(later).toMatchObject({ tries: 0, offboarding_id: second.id });
+    expect(later.wait_ms).toBeGreaterThan(20_000);
+    // The rest lies in the queue, with what was done so far, and is out of hands until then.
+    await expect
+      .poll(() => service.aws.messages(QUEUE).map(({ body }) => JSON.parse(body)['org-connections']))
+      .toMatchObject([{ tries: 0, done: [{ connection_id: CON, outcome: 'disabled' }] }]);
+    service.worker.kill(); // A new container knows nothing of the limit.
+    const [message] = service.aws.messages(QUEUE);
+    if (message)
+      Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
+    await service.aws.wake(QUEUE);
+    const event = await service.outcome(second.id);
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON3]: 'disabled' });
+    expect(event['detail-type']).toMatch('completed');
+  });
+
+  test('an Auth0 that is down: tried again with pauses, in the end a dead letter that can be sent in again', async () => {
+    service.tenant.addFaults({ status: 503, body: 'down', times: 9999 });
+    const before = deadLetters().length;
+    const { id } = service.publish({ action: 'disable' });
+    for (const end = Date.now() + 60_000; deadLetters().length === before && Date.now() < end; await sleep(50)) {
+      // Nobody waits for minutes here: what waits is due at once.
+      for (const message of service.aws.messages(QUEUE)) {
+        if (!message.body.includes('"not_before"')) continue;
+        Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
+      }
+      service.aws.wake(QUEUE);
+    }
+    const event = await service.outcome(id, 'failed');
+    expect(event.detail.error).toMatchObject({ code: 'auth0_unavailable' });
+    expect(
+      service
+        .logged('offboarding_goes_on_later')
+        .filter((line) => line.offboarding_id === id)
+        .map(({ tries }) => tries),
+    ).toEqual([1, 2, 3, 4, 5, 6]);
+    service.tenant.clearFaults();
+    const letter = deadLetters().pop();
+    service.aws.send(QUEUE, letter?.body ?? '', 'tenant');
+    expect(outcomes((await service.outcome(id, 'completed')).detail)).toMatchObject({
+      [CON]: 'disabled',
+      [CON3]: 'disabled',
+    });
+  });
+
+  test('a queue that refuses the rest: SQS delivers the message again', async () => {
+    service.tenant.addFaults({ status: 503, body: 'down', times: 4 });
+    service.aws.addFaults({
+      operation: 'SendMessage',
+      error: 'AWS.SimpleQueueService.InternalError',
+      status: 500,
+      times: 3,
+    });
+    const { id } = service.publish({ action: 'disable' });
+    const event = await service.outcome(id);
+    expect(event['detail-type']).toMatch('completed');
+    expect(service.logged('offboarding_delivery_failed').length).toBeGreaterThan(0);
+  });
+
+  test('a message that ends its worker again and again is given up with a word', async () => {
+    const event = { ...service.publish({ action: 'disable', dry_run: true }), id: 'killer' };
+    await service.outcome(String(service.aws.events.at(-1)?.id)).catch(() => undefined);
+    const result = await service.functionNamed('offboard-organization').invoke({
+      Records: [
+        {
+          messageId: 'm1',
+          receiptHandle: 'r1',
+          body: JSON.stringify(event),
+          attributes: { ApproximateReceiveCount: '9' },
+        },
+      ],
+    });
+    expect(result).toEqual({ batchItemFailures: [] });
+    expect((await service.outcome('killer')).detail.error).toMatchObject({ code: 'worker_ended' });
+  });
+});
+
+test('two workers on one tenant: both end, and nothing is left enabled', async () => {
+  const organizations = Array.from({ length: 12 }, (_, i) => `org_twoworkers${100_000 + i}`);
+  service.tenant.setOrganizations(
+    Object.fromEntries(organizations.map((id) => [id, [{ connection_id: CON }, { connection_id: CON2 }]])),
+  );
+  service.tenant.setPlan('free');
+  const second = service.functionNamed('offboard-organization');
+  const ids = organizations.map((organization_id, i) => {
+    const detail = { organization_id, action: 'disable', requested_by: 'b', reason: 'r' };
+    if (i % 2) return service.publish(detail).id;
+    const id = `second-${i}`;
+    const body = { id, source: 's', time: 't', 'detail-type': 'organization.offboarding.requested', detail };
+    void second.invoke(
+      { Records: [{ messageId: id, receiptHandle: '', body: JSON.stringify(body), attributes: {} }] },
+      60_000,
+    );
+    return id;
+  });
+  for (const id of ids) expect((await service.outcome(id))['detail-type']).toMatch('completed');
+  for (const id of organizations) expect(service.enabled(id)).toEqual({ [CON]: false, [CON2]: false });
+  service.tenant.setPlan('unlimited');
+});

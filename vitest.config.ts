@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+const shared = { testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks' as const };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { ...shared, name: 'default', include: ['test/**/*.test.ts'], exclude: ['test/end-to-end/**'] } },
+      { test: { ...shared, name: 'e2e', include: ['test/end-to-end/**/*.test.ts'], fileParallelism: false } },
+    ],
+  },
+});
