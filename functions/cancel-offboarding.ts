@@ -47,7 +47,7 @@ async function cancel(organizationId: string, calls: Calls) {
   const ids = [...new Set([...found.cancelled_ids, ...found.request_ids])];
   const record: PendingRemoval = { ...found, status: 'cancelled', cancelled_ids: ids };
   // First of all the removal is off, for good: whatever fails from here on, nothing is removed any more.
-  if (found.status !== 'cancelled') await removals.write(record);
+  if (found.status !== 'cancelled') await removals.write(record, calls.deadline);
 
   const associations = await managementApi.list(organizationId, calls).catch((error: unknown) => {
     // An organization that is gone has nothing left to enable.
@@ -68,13 +68,13 @@ async function cancel(organizationId: string, calls: Calls) {
       connections.push({ ...outcome, name: known.name, strategy: known.strategy });
     }
   } catch (error) {
-    await removals.write(record);
+    await removals.write(record, calls.deadline);
     throw error;
   }
   const detail = outcomeDetail(record, record.request, record.removal_due_at);
   const failed = connections.find(({ outcome }) => outcome === 'failed');
   await report(eventBus, failed ? 'failed' : 'cancelled', { ...detail, connections }, calls.log);
-  await removals.write({ ...record, announced: failed === undefined });
+  await removals.write({ ...record, announced: failed === undefined }, calls.deadline);
   const { organization_id, removal_due_at, request } = detail;
   return { organization_id, offboarding_id: request.id, cancelled_removal_due_at: removal_due_at, connections };
 }

@@ -28,7 +28,7 @@ const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
 /** What it takes to send the rest of the work back to the queue and to write the log, as a share of the function's time. */
 const MARGIN = 0.1;
 /** Somebody else holds the organization's record for about this long, milliseconds. */
-const WAIT_FOR_LOCK = 5000;
+const WAIT_FOR_LOCK = 1000;
 
 const deliver = createOffboardingDelivery({
   queue: createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs()),
@@ -66,7 +66,7 @@ async function offboard({ id, source, time, detail: request }: Requested, delive
   const { organization_id, action, dry_run } = request;
   const origin = { id, source, time };
   if (action === 'disable_then_remove' && !dry_run) {
-    return exclusively(organization_id, () => disableThenSchedule(request, origin, delivery));
+    return tell(await exclusively(organization_id, () => disableThenSchedule(request, origin, delivery)), delivery);
   }
   const targets = await targetsOf(managementApi, request, delivery);
   const wanted = action === 'remove' ? 'removed' : 'disabled';
@@ -76,7 +76,7 @@ async function offboard({ id, source, time, detail: request }: Requested, delive
   );
   const scheduled = action === 'disable_then_remove';
   const detail = { ...outcomeDetail(request, origin, scheduled ? dueAt(request) : undefined), dry_run };
-  await tell(scheduled ? 'scheduled' : 'completed', detail, outcomes, delivery);
+  await tell({ outcome: scheduled ? 'scheduled' : 'completed', detail, connections: outcomes }, delivery);
 }
 
 /** Disables now, and leaves a schedule for the removal. Runs while nobody else changes the organization's record. */
@@ -84,10 +84,13 @@ async function disableThenSchedule(
   request: OffboardingRequest,
   origin: RequestOrigin,
   delivery: Delivery,
-): Promise<void> {
+): Promise<Told | undefined> {
   const { organization_id } = request;
   const found = await removals.read(organization_id);
-  if (found?.cancelled_ids.includes(origin.id)) return delivery.log.info('offboarding_was_cancelled');
+  if (found?.cancelled_ids.includes(origin.id)) {
+    delivery.log.info('offboarding_was_cancelled');
+    return;
+  }
   const pending = found?.status === 'cancelled' ? undefined : found;
   if (pending?.status === 'pending' && pending.request_ids.includes(origin.id)) {
     // A duplicate: nothing changes, and its outcome is told once more, as the first telling may have been cut off.
@@ -96,7 +99,8 @@ async function disableThenSchedule(
       outcome: disabled_by_offboarding ? ('disabled' as const) : ('unchanged' as const),
       error: null,
     }));
-    return tell('scheduled', outcomeDetail(request, origin, pending.removal_due_at), outcomes, delivery);
+    const detail = outcomeDetail(request, origin, pending.removal_due_at);
+    return { outcome: 'scheduled', detail, connections: outcomes };
   }
 
   const resumed = pending?.request.id === origin.id;
@@ -119,7 +123,7 @@ async function disableThenSchedule(
     connections: [...connections.values()],
   });
   // Written before the first connection is disabled: whatever happens from here on, it is known what this offboarding did.
-  if (connections.size > 0) await removals.write(record('disabling'));
+  if (connections.size > 0) await removals.write(record('disabling'), delivery.calls.deadline);
   await carryOut(managementApi, 'disabled', request, targets, delivery);
 
   const outcomes = targets.map((target): Outcome => {
@@ -135,21 +139,28 @@ async function disableThenSchedule(
   for (const { connection_id, outcome } of outcomes) if (outcome === 'failed') connections.delete(connection_id);
   if (connections.size === 0) {
     if (found) await removals.delete(organization_id);
-    return tell('completed', outcomeDetail(request, origin), outcomes, delivery);
+    return { outcome: 'completed', detail: outcomeDetail(request, origin), connections: outcomes };
   }
   const scheduled = record('pending');
-  await removals.write(scheduled);
-  await tell('scheduled', outcomeDetail(request, origin, scheduled.removal_due_at), outcomes, delivery);
+  await removals.write(scheduled, delivery.calls.deadline);
+  const detail = outcomeDetail(request, origin, scheduled.removal_due_at);
+  return { outcome: 'scheduled', detail, connections: outcomes };
 }
 
 /** A removal whose grace period is over: only what is still disabled goes. */
 async function removeWhatIsDue({ detail }: { detail: PendingRemoval }, delivery: Delivery): Promise<void> {
   const { organization_id, removal_due_at, request } = detail;
-  return exclusively(organization_id, async () => {
+  // What is left of a cancelled removal is kept for a while and then ends here.
+  if (detail.status === 'cancelled') return;
+  const told = await exclusively(organization_id, async (): Promise<Told | undefined> => {
     const record = await removals.read(organization_id);
-    // The schedule is gone once it has fired; one that is still there (or again) has the last word.
-    if (record && (record.status === 'cancelled' || record.removal_due_at !== removal_due_at)) {
-      return delivery.log.info('removal_not_due_any_more', { status: record.status });
+    // The schedule is gone once it has fired. One of a later request has the last word, and so has a cancelling; one that a
+    // duplicate of this removal's own request has made in between has not.
+    const replaced =
+      record?.removal_due_at !== removal_due_at && !detail.request_ids.includes(record?.request.id ?? '');
+    if (record && (record.status === 'cancelled' || replaced)) {
+      delivery.log.info('removal_not_due_any_more', { status: record.status });
+      return;
     }
     const associations = await managementApi.list(organization_id, delivery.calls).catch((error: unknown) => {
       // An organization that is gone has no connections left.
@@ -172,23 +183,29 @@ async function removeWhatIsDue({ detail }: { detail: PendingRemoval }, delivery:
       ] as PendingRemoval['connections'][number];
       return { ...(delivery.done.get(target.id) ?? untouched), ...known };
     });
-    await tell('completed', outcomeDetail(detail, request, removal_due_at), outcomes, delivery);
     if (record) await removals.delete(organization_id);
+    return { outcome: 'completed', detail: outcomeDetail(detail, request, removal_due_at), connections: outcomes };
   });
+  await tell(told, delivery);
 }
 
-async function exclusively(organizationId: string, work: () => Promise<void>): Promise<void> {
+async function exclusively<T>(organizationId: string, work: () => Promise<T>): Promise<T> {
   const locked = await removals.locked(organizationId, work);
   if (!locked) throw new Unfinished("The organization's pending removal is being changed", WAIT_FOR_LOCK);
+  return locked.value;
 }
 
-/** Tells the outcome: as `outcome` when each connection is as it was wanted, as `failed` otherwise. */
-async function tell(
-  outcome: 'completed' | 'scheduled',
-  detail: ReturnType<typeof outcomeDetail>,
-  connections: Outcome[],
-  { log }: Delivery,
-): Promise<void> {
+/** An outcome that is to be told. */
+interface Told {
+  outcome: 'completed' | 'scheduled';
+  detail: ReturnType<typeof outcomeDetail>;
+  connections: Outcome[];
+}
+
+/** Tells the outcome, as `failed` where a connection is not as it was wanted. */
+async function tell(told: Told | undefined, { log }: Delivery): Promise<void> {
+  if (!told) return;
+  const { outcome, detail, connections } = told;
   const failed = connections.some((connection) => connection.outcome === 'failed');
   await report(eventBus, failed ? 'failed' : outcome, { ...detail, connections }, log);
 }

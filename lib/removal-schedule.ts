@@ -67,8 +67,12 @@ export function createRemovalSchedule(
       return schedule && v.parse(Input, JSON.parse(schedule.Target?.Input ?? 'null')).detail;
     },
 
-    /** Makes `record` the organization's; its removal falls due at `removal_due_at`. */
-    async write(record: PendingRemoval): Promise<void> {
+    /**
+     * Makes `record` the organization's; its removal falls due at `removal_due_at`. Throws after `deadline` (Unix time in
+     * milliseconds): a container that is frozen with its answer given and thawed much later holds no lock any more.
+     */
+    async write(record: PendingRemoval, deadline: number): Promise<void> {
+      if (Date.now() > deadline) throw new Error('The time was over before the record could be written');
       const cancelled = record.status === 'cancelled';
       const due = cancelled ? Date.now() + REMEMBER_CANCELLED_DAYS * 86_400_000 : Date.parse(record.removal_due_at);
       const at = new Date(Math.max(due, Date.now() + SOONEST_MS));

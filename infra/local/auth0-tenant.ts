@@ -59,6 +59,13 @@ export interface Call {
   at: number;
 }
 
+/** A change of a connection: only where there was one. */
+export interface Effect {
+  organizationId: string;
+  connectionId: string;
+  to: 'enabled' | 'disabled' | 'removed';
+}
+
 interface Client {
   client_secret?: string;
   /** PEM; the client authenticates by a signed assertion. */
@@ -90,6 +97,7 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
   const clients = new Map<string, Client>();
   let faults: Fault[] = [];
   let calls: Call[] = [];
+  const effects: Effect[] = [];
   let revokedBefore = 0;
   let issued = 0;
   let buckets = new Map<string, { size: BucketSize; tokens: number; at: number }>();
@@ -123,6 +131,8 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
     clearCalls() {
       calls = [];
     },
+    /** What the Management API has changed, in order. */
+    effects: () => effects,
     setPlan(name: Plan) {
       buckets = new Map(
         Object.entries(PLANS[name] as Record<string, BucketSize>).map(([bucket, size]) => [
@@ -243,15 +253,22 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
       };
     }
     if (method === 'DELETE') {
+      if (found) effects.push({ organizationId, connectionId: found.connection_id, to: 'removed' });
       all.delete(connectionId as string);
       return { status: 204 };
     }
     if (method === 'GET')
       return found ? { status: 200, body: found } : error(404, 'No connection found', 'inexistent_connection');
-    return write(method, all, found, body);
+    return write(method, organizationId, all, found, body);
   }
 
-  function write(method: string, all: Map<string, Association>, found: Association | undefined, body: string): Reply {
+  function write(
+    method: string,
+    organizationId: string,
+    all: Map<string, Association>,
+    found: Association | undefined,
+    body: string,
+  ): Reply {
     const settings = parse(body);
     if (method === 'POST') {
       if (typeof settings?.connection_id !== 'string')
@@ -277,6 +294,13 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
       );
     }
     if (!found) return error(404, 'No connection found by that id for the organization', 'inexistent_connection');
+    if (typeof settings.is_enabled === 'boolean' && settings.is_enabled !== found.is_enabled) {
+      effects.push({
+        organizationId,
+        connectionId: found.connection_id,
+        to: settings.is_enabled ? 'enabled' : 'disabled',
+      });
+    }
     return { status: 200, body: Object.assign(found, settings) };
   }
 

@@ -20,7 +20,7 @@ export interface AwsFault {
   /** Answer with this text instead, or with no answer at all. */
   garbage?: string;
   reset?: boolean;
-  /** The operation takes place and its answer is this. */
+  /** Answer with this instead. */
   answer?: Json;
 }
 
@@ -459,8 +459,17 @@ export async function startAws({ port = 0 } = {}) {
 
   const keyOf = (group: string, name: string) => `${group}/${name}`;
 
+  function fire(key: string): void {
+    const found = schedules.get(key);
+    if (!found) return;
+    clearTimeout(found.timer);
+    const target = found.body.Target as { Arn: string; Input: string; SqsParameters?: { MessageGroupId: string } };
+    const queue = [...queues.values()].find(({ arn }) => arn === target.Arn);
+    if (queue) send(queue, target.Input, target.SqsParameters?.MessageGroupId);
+    if (found.body.ActionAfterCompletion === 'DELETE') schedules.delete(key);
+  }
+
   function arm(key: string, schedule: Schedule): void {
-    const { body } = schedule;
     clearTimeout(schedule.timer);
     const wait = schedule.at - Date.now();
     if (wait > LONGEST_TIMER_MS) {
@@ -468,15 +477,7 @@ export async function startAws({ port = 0 } = {}) {
       schedule.timer.unref();
       return;
     }
-    schedule.timer = setTimeout(
-      () => {
-        const target = body.Target as { Arn: string; Input: string; SqsParameters?: { MessageGroupId: string } };
-        const queue = [...queues.values()].find(({ arn }) => arn === target.Arn);
-        if (queue) send(queue, target.Input, target.SqsParameters?.MessageGroupId);
-        if (body.ActionAfterCompletion === 'DELETE') schedules.delete(key);
-      },
-      Math.max(0, wait),
-    );
+    schedule.timer = setTimeout(() => fire(key), Math.max(0, wait));
     schedule.timer.unref();
   }
 
@@ -548,8 +549,9 @@ export async function startAws({ port = 0 } = {}) {
       const group = searchParams.get('groupName') ?? (body.GroupName as string | undefined) ?? 'default';
       const run = OPERATIONS[service]?.[operation];
       if (!name && !run) throw new AwsError('UnknownOperationException', `${called} is not played here.`, 404);
-      const result = name ? scheduler(request.method ?? '', decodeURIComponent(name), group, body) : run?.(body);
-      answer(200, fault?.answer ?? result ?? {});
+      const result =
+        fault?.answer ?? (name ? scheduler(request.method ?? '', decodeURIComponent(name), group, body) : run?.(body));
+      answer(200, result ?? {});
     } catch (error) {
       const { type, status, message } =
         error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
@@ -599,6 +601,8 @@ export async function startAws({ port = 0 } = {}) {
     createScheduleGroup(name: string) {
       groups.add(name);
     },
+    /** Fires a schedule before its time. */
+    fire: (group: string, name: string) => fire(keyOf(group, name)),
     addRule(rule: Rule) {
       rules.push(rule);
     },

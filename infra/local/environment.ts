@@ -11,7 +11,7 @@ export const QUEUE = 'org-connections-local-offboarding.fifo';
 export const DEAD_LETTERS = 'org-connections-local-offboarding-dead-letters.fifo';
 export const UNDELIVERED = 'org-connections-local-removals-undelivered';
 export const SCOPES = 'read:organization_connections update:organization_connections delete:organization_connections';
-const GROUP = 'org-connections-local';
+export const SCHEDULES = 'org-connections-local';
 
 interface Options {
   plan?: Plan;
@@ -43,7 +43,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     queue: QUEUE,
     messageGroupId: 'tenant',
   });
-  aws.createScheduleGroup(GROUP);
+  aws.createScheduleGroup(SCHEDULES);
 
   const environment: Record<string, string> = {
     AUTH0_DOMAIN: tenant.url,
@@ -51,7 +51,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     MANAGEMENT_CLIENT_SECRET_ID: CLIENT_SECRET,
     EVENT_BUS_NAME: 'org-connections-local',
     OFFBOARDING_QUEUE_URL: queueUrl,
-    REMOVAL_SCHEDULE_GROUP: GROUP,
+    REMOVAL_SCHEDULE_GROUP: SCHEDULES,
     REMOVAL_SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/org-connections-local-removal-schedules',
     AWS_ENDPOINT_URL: aws.url,
     AWS_REGION: 'us-east-1',
