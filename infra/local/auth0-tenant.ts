@@ -350,7 +350,8 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
         claims &&
         algorithm === 'RS256' &&
         claims.iss === claims.sub &&
-        claims.aud === `${url}/` &&
+        // The official SDK always names the tenant by https.
+        [`${url}/`, `${url.replace('http:', 'https:')}/`].includes(String(claims.aud)) &&
         claims.jti &&
         Number(claims.exp) > now &&
         Number(claims.exp) < now + 300 &&
