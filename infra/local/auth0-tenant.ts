@@ -91,7 +91,12 @@ const NAMES: Record<number, string> = {
  * Starts a tenant on a loopback port (a free one when `port` is 0). Everything that tests and demos may do to it is a
  * method here and, for other processes, `POST /_tenant/{method}` with the arguments as a JSON array.
  */
-export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, tokenLifetime = 86_400 } = {}) {
+export async function startAuth0Tenant({
+  port = 0,
+  plan = 'unlimited' as Plan,
+  tokenLifetime = 86_400,
+  random = Math.random,
+} = {}) {
   const signingKey = randomBytes(32);
   const organizations = new Map<string, Map<string, Association>>();
   const clients = new Map<string, Client>();
@@ -411,10 +416,7 @@ export async function startAuth0Tenant({ port = 0, plan = 'unlimited' as Plan, t
   function meets(call: Call): Fault | undefined {
     const fault = faults.find(
       ({ method, path, times = 1, chance = 1 }) =>
-        times > 0 &&
-        (!method || method === call.method) &&
-        (!path || call.path.includes(path)) &&
-        Math.random() < chance,
+        times > 0 && (!method || method === call.method) && (!path || call.path.includes(path)) && random() < chance,
     );
     if (fault) fault.times = (fault.times ?? 1) - 1;
     return fault;

@@ -15,6 +15,8 @@ export const SCHEDULES = 'org-connections-local';
 
 interface Options {
   plan?: Plan;
+  /** Where chances of failing on purpose come from. */
+  random?: () => number;
   tenantPort?: number;
   awsPort?: number;
   /** Gets each line that a function logs. */
@@ -23,12 +25,15 @@ interface Options {
   environment?: Record<string, string>;
   /** Milliseconds; the queue's visibility timeout. */
   visibilityTimeout?: number;
+  /** Whether the queue's messages go to the worker by themselves; they do, unless this is false. */
+  connected?: boolean;
   functions?: Pick<FunctionOptions, 'execArgv' | 'timeout'>;
 }
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
 export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 60_000, ...options }: Options = {}) {
-  const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan: options.plan ?? 'unlimited' });
+  const { plan = 'unlimited', random = Math.random } = options;
+  const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan, random });
   const aws = await startAws({ port: options.awsPort ?? 0 });
   tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: SCOPES });
 
@@ -68,7 +73,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   aws.createSecret(TOKEN_SECRET);
   aws.setRotation(TOKEN_SECRET, (event) => rotation.invoke(event));
   await aws.rotate(TOKEN_SECRET);
-  aws.connect(QUEUE, (event) => worker.invoke(event));
+  if (options.connected !== false) aws.connect(QUEUE, (event) => worker.invoke(event));
 
   return {
     tenant,

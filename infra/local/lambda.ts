@@ -86,7 +86,7 @@ export function createFunction(
       container?.kill('SIGKILL');
       container = undefined;
     },
-    pid: () => container?.pid,
+    signal: (name: NodeJS.Signals) => container?.kill(name),
   };
 }
 

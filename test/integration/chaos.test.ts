@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const CLOCK = fileURLToPath(new URL('../scaled-clock.ts', import.meta.url));
+const RUN = fileURLToPath(new URL('chaos.run.ts', import.meta.url));
+const SEEDS = process.env.DEEP ? [11, 12, 13, 14, 15] : [Number(process.env.SEED ?? 1)];
+const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
+
+test.each(SEEDS)(
+  'seed %i: Auth0 is as it was asked to be, and every request is accounted for',
+  async (seed) => {
+    const environment = { ...process.env, CLOCK_SPEED: '60', CLOCK_BASE: String(Date.now()) };
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', CLOCK, RUN, String(seed), ORGANIZATIONS],
+      {
+        env: environment,
+      },
+    );
+    const figures = JSON.parse(stdout);
+    if (process.env.DEEP) console.log(stdout.trim());
+    expect(figures).toMatchObject({ wrong: 0, lost: 0, leaks: 0 });
+    expect(figures.completed + figures.failed).toBe(figures.requested);
+    expect(figures.kills).toBeGreaterThan(0);
+  },
+  600_000,
+);
