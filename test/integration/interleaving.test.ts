@@ -20,7 +20,7 @@ afterAll(() => service.close());
 
 test(`${RUNS} interleavings`, async () => {
   for (let seed = 1; seed <= RUNS; seed++) await interleave(seed);
-});
+}, 900_000);
 
 async function interleave(seed: number): Promise<void> {
   const { below, chance } = randomOf(seed);

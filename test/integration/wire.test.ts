@@ -36,6 +36,7 @@ beforeAll(async () => {
   deployment = {
     tenant,
     apiUrl: gateway.url,
+    send: fetch as Deployment['send'],
     eventBus: environment.EVENT_BUS_NAME ?? '',
     scheduleGroup: SCHEDULES,
     queueUrl: environment.OFFBOARDING_QUEUE_URL ?? '',

@@ -15,10 +15,13 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Auth0Tenant } from '../../infra/local/auth0-tenant.ts';
 import { SCOPES } from '../../infra/local/environment.ts';
 import { type Answer, assertDescribed, assertOutcome } from '../contract.ts';
+import type { signedFetch } from '../signed-fetch.ts';
 
 export interface Deployment {
   tenant: Auth0Tenant;
   apiUrl: string;
+  /** Sends a request as that API wants it. */
+  send: typeof signedFetch;
   eventBus: string;
   scheduleGroup: string;
   queueUrl: string;
@@ -57,7 +60,7 @@ export function wireSuite(deployment: () => Deployment): void {
   const seen: Outcome[] = [];
 
   async function call(name: string, method: string, path: string, body?: unknown, headers = {}): Promise<Answer> {
-    const answer = await fetch(deployment().apiUrl + path, {
+    const answer = await deployment().send(deployment().apiUrl + path, {
       method,
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
