@@ -59,36 +59,65 @@ export function backoff(times: number, base: number, most: number): number {
 /** Auth0 counts reads and writes of organization connections in buckets of their own. */
 export type Bucket = 'read' | 'write';
 
+/** Tokens that must have come in before the time that one takes is known well enough, at first and later on. */
+const LEARN_AFTER = 4;
+const LEARN_ANEW_AFTER = 16;
+const SMALL_BUCKET = 3;
+/** A worker that comes so much later than it might has been idle, and nothing is learned from that. */
+const IDLE_MS = 3000;
+/** What is waited beyond the time that a token takes: the headers tell of whole tokens only. */
+const ALLOWANCE = 1.02;
+
 /**
- * Keeps a worker within the tenant's limit: what the last answers said of their buckets tells when the next call may go.
- * One token stays in the bucket (where it holds more than a few), so that an urgent request of another client finds one.
+ * Keeps a worker within the tenant's limit: what the answers say of their buckets tells when the next call may go. The reset
+ * time comes in whole seconds, so the time that one token takes is learned from what comes in between answers, other
+ * clients' share included. One token stays in the bucket (unless it is a small one), so that an urgent request of
+ * another client finds one.
  */
 export function createPacer() {
-  const buckets = { read: { next: 0, empty: false, refused: 0 }, write: { next: 0, empty: false, refused: 0 } };
+  const bucket = () => ({ next: 0, refused: 0, interval: 0, since: { at: 0, remaining: 0, calls: 0 } });
+  const buckets = { read: bucket(), write: bucket() };
+  let oneForAll = false;
+  const stateOf = (kind: Bucket) => (oneForAll ? buckets.write : buckets[kind]);
+
+  function learn(state: ReturnType<typeof bucket>, remaining: number): void {
+    const { since } = state;
+    since.calls += 1;
+    const gained = remaining - since.remaining + since.calls;
+    if (since.at > 0 && Date.now() < state.next + IDLE_MS) {
+      // What came in while the bucket was full is not seen: the time is then taken for too long, and less so each time.
+      if (gained < (state.interval > 0 ? LEARN_ANEW_AFTER : LEARN_AFTER)) return;
+      // One of them may have been there in part already.
+      state.interval = (Date.now() - since.at) / (gained - 0.5);
+      if (gained < LEARN_ANEW_AFTER) return;
+    }
+    state.since = { at: Date.now(), remaining, calls: 0 };
+  }
 
   return {
-    /** Milliseconds until a call of `bucket` may go; 0 is now. Where reads and writes share one bucket, the other's being empty counts, too. */
-    delay(bucket: Bucket): number {
-      const own = buckets[bucket];
-      const other = buckets[bucket === 'read' ? 'write' : 'read'];
-      return Math.max(0, own.next - Date.now(), other.empty ? other.next - Date.now() : 0);
-    },
+    /** Milliseconds until a call of `bucket` may go; 0 is now. */
+    delay: (bucket: Bucket): number => Math.max(0, stateOf(bucket).next - Date.now()),
 
     /** Takes note of an answer's status and headers. */
     note(bucket: Bucket, status: number, rateLimit: RateLimit): void {
-      const state = buckets[bucket];
-      const { limit, remaining, reset } = rateLimit;
-      const reserve = limit !== undefined && limit > 3 ? 1 : 0;
+      const { limit, remaining, reset = 1000 } = rateLimit;
+      // The one bucket that holds so little is the Free plan's, which counts the whole API together.
+      if (limit !== undefined) oneForAll = limit <= SMALL_BUCKET;
+      const state = stateOf(bucket);
+      const reserve = (limit ?? 0) > SMALL_BUCKET ? 1 : 0;
       state.refused = status === 429 ? state.refused + 1 : 0;
-      state.empty = status === 429 || remaining === 0;
       if (status === 429) {
+        state.since.at = 0;
+        state.interval = 0;
         state.next = Date.now() + waitAfter429(rateLimit, state.refused) + reserve * 1000;
-      } else if (remaining === undefined || remaining > reserve) {
-        state.next = 0;
-      } else {
-        // At the reserve the next token is ours; below it one more second fills the reserve again.
-        state.next = Date.now() + (reset ?? 1000) + (remaining < reserve ? 1000 : 0);
+        return;
       }
+      if (remaining !== undefined) learn(state, remaining);
+      // At the reserve the next token is ours; below it another one fills the reserve again.
+      const wanted = remaining === undefined ? 0 : Math.max(0, reserve + 1 - remaining);
+      const byHeader = reset + (wanted - 1) * 1000;
+      const wait = state.interval > 0 ? Math.min(wanted * state.interval * ALLOWANCE, byHeader) : byHeader;
+      state.next = Date.now() + (wanted > 0 ? wait : 0);
     },
   };
 }

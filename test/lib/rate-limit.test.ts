@@ -56,9 +56,12 @@ test('the pacer waits when the bucket is down to its reserve, and for the bucket
   pacer.note('write', 200, { ...limit, remaining: 1, reset: 1000 });
   expect(pacer.delay('write')).toBeGreaterThan(900);
   expect(pacer.delay('read')).toBe(0);
-  // An empty bucket may be one for all.
-  pacer.note('write', 200, { ...limit, remaining: 0, reset: 1000 });
-  expect(pacer.delay('read')).toBeGreaterThan(900);
   pacer.note('write', 200, { ...limit, remaining: 4, reset: 1000 });
   expect(pacer.delay('write')).toBe(0);
+});
+
+test('a small bucket is one for reads and writes together', () => {
+  const pacer = createPacer();
+  pacer.note('write', 200, { limit: 2, remaining: 0, reset: 1000, retryAfter: undefined });
+  expect(pacer.delay('read')).toBeGreaterThan(900);
 });

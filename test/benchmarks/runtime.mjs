@@ -1,0 +1,41 @@
+// A minimal Lambda runtime: loads the bundle that its argument names, gives it one event, then as many as it is told, and
+// reports. Times are milliseconds of this process; Node's own boot is told apart.
+const [bundle, event, warm] = [process.argv[2], JSON.parse(process.argv[3]), Number(process.argv[4] ?? 0)];
+const context = {
+  awsRequestId: 'r',
+  functionName: 'f',
+  functionVersion: '1',
+  memoryLimitInMB: '512',
+  getRemainingTimeInMillis: () => 29_000,
+};
+const write = process.stdout.write.bind(process.stdout);
+process.stdout.write = () => true;
+
+const started = performance.now();
+const { handler } = await import(bundle);
+const loaded = performance.now();
+const first = await handler(structuredClone(event), context);
+const answered = performance.now();
+const report = { status: first.statusCode, boot: started, load: loaded - started, cold: answered - started };
+
+async function measure(count, atOnce) {
+  const times = [];
+  const one = async () => {
+    const begun = performance.now();
+    const { statusCode } = await handler(structuredClone(event), context);
+    if (statusCode !== report.status) throw new Error(`Answered ${statusCode}`);
+    times.push(performance.now() - begun);
+  };
+  for (let done = 0; done < count; done += atOnce) await Promise.all(Array.from({ length: atOnce }, one));
+  times.sort((a, b) => a - b);
+  return { p50: times[Math.floor(count * 0.5)], p99: times[Math.floor(count * 0.99)] };
+}
+if (warm) {
+  await measure(warm / 2, 1);
+  report.one = await measure(warm, 1);
+  report.rss = process.memoryUsage().rss / 1e6;
+  await measure(warm, 50);
+  report.fifty = await measure(warm * 2, 50);
+}
+write(`${JSON.stringify(report)}\n`);
+process.exit(0);
