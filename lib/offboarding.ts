@@ -107,7 +107,6 @@ export const PendingRemoval = v.object({
   ),
 });
 export type PendingRemoval = v.InferOutput<typeof PendingRemoval>;
-export type PendingConnection = PendingRemoval['connections'][number];
 
 export const REQUESTED = 'organization.offboarding.requested';
 export const REMOVAL_DUE = 'organization.offboarding.removal_due';

@@ -113,8 +113,6 @@ export function createRemovalSchedule(
   };
 }
 
-export type RemovalSchedule = ReturnType<typeof createRemovalSchedule>;
-
 const unless = (name: string) => (error: unknown) => {
   if (error instanceof Error && error.name === name) return undefined;
   throw error;

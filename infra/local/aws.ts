@@ -641,5 +641,3 @@ export async function startAws({ port = 0 } = {}) {
     },
   };
 }
-
-export type Aws = Awaited<ReturnType<typeof startAws>>;

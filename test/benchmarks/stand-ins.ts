@@ -3,11 +3,12 @@ import { startEnvironment } from '../../infra/local/environment.ts';
 import { CON, ORG } from './event.ts';
 
 const local = await startEnvironment({ connected: false });
-local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
+const reset = () => local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
 local.worker.kill();
 local.rotation.kill();
 process.send?.(local.environment);
-process.on('message', () => {
+process.on('message', (what) => {
+  if (what === 'reset') return reset();
   const calls = local.tenant.calls();
   const secrets = local.aws.calls.filter((operation) => operation === 'GetSecretValue').length;
   process.send?.({
@@ -18,3 +19,4 @@ process.on('message', () => {
   local.tenant.clearCalls();
   local.aws.calls.length = 0;
 });
+process.on('disconnect', () => process.exit(0));
