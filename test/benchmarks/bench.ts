@@ -74,7 +74,7 @@ async function measure(way: string, name: string, { warm = 0, fraction = false }
   child.stdout.on('data', (chunk) => {
     text += chunk;
   });
-  const ended = once(child, 'exit');
+  const ended = once(child, 'close');
   if (fraction) await throttle(child);
   await ended;
   const report = JSON.parse(text) as Report;
