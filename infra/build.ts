@@ -1,6 +1,7 @@
 // Bundles each file of functions/ into dist/<function>.mjs.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 
@@ -23,14 +24,22 @@ const builtinsOnDemand: Plugin = {
 };
 
 /**
- * Lambda puts its role's credentials into the environment and renews them with the container, so the SDK's chain of
- * providers (files, SSO, processes, instance metadata: nearly half of the client) has nothing to find there.
+ * What the SDK brings for other places than Lambda. Lambda puts its role's credentials into the environment and renews them
+ * with the container, so the chain of providers (files, SSO, processes, instance metadata: nearly half of the client) has
+ * nothing to find; nor has the reading of configuration files. No operation that is used here streams events.
  */
-const credentialsFromEnvironment: Plugin = {
-  name: 'credentials-from-environment',
-  setup({ onResolve }) {
+const notInLambda: Plugin = {
+  name: 'not-in-lambda',
+  setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
       path: fileURLToPath(new URL('environment-credentials.ts', import.meta.url)),
+    }));
+    onResolve({ filter: /^@smithy\/core\/event-streams$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
+    onLoad({ filter: /./, namespace: 'left-out' }, () => ({ contents: 'export {}' }));
+    onLoad({ filter: /shared-ini-file-loader\/loadSharedConfigFiles\.js$/ }, ({ path }) => ({
+      contents: `export { CONFIG_PREFIX_SEPARATOR } from './constants.js';
+        export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,
+      resolveDir: dirname(path),
     }));
   },
 };
@@ -52,7 +61,7 @@ for (const name of names) {
     mainFields: ['module', 'main'],
     conditions: ['module'],
     metafile: true,
-    plugins: [builtinsOnDemand, credentialsFromEnvironment],
+    plugins: [builtinsOnDemand, notInLambda],
   });
   writeFileSync(`${root}dist/${name}.meta.json`, JSON.stringify(metafile));
   const [output] = Object.values(metafile.outputs);

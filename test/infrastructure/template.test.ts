@@ -215,6 +215,8 @@ describe.each(STAGES)('%s', (stage) => {
     const [statement, ...more] = get('RemovalScheduleRole').Policies[0].PolicyDocument.Statement;
     expect(more).toEqual([]);
     expect(statement.Action).toBe('sqs:SendMessage');
+    const [trust] = get('RemovalScheduleRole').AssumeRolePolicyDocument.Statement;
+    expect(Object.keys(trust.Condition.StringEquals).sort()).toEqual(['aws:SourceAccount', 'aws:SourceArn']);
   });
 
   test('nothing secret is in the template, and nothing of another stage', () => {

@@ -1,8 +1,9 @@
 // The floor: Node's own modules and a hand-made SigV4, no dependency at all.
-const crypto = process.getBuiltinModule('node:crypto');
-const http = process.getBuiltinModule('node:http');
+import * as crypto from 'node:crypto';
+import * as http from 'node:http';
+import * as https from 'node:https';
 
-const agent = new http.Agent({ keepAlive: true });
+const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
 let token: Promise<string> | undefined;
 
 function send(
@@ -12,7 +13,9 @@ function send(
   body?: string,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const request = http.request(address, { agent, method, headers }, (response) => {
+    const secure = address.startsWith('https:');
+    const options = { agent: secure ? agents.https : agents.http, method, headers };
+    const request = (secure ? https : http).request(address, options, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
