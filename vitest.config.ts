@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 const shared = { testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks' as const };
+// Most tests wait for a socket or a pause; two cores do more than one file at a time.
+const maxWorkers = 3;
 
 export default defineConfig({
   test: {
+    maxWorkers,
     projects: [
       { test: { ...shared, name: 'default', include: ['test/**/*.test.ts'], exclude: ['test/end-to-end/**'] } },
       { test: { ...shared, name: 'e2e', include: ['test/end-to-end/**/*.test.ts'], fileParallelism: false } },
