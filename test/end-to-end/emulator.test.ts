@@ -190,3 +190,13 @@ test('a request that is not signed is refused before it gets to a function', asy
   const answer = await fetch(deployment.apiUrl + path, { method: 'DELETE' });
   expect(answer.status).toBe(403);
 });
+
+test('the smoke check after a deploy, signed by curl, passes', () => {
+  const environment = { ...process.env, API_URL: deployment.apiUrl, SMOKE_ORGANIZATION: 'org_bCE84ZIRjtX58FeO' };
+  const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
+  const output = execFileSync(process.execPath, [`${ROOT}infra/smoke.ts`], {
+    env: { ...environment, ...credentials },
+    encoding: 'utf8',
+  });
+  expect(output).toMatch(/^dry run 202 .*\npending 200 /);
+});
