@@ -1,11 +1,12 @@
 // The packaged artifacts and the compiled template, deployed to an AWS emulator by another team (AWS_ENDPOINT_URL) and then
 // driven from outside alone. Auth0 is played by the stand-in tenant.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { CloudFormationClient, CreateStackCommand, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { GetFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
@@ -191,12 +192,10 @@ test('a request that is not signed is refused before it gets to a function', asy
   expect(answer.status).toBe(403);
 });
 
-test('the smoke check after a deploy, signed by curl, passes', () => {
+test('the smoke check after a deploy, signed by curl, passes', async () => {
   const environment = { ...process.env, API_URL: deployment.apiUrl, SMOKE_ORGANIZATION: 'org_bCE84ZIRjtX58FeO' };
   const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
-  const output = execFileSync(process.execPath, [`${ROOT}infra/smoke.ts`], {
-    env: { ...environment, ...credentials },
-    encoding: 'utf8',
-  });
-  expect(output).toMatch(/^dry run 202 .*\npending 200 /);
+  const env = { ...environment, ...credentials };
+  const { stdout } = await promisify(execFile)(process.execPath, [`${ROOT}infra/smoke.ts`], { env });
+  expect(stdout).toMatch(/^dry run 202 .*\npending 200 /);
 });
