@@ -65,7 +65,8 @@ export async function handler(event: SecretsManagerRotationEvent, context: Parti
 async function isPending(secretId: string, versionId: string): Promise<boolean> {
   const secret = await client.send(new DescribeSecretCommand({ SecretId: secretId }));
   // Secrets Manager names the secret by its ARN, the configuration may by its name.
-  if (![secret.ARN, secret.Name].includes(TOKEN_SECRET_ID)) throw new Error('The secret is not the management token');
+  if (![secretId, secret.ARN, secret.Name].includes(TOKEN_SECRET_ID))
+    throw new Error('The secret is not the management token');
   if (!secret.RotationEnabled) throw new Error('The secret is not set up for rotation');
   const stages = secret.VersionIdsToStages?.[versionId];
   if (stages?.includes('AWSCURRENT')) return false;

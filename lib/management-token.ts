@@ -88,13 +88,11 @@ export function createManagementTokenSource(secretId: string, client: SecretsMan
 
   async function askForRotation(log: Log): Promise<boolean> {
     try {
-      const { LastRotatedDate } = await client.send(new DescribeSecretCommand({ SecretId: secretId }));
+      const { RotationEnabled, LastRotatedDate } = await client.send(new DescribeSecretCommand({ SecretId: secretId }));
       const sinceRotation = Date.now() - (LastRotatedDate?.getTime() ?? 0);
-      if (sinceRotation < ROTATION_PAUSE_MS) {
-        log.error('rotation_not_asked_for', {
-          reason: 'the refused token is fresh from a rotation',
-          since_rotation_ms: sinceRotation,
-        });
+      if (!RotationEnabled || sinceRotation < ROTATION_PAUSE_MS) {
+        const reason = RotationEnabled ? 'the refused token is fresh from a rotation' : 'the secret is not rotated';
+        log.error('rotation_not_asked_for', { reason, since_rotation_ms: sinceRotation });
         return false;
       }
       const asked = await client.send(new RotateSecretCommand({ SecretId: secretId, RotateImmediately: true }));

@@ -135,6 +135,15 @@ test('a wrong setup, where every token is refused, causes no storm of tokens and
   expect(service.tenant.tokensIssued()).toBe(before);
 });
 
+test('a secret that is not rotated has none asked for, and the caller gets the 502', async () => {
+  await service.request('disable-connection');
+  Object.assign(service.aws.secret(TOKEN_SECRET), { rotate: undefined, lastRotated: 0 });
+  service.tenant.revokeTokens();
+  const answer = await service.request('disable-connection');
+  expect(answer).toMatchObject({ status: 502, body: { code: 'management_token_rejected' } });
+  expect(service.aws.calls).not.toContain('RotateSecret');
+});
+
 test('ten thousand requests over fifty cold starts mint no token', async () => {
   const before = service.tenant.tokensIssued();
   for (let start = 0; start < 50; start++) {
