@@ -3,6 +3,7 @@ import { sleep } from '../lib/deadline.ts';
 import { auth0Tenant, removalSchedulePlace, required } from '../lib/environment.ts';
 import { createEventBus } from '../lib/event-bus.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
+import { describeError } from '../lib/log.ts';
 import { type Calls, createManagementApi } from '../lib/management-api.ts';
 import { createManagementTokenSource } from '../lib/management-token.ts';
 import { type Outcome, outcomeDetail, type PendingRemoval } from '../lib/offboarding.ts';
@@ -21,6 +22,8 @@ const WAIT_FOR_LOCK = 8000;
 const LOOK_AGAIN = 500;
 /** Seconds after which a caller that found the record held may try again. */
 const RETRY_AFTER = 10;
+/** Past a request's deadline there is so much time left for a last word to the record, milliseconds. */
+const TIME_FOR_RECORD = 300;
 
 export const handler = httpApi(cancelOffboarding);
 
@@ -68,7 +71,10 @@ async function cancel(organizationId: string, calls: Calls) {
       connections.push({ ...outcome, name: known.name, strategy: known.strategy });
     }
   } catch (error) {
-    await removals.write(record, calls.deadline);
+    // What was done so far; it is the caller's answer that must not be late.
+    await removals.write(record, calls.deadline + TIME_FOR_RECORD).catch((cause: unknown) => {
+      calls.log.error('cancelling_not_recorded', { error: describeError(cause) });
+    });
     throw error;
   }
   const detail = outcomeDetail(record, record.request, record.removal_due_at);

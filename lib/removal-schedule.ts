@@ -106,8 +106,8 @@ export function createRemovalSchedule(
       try {
         return { value: await work() };
       } finally {
-        // What could not be deleted expires.
-        await remove(name).catch(() => undefined);
+        // What could not be deleted expires; what has expired may be somebody else's by now.
+        if (Date.now() < at.getTime()) await remove(name).catch(() => undefined);
       }
     },
   };

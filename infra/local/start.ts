@@ -59,7 +59,7 @@ Offboard the other organization: disabled now, removed in a minute; see what is 
 The same by event (any AWS SDK or the AWS CLI, with AWS_ENDPOINT_URL=${aws.url}):
   aws events put-events --entries '[{"EventBusName":"org-connections-local","Source":"billing","DetailType":"organization.offboarding.requested","Detail":"{\\"organization_id\\":\\"${GLOBEX}\\",\\"action\\":\\"disable\\",\\"requested_by\\":\\"billing\\",\\"reason\\":\\"contract ended\\"}"}]'
 
-Make Auth0 fail once:
+Make the next nine calls of Auth0 fail:
   curl -s -X POST ${tenant.url}/_tenant/addFaults -d '[{"status":503,"times":9}]'
 
 Outcome events appear below; "npm start -- --logs" shows the functions' logs too. Dead letters: ${DEAD_LETTERS}. Stop with Ctrl-C.

@@ -204,6 +204,23 @@ describe('cancelling', () => {
     expect(outcomes(answer.body)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'enabled' });
   });
 
+  test('an Auth0 that stalls half-way is the timeout that it is, and what was enabled is on record', async () => {
+    await offboard();
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, delay: 4000, times: 9 });
+    const answer = await service.request('cancel-offboarding', { remaining: 2500 });
+    expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' } });
+    expect(JSON.parse(removalMessage()).detail).toMatchObject({
+      status: 'cancelled',
+      connections: [{ disabled_by_offboarding: false }, {}, { disabled_by_offboarding: true }],
+    });
+    service.tenant.clearFaults();
+    expect((await service.request('cancel-offboarding')).status).toBe(200);
+    expect(service.enabled()[CON3]).toBe(true);
+    // The stalled call takes effect at last, and to the same end.
+    await sleep(2500);
+    expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
+  });
+
   test('while a worker holds the record the caller is told to come again', async () => {
     await offboard();
     const lock = `${SCHEDULES}/${ORG}.lock`;
