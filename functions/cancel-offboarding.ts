@@ -1,19 +1,17 @@
-import { eventBridge, scheduler, secretsManager } from '../lib/aws.ts';
+import { eventBridge, scheduler } from '../lib/aws.ts';
 import { sleep } from '../lib/deadline.ts';
-import { auth0Tenant, removalSchedulePlace, required } from '../lib/environment.ts';
+import { removalSchedulePlace, required } from '../lib/environment.ts';
 import { createEventBus } from '../lib/event-bus.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
 import { describeError } from '../lib/log.ts';
-import { type Calls, createManagementApi } from '../lib/management-api.ts';
-import { createManagementTokenSource } from '../lib/management-token.ts';
+import { type Calls, managementApiOfEnvironment } from '../lib/management-api.ts';
 import { type Outcome, outcomeDetail, type PendingRemoval } from '../lib/offboarding.ts';
 import { report } from '../lib/offboarding-delivery.ts';
-import { outcomeOf, type Target, targetsAmong } from '../lib/offboarding-work.ts';
+import { associationsLeft, outcomeOf, type Target, targetsAmong } from '../lib/offboarding-work.ts';
 import { asProblem, Problem } from '../lib/problem.ts';
 import { createRemovalSchedule } from '../lib/removal-schedule.ts';
 
-const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
-const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+const managementApi = managementApiOfEnvironment();
 const eventBus = createEventBus(required('EVENT_BUS_NAME'), eventBridge());
 const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
 
@@ -52,11 +50,7 @@ async function cancel(organizationId: string, calls: Calls) {
   // First of all the removal is off, for good: whatever fails from here on, nothing is removed any more.
   if (found.status !== 'cancelled') await removals.write(record, calls.deadline);
 
-  const associations = await managementApi.list(organizationId, calls).catch((error: unknown) => {
-    // An organization that is gone has nothing left to enable.
-    if (asProblem(error).code === 'not_found') return [];
-    throw error;
-  });
+  const associations = await associationsLeft(managementApi, organizationId, calls);
   const targets = targetsAmong(
     record.connections.map(({ connection_id }) => connection_id),
     associations,

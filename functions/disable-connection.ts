@@ -1,15 +1,11 @@
 import * as v from 'valibot';
-import { secretsManager } from '../lib/aws.ts';
-import { auth0Tenant, required } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http-api.ts';
-import { createManagementApi } from '../lib/management-api.ts';
-import { createManagementTokenSource } from '../lib/management-token.ts';
+import { managementApiOfEnvironment } from '../lib/management-api.ts';
 
 /** Nothing but disabling: this service takes access away. */
 const Body = v.strictObject({ is_enabled: v.literal(false) });
 
-const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
-const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+const managementApi = managementApiOfEnvironment();
 
 export const handler = httpApi(disableConnection, { connection: true, body: true });
 

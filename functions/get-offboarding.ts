@@ -1,12 +1,10 @@
-import { scheduler, secretsManager } from '../lib/aws.ts';
-import { auth0Tenant, removalSchedulePlace, required } from '../lib/environment.ts';
+import { scheduler } from '../lib/aws.ts';
+import { removalSchedulePlace } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
-import { createManagementApi } from '../lib/management-api.ts';
-import { createManagementTokenSource } from '../lib/management-token.ts';
+import { managementApiOfEnvironment } from '../lib/management-api.ts';
 import { createRemovalSchedule } from '../lib/removal-schedule.ts';
 
-const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
-const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+const managementApi = managementApiOfEnvironment();
 const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
 
 export const handler = httpApi(getOffboarding);

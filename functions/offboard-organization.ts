@@ -1,10 +1,9 @@
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { eventBridge, scheduler, secretsManager, sqs } from '../lib/aws.ts';
-import { auth0Tenant, removalSchedulePlace, required } from '../lib/environment.ts';
+import { eventBridge, scheduler, sqs } from '../lib/aws.ts';
+import { removalSchedulePlace, required } from '../lib/environment.ts';
 import { createEventBus } from '../lib/event-bus.ts';
 import { createLog, describeError } from '../lib/log.ts';
-import { createManagementApi } from '../lib/management-api.ts';
-import { createManagementTokenSource } from '../lib/management-token.ts';
+import { managementApiOfEnvironment } from '../lib/management-api.ts';
 import {
   dueAt,
   type OffboardingRequest,
@@ -15,13 +14,11 @@ import {
 } from '../lib/offboarding.ts';
 import { createOffboardingDelivery, type Delivery, report, Unfinished } from '../lib/offboarding-delivery.ts';
 import { createOffboardingQueue } from '../lib/offboarding-queue.ts';
-import { carryOut, isLeft, outcomeOf, targetsAmong, targetsOf } from '../lib/offboarding-work.ts';
-import { asProblem } from '../lib/problem.ts';
+import { associationsLeft, carryOut, isLeft, outcomeOf, targetsAmong, targetsOf } from '../lib/offboarding-work.ts';
 import { createPacer } from '../lib/rate-limit.ts';
 import { createRemovalSchedule } from '../lib/removal-schedule.ts';
 
-const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
-const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+const managementApi = managementApiOfEnvironment();
 const eventBus = createEventBus(required('EVENT_BUS_NAME'), eventBridge());
 const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
 
@@ -162,11 +159,7 @@ async function removeWhatIsDue({ detail }: { detail: PendingRemoval }, delivery:
       delivery.log.info('removal_not_due_any_more', { status: record.status });
       return;
     }
-    const associations = await managementApi.list(organization_id, delivery.calls).catch((error: unknown) => {
-      // An organization that is gone has no connections left.
-      if (asProblem(error).code === 'not_found') return [];
-      throw error;
-    });
+    const associations = await associationsLeft(managementApi, organization_id, delivery.calls);
     const ids = detail.connections.map(({ connection_id }) => connection_id);
     const targets = targetsAmong(ids, associations);
     const disabled = targets.filter(({ association }) => association?.is_enabled === false);

@@ -1,11 +1,7 @@
-import { secretsManager } from '../lib/aws.ts';
-import { auth0Tenant, required } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
-import { createManagementApi } from '../lib/management-api.ts';
-import { createManagementTokenSource } from '../lib/management-token.ts';
+import { managementApiOfEnvironment } from '../lib/management-api.ts';
 
-const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
-const managementApi = createManagementApi(auth0Tenant().origin, tokens);
+const managementApi = managementApiOfEnvironment();
 
 export const handler = httpApi(removeConnection, { connection: true });
 

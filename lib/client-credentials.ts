@@ -1,8 +1,10 @@
 import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 import * as v from 'valibot';
 import { sleep } from './deadline.ts';
-import { type Answer, ExchangeError, exchange } from './http-client.ts';
+import { type Answer, ExchangeError, exchangeOrError } from './http-client.ts';
+import { parseJson } from './json.ts';
 import { hide } from './log.ts';
+import { AccessToken } from './management-token.ts';
 import { backoff, readRateLimit } from './rate-limit.ts';
 
 /** The value of the secret `org-connections/{stage}/management-client`: the client's id and its secret, or its private key. */
@@ -17,7 +19,7 @@ const ClientCredentials = v.pipe(
 type ClientCredentials = v.InferOutput<typeof ClientCredentials>;
 
 const TokenResponse = v.object({
-  access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,16384}$/)),
+  access_token: AccessToken,
   expires_in: v.pipe(v.number(), v.minValue(1), v.maxValue(30 * 86_400)),
   scope: v.optional(v.string(), ''),
 });
@@ -37,12 +39,8 @@ export class ClientCredentialsError extends Error {
 
 /** The client secret's text as credentials; throws `ClientCredentialsError` that quotes nothing of it. */
 export function parseClientCredentials(text: string | undefined): ClientCredentials {
-  let json: unknown;
-  try {
-    json = JSON.parse(text ?? '');
-  } catch {
-    throw new ClientCredentialsError('wrong_credentials', 'the client secret is not JSON');
-  }
+  const json = parseJson(text);
+  if (json === undefined) throw new ClientCredentialsError('wrong_credentials', 'the client secret is not JSON');
   const parsed = v.safeParse(ClientCredentials, json);
   if (!parsed.success) {
     throw new ClientCredentialsError(
@@ -62,18 +60,15 @@ export function parseClientCredentials(text: string | undefined): ClientCredenti
 export async function requestToken(origin: URL, audience: string, credentials: ClientCredentials, deadline: number) {
   for (let tries = 1; ; tries++) {
     const asked = Date.now();
-    const answer = await exchange({
+    const answer = await exchangeOrError({
       method: 'POST',
       origin,
       path: '/oauth/token',
       headers: { accept: 'application/json', 'content-type': 'application/json' },
       body: JSON.stringify({ grant_type: 'client_credentials', audience, ...authentication(credentials, audience) }),
       timeout: Math.min(10_000, deadline - asked),
-    }).catch((error: unknown) => {
-      if (error instanceof ExchangeError) return error;
-      throw error;
     });
-    const body = answer instanceof ExchangeError ? undefined : parse(answer.body);
+    const body = answer instanceof ExchangeError ? undefined : parseJson(answer.body);
     if (!(answer instanceof ExchangeError) && answer.status === 200 && v.is(TokenResponse, body)) {
       const { access_token, expires_in, scope } = v.parse(TokenResponse, body);
       hide(access_token);
@@ -118,14 +113,6 @@ function privateKey(pem: string) {
     // The parser's message may quote its input.
   }
   throw new ClientCredentialsError('wrong_credentials', 'the private key is not an RSA key in PEM');
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */

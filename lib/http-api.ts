@@ -3,14 +3,13 @@ import middy from '@middy/core';
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
+import { CorrelationId } from './correlation-id.ts';
 import { before, requestDeadline } from './deadline.ts';
+import { describeIssues } from './json.ts';
 import { createLog, describeError, isColdStart } from './log.ts';
 import { type Calls, ConnectionId, OrganizationId } from './management-api.ts';
 import { auth0Metrics } from './metrics.ts';
 import { asProblem, Problem } from './problem.ts';
-
-/** A caller's correlation id: visible ASCII, so that it fits a header and a log line. */
-export const CorrelationId = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/));
 
 /** A call that ends at the deadline needs a moment to say so. */
 const GRACE_MS = 200;
@@ -186,6 +185,5 @@ function fromBodyParser(error: unknown): unknown {
 export function parseBody<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
   const parsed = v.safeParse(schema, body);
   if (parsed.success) return parsed.output;
-  const wrong = parsed.issues.slice(0, 5).map((issue) => `${v.getDotPath(issue) ?? 'body'}: ${issue.message}`);
-  throw new Problem('invalid_body', wrong.join('; ').slice(0, 500), { status: 422 });
+  throw new Problem('invalid_body', describeIssues(parsed.issues, 'body'), { status: 422 });
 }

@@ -88,3 +88,13 @@ export function exchange({ method, origin, path, headers = {}, body, timeout }: 
     request.end(body);
   });
 }
+
+/** As `exchange`, but no whole answer is an outcome, too: for callers that look at either. */
+export async function exchangeOrError(request: Exchange): Promise<Answer | ExchangeError> {
+  try {
+    return await exchange(request);
+  } catch (error) {
+    if (error instanceof ExchangeError) return error;
+    throw error;
+  }
+}

@@ -1,8 +1,11 @@
 import * as v from 'valibot';
+import { secretsManager } from './aws.ts';
 import { sleep } from './deadline.ts';
-import { type Answer, type Exchange, ExchangeError, exchange } from './http-client.ts';
+import { auth0Tenant, required } from './environment.ts';
+import { type Answer, type Exchange, ExchangeError, exchangeOrError } from './http-client.ts';
+import { parseJson } from './json.ts';
 import { type Log, redact } from './log.ts';
-import type { ManagementTokenSource } from './management-token.ts';
+import { createManagementTokenSource, type ManagementTokenSource } from './management-token.ts';
 import { Problem, type ProblemCode, type Upstream } from './problem.ts';
 import { type Bucket, backoff, type Pacer, readRateLimit, waitAfter429 } from './rate-limit.ts';
 
@@ -84,7 +87,7 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
   async function attempt<T>(operation: Operation<T>, token: string, calls: Calls): Promise<Answer | ExchangeError> {
     const { method, path, body } = operation;
     const started = Date.now();
-    const answer = await exchange({
+    const answer = await exchangeOrError({
       method,
       origin,
       path,
@@ -95,9 +98,6 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
       },
       ...(body && { body: JSON.stringify(body) }),
       timeout: Math.min(ATTEMPT_MS, calls.deadline - started),
-    }).catch((error: unknown) => {
-      if (error instanceof ExchangeError) return error;
-      throw error;
     });
     const status = answer instanceof ExchangeError ? 0 : answer.status;
     calls.statuses.push(status);
@@ -206,6 +206,12 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
 
 export type ManagementApi = ReturnType<typeof createManagementApi>;
 
+/** The Management API of the environment's tenant, with the token that rotation keeps in the environment's secret. */
+export function managementApiOfEnvironment(): ManagementApi {
+  const tokens = createManagementTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'), secretsManager());
+  return createManagementApi(auth0Tenant().origin, tokens);
+}
+
 /** Waits for the pacer; throws `rate_limited` when that would take longer than is worth staying for. */
 async function untilAllowed(bucket: Bucket, { pacer, deadline, longestWait = Number.POSITIVE_INFINITY }: Calls) {
   for (let wait = pacer?.delay(bucket) ?? 0; wait > 0; wait = pacer?.delay(bucket) ?? 0) {
@@ -222,24 +228,20 @@ const rateLimited = (waitMs: number, upstream?: Upstream) =>
     ...(upstream && { upstream }),
   });
 
-function parseJson({ headers, body }: Answer): unknown {
+function jsonOf({ headers, body }: Answer): unknown {
   const type = headers['content-type'];
   if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) return undefined;
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
+  return parseJson(body);
 }
 
 function succeeded<T>(operation: Operation<T>, answer: Answer): T | undefined {
   if (answer.status < 200 || answer.status > 299) return undefined;
-  return operation.read(answer.status, parseJson(answer));
+  return operation.read(answer.status, jsonOf(answer));
 }
 
 /** What Auth0 said in words, for the caller: without control characters, not endless, and never with the token in it. */
 function upstreamOf(answer: Answer): Upstream {
-  const body = parseJson(answer);
+  const body = jsonOf(answer);
   const { message, errorCode } = v.is(ErrorShape, body) ? body : {};
   const shown = (text: string | undefined) =>
     text ? redact(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')).slice(0, 500) : null;
@@ -263,7 +265,7 @@ function failure(
   const { status } = answer;
   const upstream = upstreamOf(answer);
   const passedOn = PASSED_ON[status];
-  if (passedOn && v.is(ErrorShape, parseJson(answer))) return { problem: new Problem(...passedOn, { upstream }) };
+  if (passedOn && v.is(ErrorShape, jsonOf(answer))) return { problem: new Problem(...passedOn, { upstream }) };
   if (status === 401)
     return {
       problem: new Problem('management_token_rejected', 'Auth0 refused the token', { upstream }),

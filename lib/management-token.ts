@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { before } from './deadline.ts';
+import { parseJson } from './json.ts';
 import { describeError, hide, type Log } from './log.ts';
 import { Problem } from './problem.ts';
 
@@ -17,9 +18,12 @@ const ROTATION_PAUSE_MS = 5 * 60_000;
 const ROTATION_TAKES_S = 15;
 const UNAVAILABLE_RETRY_S = 30;
 
+/** Visible ASCII, so that it fits a header. */
+export const AccessToken = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,16384}$/));
+
 /** The value of the secret `org-connections/{stage}/management-token`. */
-export const ManagementTokenSecret = v.object({
-  access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,16384}$/)),
+const ManagementTokenSecret = v.object({
+  access_token: AccessToken,
   expires_at: v.pipe(v.string(), v.isoTimestamp()),
   scope: v.string(),
 });
@@ -33,17 +37,10 @@ export interface ManagementToken {
   versionId: string | undefined;
 }
 
-/**
- * A secret's text as a token. Throws an error that says what is wrong and quotes nothing: the message of a JSON parser
- * holds a piece of its input.
- */
+/** A secret's text as a token. Throws an error that says what is wrong and quotes nothing. */
 export function parseManagementToken(text: string | undefined, versionId?: string): ManagementToken {
-  let json: unknown;
-  try {
-    json = JSON.parse(text ?? '');
-  } catch {
-    throw new Error('The management token secret is not JSON');
-  }
+  const json = parseJson(text);
+  if (json === undefined) throw new Error('The management token secret is not JSON');
   const parsed = v.safeParse(ManagementTokenSecret, json);
   if (!parsed.success) {
     const members = parsed.issues.map((issue) => v.getDotPath(issue) ?? 'value');

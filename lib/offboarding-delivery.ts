@@ -1,6 +1,7 @@
 import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
 import type { EventBus, OutcomeDetail } from './event-bus.ts';
+import { describeIssues, parseJson } from './json.ts';
 import { createLog, describeError, isColdStart, type Log } from './log.ts';
 import type { Calls } from './management-api.ts';
 import { auth0Metrics } from './metrics.ts';
@@ -210,14 +211,6 @@ function asNew(text: string, raw: unknown, outcomes: Delivery['done']): string {
 
 const receives = (record: SQSRecord) => Number(record.attributes?.ApproximateReceiveCount ?? 1);
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function logFields(message: OffboardingMessage | false) {
   if (!message || message['detail-type'] === LOCK_EXPIRED) return {};
   const { organization_id, correlation_id } = message.detail;
@@ -226,8 +219,7 @@ function logFields(message: OffboardingMessage | false) {
 
 function malformed(raw: unknown, issues: v.BaseIssue<unknown>[]) {
   if (raw === undefined) return { code: 'invalid_message', message: 'The message is not JSON' };
-  const wrong = issues.slice(0, 5).map((issue) => `${v.getDotPath(issue) ?? 'message'}: ${issue.message}`);
-  return { code: 'invalid_message', message: wrong.join('; ').slice(0, 500) };
+  return { code: 'invalid_message', message: describeIssues(issues, 'message') };
 }
 
 /** What a message that may be malformed says of itself, for the report of its failure. */

@@ -1,4 +1,4 @@
-import type { Association, ManagementApi } from './management-api.ts';
+import type { Association, Calls, ManagementApi } from './management-api.ts';
 import type { OffboardingRequest, Outcome } from './offboarding.ts';
 import { type Delivery, isPassing, Unfinished, Unworkable } from './offboarding-delivery.ts';
 import { asProblem, type Problem, type ProblemCode } from './problem.ts';
@@ -34,6 +34,18 @@ export function outcomeOf(
 export function targetsAmong(ids: Iterable<string>, associations: Association[]): Target[] {
   const known = new Map(associations.map((association) => [association.connection_id, association]));
   return [...new Set(ids)].map((id) => ({ id, association: known.get(id) }));
+}
+
+/** An organization's associations; none when Auth0 does not know it any more. */
+export async function associationsLeft(
+  managementApi: ManagementApi,
+  organizationId: string,
+  calls: Calls,
+): Promise<Association[]> {
+  return managementApi.list(organizationId, calls).catch((error: unknown) => {
+    if (asProblem(error).code === 'not_found') return [];
+    throw error;
+  });
 }
 
 /** The connections that a request means, and those of `also`. Throws `Unworkable` when Auth0 does not know the organization. */

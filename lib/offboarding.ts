@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { CorrelationId } from './correlation-id.ts';
 import { ConnectionId, OrganizationId } from './management-api.ts';
 
 const Words = (most: number) => v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(most));
@@ -22,7 +23,7 @@ export function addDuration(from: Date, duration: string): Date | undefined {
 }
 
 /** An ISO 8601 duration from one minute to one year. */
-export const GracePeriod = v.pipe(
+const GracePeriod = v.pipe(
   v.string(),
   v.check((duration) => {
     const now = new Date();
@@ -50,7 +51,7 @@ export const OffboardingRequest = v.pipe(
     organization_id: OrganizationId,
     ...ORDER,
     requested_by: Words(200),
-    correlation_id: v.fallback(v.optional(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/))), undefined),
+    correlation_id: v.fallback(v.optional(CorrelationId), undefined),
   }),
   v.check((order) => graceIsInPlace(order), GRACE_ELSEWHERE),
 );
