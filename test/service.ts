@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../infra/local/environment.ts';
+import { type LocalEnvironment, QUEUE, startEnvironment } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 
@@ -152,6 +152,14 @@ export async function startService(options: Parameters<typeof startEnvironment>[
           (event.detail.request as { id?: string } | null)?.id === id &&
           (!outcome || event['detail-type'].endsWith(outcome)),
       ),
+
+    /** Has whatever waits in the queue be due now: no test waits for minutes. */
+    hurry() {
+      for (const message of aws.messages(QUEUE)) {
+        Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
+      }
+      aws.wake(QUEUE);
+    },
 
     /** Whether each connection is enabled, as Auth0 has it; a removed one is not there. */
     enabled: (organization = ORG) =>

@@ -3,7 +3,6 @@
 // test/functions/management-token.test.ts.)
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { QUEUE } from '../../infra/local/environment.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
@@ -106,13 +105,7 @@ describe('the event path', () => {
     service.tenant.addFaults(passing);
     const { id } = service.publish({ action: 'disable' });
     const done = service.outcome(id);
-    // Nobody waits for minutes here: what waits is due at once.
-    const hurry = setInterval(() => {
-      for (const message of service.aws.messages(QUEUE)) {
-        Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
-      }
-      service.aws.wake(QUEUE);
-    }, 50);
+    const hurry = setInterval(service.hurry, 50);
     const event = await done.finally(() => clearInterval(hurry));
     if (_what === 'a 403 of entitlement') {
       // What Auth0 forbids for good is no passing fault: it has failed, with its reason.

@@ -1,7 +1,7 @@
 // Disable now, remove after a grace period, cancel while there is time: the edges, one by one.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SCHEDULES } from '../../infra/local/environment.ts';
+import { QUEUE, SCHEDULES } from '../../infra/local/environment.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
@@ -99,7 +99,7 @@ test('the message of a date that was replaced removes nothing', async () => {
   await offboard();
   const stale = removalMessage();
   await offboard({ action: 'disable_then_remove', grace_period: 'P60D' });
-  service.aws.send('org-connections-local-offboarding.fifo', stale, 'tenant');
+  service.aws.send(QUEUE, stale, 'tenant');
   await expect.poll(() => service.logged('removal_not_due_any_more').length, { timeout: 5000 }).toBe(1);
   expect(removed()).toEqual([]);
 });
@@ -143,7 +143,7 @@ describe('cancelling', () => {
     await service.request('cancel-offboarding');
     const before = service.logged('removal_not_due_any_more').length;
     service.publish(IN_A_MONTH, { ...event, resources: ['late'] });
-    service.aws.send('org-connections-local-offboarding.fifo', due, 'tenant');
+    service.aws.send(QUEUE, due, 'tenant');
     await expect.poll(() => service.logged('offboarding_was_cancelled').length, { timeout: 5000 }).toBe(1);
     await expect.poll(() => service.logged('removal_not_due_any_more').length, { timeout: 5000 }).toBe(before + 1);
     expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
@@ -288,10 +288,7 @@ describe('cut off', () => {
     await expect.poll(() => service.logged('offboarding_goes_on_later').length, { timeout: 9000 }).toBeGreaterThan(0);
     expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
     service.aws.clearFaults();
-    for (const message of service.aws.messages('org-connections-local-offboarding.fifo')) {
-      Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
-    }
-    service.aws.wake('org-connections-local-offboarding.fifo');
+    service.hurry();
     expect(outcomes((await service.outcome(event.id, 'scheduled')).detail)).toMatchObject({ [CON]: 'disabled' });
   });
 });
