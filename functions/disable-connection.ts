@@ -7,7 +7,7 @@ const Body = v.strictObject({ is_enabled: v.literal(false) });
 
 const managementApi = managementApiOfEnvironment();
 
-export const handler = httpApi(disableConnection, { connection: true, body: true });
+export const handler = httpApi(disableConnection, { organization: true, connection: true, body: true });
 
 /** `PATCH /organizations/{organization_id}/connections/{connection_id}`: 200 and the association as Auth0 answered it. */
 async function disableConnection({ organizationId, connectionId, body, calls }: HttpRequest): Promise<HttpResponse> {

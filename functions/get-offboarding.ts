@@ -1,37 +1,43 @@
-import { scheduler } from '../lib/aws.ts';
-import { removalSchedulePlace } from '../lib/environment.ts';
+import { dynamoDb } from '../lib/aws.ts';
+import { required } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
 import { managementApiOfEnvironment } from '../lib/management-api.ts';
-import { createRemovalSchedule } from '../lib/removal-schedule.ts';
+import { createOffboardingRecords, currentOf, hasEnded } from '../lib/offboarding-record.ts';
 
 const managementApi = managementApiOfEnvironment();
-const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
+const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoDb());
 
-export const handler = httpApi(getOffboarding);
+export const handler = httpApi(getOffboarding, { organization: true });
 
-/** `GET /organizations/{organization_id}/offboarding`: 200, the pending removal if there is one, and each connection as it is in Auth0 now. */
+/** `GET /organizations/{organization_id}/offboarding`: 200, the current offboarding if there is one, and each connection as it is in Auth0 now. */
 async function getOffboarding({ organizationId, calls }: HttpRequest): Promise<HttpResponse> {
-  const [record, associations] = await Promise.all([
-    removals.read(organizationId),
+  const [all, associations] = await Promise.all([
+    records.ofOrganization(organizationId),
     managementApi.list(organizationId, calls),
   ]);
-  const pending = record?.status === 'cancelled' ? undefined : record;
-  const disabledByIt = new Map(pending?.connections.map((one) => [one.connection_id, one.disabled_by_offboarding]));
+  const current = currentOf(all);
+  const pending = current && !hasEnded(current.status) ? current : undefined;
+  const removal = pending?.status === 'cancelling' ? undefined : pending?.removal_due_at;
+  const known = new Map(pending?.connections.map((connection) => [connection.connection_id, connection]));
   return {
     status: 200,
     body: {
       organization_id: organizationId,
-      removal_due_at: pending?.removal_due_at ?? null,
-      offboarding_id: pending?.request.id ?? null,
-      requested_by: pending?.requested_by ?? null,
-      reason: pending?.reason ?? null,
+      offboarding_id: current?.offboarding_id ?? null,
+      status: current?.status ?? null,
+      action: current?.action ?? null,
+      removal_due_at: removal ?? null,
+      requested_by: current?.requested_by ?? null,
+      reason: current?.reason ?? null,
+      last_error: pending?.last_error ?? null,
+      next_try_at: pending?.next_try_at ?? null,
       connections: associations.map(({ connection_id, is_enabled, connection }) => ({
         connection_id,
         name: connection?.name ?? null,
         strategy: connection?.strategy ?? null,
         is_enabled,
-        removal_pending: disabledByIt.has(connection_id) && !is_enabled,
-        disabled_by_offboarding: disabledByIt.get(connection_id) ?? false,
+        removal_pending: removal !== undefined && known.has(connection_id) && !is_enabled,
+        disabled_by_offboarding: known.get(connection_id)?.disabled_by_offboarding ?? false,
       })),
     },
   };

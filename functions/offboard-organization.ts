@@ -1,204 +1,260 @@
-import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { eventBridge, scheduler, sqs } from '../lib/aws.ts';
-import { removalSchedulePlace, required } from '../lib/environment.ts';
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import * as v from 'valibot';
+import { dynamoDb, eventBridge, scheduler, sqs } from '../lib/aws.ts';
+import { removalScheduleConfig, required } from '../lib/environment.ts';
 import { createEventBus } from '../lib/event-bus.ts';
-import { createLog, describeError } from '../lib/log.ts';
-import { managementApiOfEnvironment } from '../lib/management-api.ts';
+import { describeIssues, parseJson } from '../lib/json.ts';
+import { createLog, isColdStart, type Log } from '../lib/log.ts';
+import { type Association, type Calls, managementApiOfEnvironment } from '../lib/management-api.ts';
+import { auth0Metrics } from '../lib/metrics.ts';
+import { detailOfMalformed, OffboardingMessage } from '../lib/offboarding-message.ts';
+import { createOutcomePublisher } from '../lib/offboarding-outcome.ts';
+import { createOffboardingQueue, receivesOf, type Wait } from '../lib/offboarding-queue.ts';
+import { createOffboardingRecords, hasEnded, type Offboarding, RecordChanged } from '../lib/offboarding-record.ts';
+import { addDuration, dueAt, REQUESTED } from '../lib/offboarding-request.ts';
+import { takeOver } from '../lib/offboarding-takeover.ts';
 import {
-  dueAt,
-  type OffboardingRequest,
-  type Outcome,
-  outcomeDetail,
-  type PendingRemoval,
-  type RequestOrigin,
-} from '../lib/offboarding.ts';
-import { createOffboardingDelivery, type Delivery, report, Unfinished } from '../lib/offboarding-delivery.ts';
-import { createOffboardingQueue } from '../lib/offboarding-queue.ts';
-import { associationsLeft, carryOut, isLeft, outcomeOf, targetsAmong, targetsOf } from '../lib/offboarding-work.ts';
+  applyToConnections,
+  associationsLeft,
+  connectionsOf,
+  type Goal,
+  isLeft,
+} from '../lib/organization-connections.ts';
+import { asProblem } from '../lib/problem.ts';
 import { createPacer } from '../lib/rate-limit.ts';
 import { createRemovalSchedule } from '../lib/removal-schedule.ts';
+import { isTransient, NonRetryableError, RetryLater } from '../lib/transient.ts';
 
 const managementApi = managementApiOfEnvironment();
-const eventBus = createEventBus(required('EVENT_BUS_NAME'), eventBridge());
-const removals = createRemovalSchedule(removalSchedulePlace(), scheduler());
+const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoDb());
+const outcomes = createOutcomePublisher(createEventBus(required('EVENT_BUS_NAME'), eventBridge()), records);
+const removals = createRemovalSchedule(removalScheduleConfig(), scheduler());
+const queue = createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs());
+const pacer = createPacer();
 
-/** What it takes to send the rest of the work back to the queue and to write the log, as a share of the function's time. */
+/** What it takes to write the record and the log at the end, as a share of the function's time. */
 const MARGIN = 0.1;
-/** Somebody else holds the organization's record for about this long, milliseconds. */
-const WAIT_FOR_LOCK = 1000;
+/** The longest wait for the tenant's limit that is worth a running function, milliseconds. */
+const LONGEST_WAIT_MS = 20_000;
+/** A removal this much ahead of its time is due: clocks differ. */
+const CLOCK_TOLERANCE_MS = 2000;
 
-const deliver = createOffboardingDelivery({
-  queue: createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs()),
-  eventBus,
-  pacer: createPacer(),
-  jobs: { offboard, removeWhatIsDue },
-});
+/** Whether the last delivery ended in a fault: the next one is a probe, and makes each call once. */
+let probing = false;
+
+/** A message and what its work needs; `record` is the offboarding that it is about, once that is known. */
+interface Delivery {
+  message: SQSRecord;
+  calls: Calls;
+  log: Log;
+  record?: Offboarding;
+  /** The organization's connections, if this delivery has listed them already, and when (Unix time in milliseconds). */
+  associations?: Association[];
+  listedAt?: number;
+}
 
 /**
- * Works off the offboarding queue (SQS with partial batch responses): requests from the bus, and removals that have fallen
- * due. Each message ends in an outcome event, in the dead-letter queue with a `failed` event, or in the queue again.
+ * Processes the offboarding queue (SQS with partial batch responses): requests from the bus, and removals that have fallen
+ * due. What is done and what is left is on the record; a message is the same each time that it is delivered.
  */
 export async function handler(event: SQSEvent, context: Partial<Context> = {}): Promise<SQSBatchResponse> {
   const remaining = context.getRemainingTimeInMillis?.() ?? 60_000;
   const deadline = Date.now() + remaining * (1 - MARGIN);
   const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
-  for (const record of event.Records) {
-    const dealtWith = await deliver(record, deadline, context.awsRequestId).catch((error: unknown) => {
-      // Neither the work nor the sending of its rest was possible: SQS delivers the message again by itself.
-      const log = createLog({ request_id: context.awsRequestId, message_id: record.messageId });
-      log.error('offboarding_delivery_failed', { error: describeError(error) });
-      return false;
-    });
-    if (!dealtWith) batchItemFailures.push({ itemIdentifier: record.messageId });
+  for (const message of event.Records) {
+    const delivery = startDelivery(message, deadline, context.awsRequestId);
+    const started = Date.now();
+    const work = async () => {
+      await processMessage(delivery);
+      probing = false;
+    };
+    const processed = await queue.deliver(message, delivery.log, work, (wait) => noteWait(delivery, wait));
+    if (!processed) batchItemFailures.push({ itemIdentifier: message.messageId });
+    delivery.log.metrics(
+      'offboarding_delivery_ended',
+      {
+        Deliveries: [1, 'Count'],
+        Latency: [Date.now() - started, 'Milliseconds'],
+        ColdStarts: [isColdStart() ? 1 : 0, 'Count'],
+        ...auth0Metrics(delivery.calls),
+      },
+      { auth0_statuses: delivery.calls.statuses },
+    );
   }
   return { batchItemFailures };
 }
 
-interface Requested extends RequestOrigin {
-  detail: OffboardingRequest;
+function startDelivery(message: SQSRecord, deadline: number, requestId: string | undefined): Delivery {
+  const { detail = {}, id } = Object(parseJson(message.body));
+  const { organization_id, correlation_id, offboarding_id = id } = Object(detail);
+  const ids = { organization_id, correlation_id, offboarding_id };
+  const texts = Object.entries(ids).filter(([, value]) => typeof value === 'string');
+  const fields = Object.fromEntries(texts.map(([name, value]) => [name, value.slice(0, 128)]));
+  const log = createLog({ request_id: requestId, message_id: message.messageId, ...fields });
+  const maxTries = probing || receivesOf(message) > 1 ? { maxTries: 1 } : {};
+  const calls = { deadline, log, pacer, longestWait: LONGEST_WAIT_MS, ...maxTries, statuses: [], auth0Ms: 0 };
+  return { message, calls, log };
+}
+
+async function processMessage(delivery: Delivery): Promise<void> {
+  const { message, log } = delivery;
+  const raw = parseJson(message.body);
+  const parsed = v.safeParse(OffboardingMessage, raw);
+  if (!parsed.success) {
+    const problem = raw === undefined ? 'The message is not JSON' : describeIssues(parsed.issues, 'message');
+    const error = { code: 'invalid_message', message: problem };
+    log.error('offboarding_dead_lettered', { reason: error });
+    await outcomes.publish('failed', { ...detailOfMalformed(raw), error }, log);
+    return queue.moveToDeadLetterQueue(message, `${error.code}: ${error.message}`);
+  }
+  try {
+    if (parsed.output['detail-type'] === REQUESTED) await offboard(parsed.output, delivery);
+    else await removeWhatIsDue(parsed.output.detail, delivery);
+  } catch (error) {
+    const reason = reasonToGiveUp(delivery.record, error);
+    if (!reason) throw error;
+    await giveUp(delivery, reason);
+  }
 }
 
 /** A request: all of the organization's connections, or those that it names, are disabled or removed. */
-async function offboard({ id, source, time, detail: request }: Requested, delivery: Delivery): Promise<void> {
-  const { organization_id, action, dry_run } = request;
-  const origin = { id, source, time };
-  if (action === 'disable_then_remove' && !dry_run) {
-    return tell(await exclusively(organization_id, () => disableThenSchedule(request, origin, delivery)), delivery);
-  }
-  const targets = await targetsOf(managementApi, request, delivery);
-  const wanted = action === 'remove' ? 'removed' : 'disabled';
-  if (!dry_run) await carryOut(managementApi, wanted, request, targets, delivery);
-  const outcomes = targets.map(
-    (target) => delivery.done.get(target.id) ?? outcomeOf(target, isLeft(target, wanted) ? wanted : 'unchanged'),
-  );
-  const scheduled = action === 'disable_then_remove';
-  const detail = { ...outcomeDetail(request, origin, scheduled ? dueAt(request) : undefined), dry_run };
-  await tell({ outcome: scheduled ? 'scheduled' : 'completed', detail, connections: outcomes }, delivery);
+async function offboard(message: Extract<OffboardingMessage, { id: string }>, delivery: Delivery): Promise<void> {
+  const { id, source, time, detail } = message;
+  // A request over HTTP is on record before its event is; any other gets its record here.
+  const offboarding_id = (source === 'org-connections' && detail.offboarding_id) || id;
+  const found = await records.get(detail.organization_id, offboarding_id);
+  const request = { id: offboarding_id, source, time };
+  delivery.record = found ?? (await records.create({ ...detail, offboarding_id, request })).record;
+  if (delivery.record.status === 'requested') await begin(delivery);
+  if (delivery.record.status === 'working') await disableOrRemove(delivery);
+  await publishEnd(delivery);
 }
 
-/** Disables now, and leaves a schedule for the removal. Runs while nobody else changes the organization's record. */
-async function disableThenSchedule(
-  request: OffboardingRequest,
-  origin: RequestOrigin,
+/** requested → working: asks Auth0 for the connections, and puts on record what this is about. */
+async function begin(delivery: Delivery): Promise<void> {
+  const { calls } = delivery;
+  const record = recordOf(delivery);
+  assertNotGivenUp(delivery);
+  delivery.listedAt = Date.now();
+  const associations = await managementApi.list(record.organization_id, calls);
+  const listed = new Map(associations.map((association) => [association.connection_id, association]));
+  const connections = connectionsOf(record.connection_ids, associations).map((connection) => {
+    const left = isLeft(goalOf(record), connection, listed.get(connection.connection_id));
+    return record.dry_run ? { ...connection, outcome: left ? goalOf(record) : ('unchanged' as const) } : connection;
+  });
+  const removable = record.action === 'disable_then_remove' && connections.some(({ before }) => before !== null);
+  delivery.record = await records.begin(record, connections, removable ? dueAt(record) : undefined);
+  delivery.associations = associations;
+}
+
+/** working → completed, failed or scheduled: goes on from where the record says that an earlier delivery ended. */
+async function disableOrRemove(delivery: Delivery): Promise<void> {
+  if (recordOf(delivery).dry_run) return finish(delivery);
+  assertNotGivenUp(delivery);
+  const { record, listAgain } = await takeOver(records, recordOf(delivery), delivery.listedAt ?? 0);
+  delivery.record = record;
+  if (listAgain) delete delivery.associations;
+  await apply(delivery, goalOf(record));
+  const { removal_due_at, connections } = recordOf(delivery);
+  if (removal_due_at === undefined || connections.every(({ outcome }) => outcome === 'failed')) return finish(delivery);
+  await removals.create(recordOf(delivery));
+  delivery.record = await records.schedule(recordOf(delivery));
+}
+
+/** A removal whose grace period is over: only what is still disabled is removed. Scheduler says when to look, the record decides. */
+async function removeWhatIsDue(
+  { organization_id, offboarding_id }: { organization_id: string; offboarding_id: string },
   delivery: Delivery,
-): Promise<Told | undefined> {
-  const { organization_id } = request;
-  const found = await removals.read(organization_id);
-  if (found?.cancelled_ids.includes(origin.id)) {
-    delivery.log.info('offboarding_was_cancelled');
-    return;
+): Promise<void> {
+  const record = await records.get(organization_id, offboarding_id);
+  if (!record) return delivery.log.warn('removal_without_record');
+  delivery.record = record;
+  if (record.status === 'scheduled') {
+    if (Date.parse(record.removal_due_at ?? '') > Date.now() + CLOCK_TOLERANCE_MS) return removals.create(record);
+    delivery.record = await records.startRemoving(record);
   }
-  const pending = found?.status === 'cancelled' ? undefined : found;
-  if (pending?.status === 'pending' && pending.request_ids.includes(origin.id)) {
-    // A duplicate: nothing changes, and its outcome is told once more, as the first telling may have been cut off.
-    const outcomes = pending.connections.map(({ disabled_by_offboarding, ...connection }) => ({
-      ...connection,
-      outcome: disabled_by_offboarding ? ('disabled' as const) : ('unchanged' as const),
-      error: null,
-    }));
-    const detail = outcomeDetail(request, origin, pending.removal_due_at);
-    return { outcome: 'scheduled', detail, connections: outcomes };
+  if (delivery.record.status === 'removing') {
+    assertNotGivenUp(delivery);
+    await apply(delivery, 'removed');
+    await finish(delivery);
+  } else if (!delivery.record.unpublished) {
+    delivery.log.info('removal_not_due_any_more', { status: record.status });
   }
-
-  const resumed = pending?.request.id === origin.id;
-  const connections = new Map(pending?.connections.map((connection) => [connection.connection_id, connection]));
-  // What an earlier request has not finished disabling is finished with this one.
-  const unfinished = pending?.status === 'disabling' ? [...connections.keys()] : [];
-  const targets = await targetsOf(managementApi, request, delivery, unfinished);
-  for (const target of targets) {
-    const { id, association } = target;
-    if (!association || (!association.is_enabled && connections.has(id))) continue;
-    const { name, strategy, before } = outcomeOf(target, 'unchanged');
-    connections.set(id, { connection_id: id, name, strategy, before, disabled_by_offboarding: association.is_enabled });
-  }
-  const record = (status: PendingRemoval['status']): PendingRemoval => ({
-    ...outcomeDetail(request, origin),
-    status,
-    removal_due_at: resumed ? pending.removal_due_at : dueAt(request),
-    request_ids: [...new Set([...(pending?.request_ids ?? []), origin.id])].slice(-50),
-    cancelled_ids: found?.cancelled_ids ?? [],
-    connections: [...connections.values()],
-  });
-  // Written before the first connection is disabled: whatever happens from here on, it is known what this offboarding did.
-  if (connections.size > 0) await removals.write(record('disabling'), delivery.calls.deadline);
-  await carryOut(managementApi, 'disabled', request, targets, delivery);
-
-  const outcomes = targets.map((target): Outcome => {
-    const known = connections.get(target.id);
-    const earlier = known?.disabled_by_offboarding && resumed && target.association?.is_enabled === false;
-    return (
-      delivery.done.get(target.id) ?? {
-        ...outcomeOf(target, 'unchanged'),
-        ...(earlier && { outcome: 'disabled', before: known.before }),
-      }
-    );
-  });
-  for (const { connection_id, outcome } of outcomes) if (outcome === 'failed') connections.delete(connection_id);
-  if (connections.size === 0) {
-    if (found) await removals.delete(organization_id);
-    return { outcome: 'completed', detail: outcomeDetail(request, origin), connections: outcomes };
-  }
-  const scheduled = record('pending');
-  await removals.write(scheduled, delivery.calls.deadline);
-  const detail = outcomeDetail(request, origin, scheduled.removal_due_at);
-  return { outcome: 'scheduled', detail, connections: outcomes };
+  await publishEnd(delivery);
 }
 
-/** A removal whose grace period is over: only what is still disabled goes. */
-async function removeWhatIsDue({ detail }: { detail: PendingRemoval }, delivery: Delivery): Promise<void> {
-  const { organization_id, removal_due_at, request } = detail;
-  // What is left of a cancelled removal is kept for a while and then ends here.
-  if (detail.status === 'cancelled') return;
-  const told = await exclusively(organization_id, async (): Promise<Told | undefined> => {
-    const record = await removals.read(organization_id);
-    // The schedule is gone once it has fired. One of a later request has the last word, and so has a cancelling; one that a
-    // duplicate of this removal's own request has made in between has not.
-    const replaced =
-      record?.removal_due_at !== removal_due_at && !detail.request_ids.includes(record?.request.id ?? '');
-    if (record && (record.status === 'cancelled' || replaced)) {
-      delivery.log.info('removal_not_due_any_more', { status: record.status });
-      return;
-    }
-    const associations = await associationsLeft(managementApi, organization_id, delivery.calls);
-    const ids = detail.connections.map(({ connection_id }) => connection_id);
-    const targets = targetsAmong(ids, associations);
-    const disabled = targets.filter(({ association }) => association?.is_enabled === false);
-    await carryOut(managementApi, 'removed', detail, disabled, delivery);
-    const enabled = {
-      code: 'enabled_meanwhile',
-      message: 'Somebody enabled the connection again; it was left alone',
-    } as const;
-    const outcomes = targets.map((target, index) => {
-      const untouched = outcomeOf(target, 'unchanged', target.association?.is_enabled ? enabled : null);
-      // The settings that count are those from before this offboarding.
-      const { disabled_by_offboarding: _, ...known } = detail.connections[
-        index
-      ] as PendingRemoval['connections'][number];
-      return { ...(delivery.done.get(target.id) ?? untouched), ...known };
-    });
-    if (record) await removals.delete(organization_id);
-    return { outcome: 'completed', detail: outcomeDetail(detail, request, removal_due_at), connections: outcomes };
-  });
-  await tell(told, delivery);
+async function apply(delivery: Delivery, goal: Goal): Promise<void> {
+  const { calls } = delivery;
+  const { organization_id: organizationId, status, connections } = recordOf(delivery);
+  const associations = delivery.associations ?? (await associationsLeft(managementApi, organizationId, calls));
+  const save = async (changed: Offboarding['connections']) => {
+    delivery.record = await records.progress(recordOf(delivery), changed);
+  };
+  const work = { organizationId, goal, connections, associations, onlyDisabled: status === 'removing', save };
+  await applyToConnections(managementApi, work, calls);
 }
 
-async function exclusively<T>(organizationId: string, work: () => Promise<T>): Promise<T> {
-  const locked = await removals.locked(organizationId, work);
-  if (!locked) throw new Unfinished("The organization's pending removal is being changed", WAIT_FOR_LOCK);
-  return locked.value;
+async function finish(delivery: Delivery): Promise<void> {
+  delivery.record = await records.finish(recordOf(delivery));
 }
 
-/** An outcome that is to be told. */
-interface Told {
-  outcome: 'completed' | 'scheduled';
-  detail: ReturnType<typeof outcomeDetail>;
-  connections: Outcome[];
+/** The outcome of a status that was reached, by this delivery or by one that was cut off, and a dead letter where nothing could be done. */
+async function publishEnd(delivery: Delivery): Promise<void> {
+  const { message, log } = delivery;
+  const record = recordOf(delivery);
+  if (record.unpublished && record.error) {
+    log.error('offboarding_dead_lettered', { reason: record.error });
+    await queue.moveToDeadLetterQueue(message, `${record.error.code}: ${record.error.message}`);
+  }
+  await outcomes.publishStatus(record, log);
 }
 
-/** Tells the outcome, as `failed` where a connection is not as it was wanted. */
-async function tell(told: Told | undefined, { log }: Delivery): Promise<void> {
-  if (!told) return;
-  const { outcome, detail, connections } = told;
-  const failed = connections.some((connection) => connection.outcome === 'failed');
-  await report(eventBus, failed ? 'failed' : outcome, { ...detail, connections }, log);
+/** Only a final answer of Auth0 about the organization, or a record's age, ends an offboarding that is not done. */
+function reasonToGiveUp(record: Offboarding | undefined, error: unknown): Offboarding['error'] {
+  if (!record || hasEnded(record.status) || error instanceof RetryLater || error instanceof RecordChanged) return;
+  if (error instanceof NonRetryableError) return { code: error.code, message: error.message };
+  const problem = asProblem(error);
+  const { code, message } = problem;
+  if (code === 'not_found') return { code: 'unknown_organization', message };
+  return !isTransient(problem) || (code !== 'rate_limited' && isTooOld(record)) ? { code, message } : undefined;
+}
+
+const WORKER_ENDED = { code: 'worker_ended', message: 'Its worker ended before it could answer' };
+
+/** Throws when a record is too old and its last delivery has ended without a word: its worker was killed. */
+function assertNotGivenUp(delivery: Delivery): void {
+  const record = recordOf(delivery);
+  const { code, message } = record.last_error ?? WORKER_ENDED;
+  if (receivesOf(delivery.message) > 1 && code !== 'rate_limited' && isTooOld(record))
+    throw new NonRetryableError(code, message);
+}
+
+function isTooOld({ status, created_at, removal_due_at }: Offboarding): boolean {
+  const since = new Date((status === 'removing' && removal_due_at) || created_at);
+  const end = addDuration(since, process.env.GIVE_UP_AFTER || 'P7D');
+  if (!end) throw new Error('Environment variable GIVE_UP_AFTER is not an ISO 8601 duration');
+  return end.getTime() < Date.now();
+}
+
+async function giveUp(delivery: Delivery, reason: { code: string; message: string }): Promise<void> {
+  const record = recordOf(delivery);
+  const begun = record.status === 'requested' ? await records.begin(record, []) : record;
+  delivery.record = await records.finish(begun, reason);
+  await publishEnd(delivery);
+}
+
+/** A request that waits says so in its record; that it waits for its turn is no fault. */
+async function noteWait(delivery: Delivery, { ms, problem }: Wait): Promise<void> {
+  probing = problem !== undefined && problem.code !== 'rate_limited';
+  const { record } = delivery;
+  if (!record || !problem || hasEnded(record.status)) return;
+  const { code, message } = problem;
+  delivery.record = await records.waiting(record, { code, message }, new Date(Date.now() + ms));
+}
+
+const goalOf = ({ action }: Offboarding): Goal => (action === 'remove' ? 'removed' : 'disabled');
+
+function recordOf({ record }: Delivery): Offboarding {
+  if (!record) throw new Error('The delivery has no record yet');
+  return record;
 }

@@ -3,7 +3,7 @@ import { managementApiOfEnvironment } from '../lib/management-api.ts';
 
 const managementApi = managementApiOfEnvironment();
 
-export const handler = httpApi(removeConnection, { connection: true });
+export const handler = httpApi(removeConnection, { organization: true, connection: true });
 
 /** `DELETE /organizations/{organization_id}/connections/{connection_id}`: 204, also when the connection was gone already. */
 async function removeConnection({ organizationId, connectionId, calls }: HttpRequest): Promise<HttpResponse> {

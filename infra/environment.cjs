@@ -8,6 +8,7 @@ const LOCAL = [
   'MANAGEMENT_CLIENT_SECRET_ID',
   'EVENT_BUS_NAME',
   'OFFBOARDING_QUEUE_URL',
+  'OFFBOARDINGS_TABLE',
   'REMOVAL_SCHEDULE_GROUP',
   'REMOVAL_SCHEDULE_ROLE_ARN',
 ];
@@ -20,10 +21,12 @@ module.exports = {
     MANAGEMENT_CLIENT_SECRET_ID: 'org-connections/${sls:stage}/management-client',
     EVENT_BUS_NAME: { Ref: 'EventBus' },
     OFFBOARDING_QUEUE_URL: { Ref: 'OffboardingQueue' },
+    OFFBOARDINGS_TABLE: { Ref: 'OffboardingsTable' },
     REMOVAL_SCHEDULE_GROUP: { Ref: 'RemovalScheduleGroup' },
     REMOVAL_SCHEDULE_ROLE_ARN: { 'Fn::GetAtt': ['RemovalScheduleRole', 'Arn'] },
     REMOVAL_DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['RemovalsUndelivered', 'Arn'] },
     DEFAULT_GRACE_PERIOD: '${param:defaultGracePeriod}',
+    GIVE_UP_AFTER: '${param:giveUpAfter}',
     LOG_LEVEL: '${param:logLevel}',
   },
   laptop: {

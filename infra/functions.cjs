@@ -10,12 +10,14 @@ const askForRotation = allow(['secretsmanager:DescribeSecret', 'secretsmanager:R
   Ref: 'ManagementTokenSecret',
 });
 const publish = allow(['events:PutEvents'], arnOf('EventBus'));
+const table = arnOf('OffboardingsTable');
+const readRecords = allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
+const writeRecords = allow(['dynamodb:PutItem'], table);
 const schedules = sub(
   'arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RemovalScheduleGroup}/*',
 );
-const readSchedules = allow(['scheduler:GetSchedule'], schedules);
-const writeSchedules = [
-  allow(['scheduler:CreateSchedule', 'scheduler:UpdateSchedule', 'scheduler:DeleteSchedule'], schedules),
+const createSchedules = [
+  allow(['scheduler:CreateSchedule'], schedules),
   {
     ...allow(['iam:PassRole'], arnOf('RemovalScheduleRole')),
     Condition: { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } },
@@ -26,15 +28,16 @@ const writeSchedules = [
 const PERMISSIONS = {
   'disable-connection': [readToken, askForRotation],
   'remove-connection': [readToken, askForRotation],
-  'request-offboarding': [publish],
-  'get-offboarding': [readToken, askForRotation, readSchedules],
-  'cancel-offboarding': [readToken, askForRotation, publish, readSchedules, ...writeSchedules],
+  'request-offboarding': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
+  'get-offboarding': [readToken, askForRotation, allow(['dynamodb:Query'], table)],
+  'cancel-offboarding': [readToken, askForRotation, publish, readRecords, writeRecords],
   'offboard-organization': [
     readToken,
     askForRotation,
     publish,
-    readSchedules,
-    ...writeSchedules,
+    readRecords,
+    writeRecords,
+    ...createSchedules,
     allow(
       [
         'sqs:ReceiveMessage',

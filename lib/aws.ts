@@ -1,3 +1,4 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -14,3 +15,4 @@ export const secretsManager = () => new SecretsManagerClient(SETTINGS);
 export const eventBridge = () => new EventBridgeClient(SETTINGS);
 export const scheduler = () => new SchedulerClient(SETTINGS);
 export const sqs = () => new SQSClient(SETTINGS);
+export const dynamoDb = () => new DynamoDBClient(SETTINGS);

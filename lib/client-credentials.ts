@@ -1,11 +1,11 @@
 import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 import * as v from 'valibot';
-import { sleep } from './deadline.ts';
+import { backoff, sleep } from './deadline.ts';
 import { type Answer, ExchangeError, exchangeOrError } from './http-client.ts';
 import { parseJson } from './json.ts';
 import { hide } from './log.ts';
 import { AccessToken } from './management-token.ts';
-import { backoff, readRateLimit } from './rate-limit.ts';
+import { readRateLimit } from './rate-limit.ts';
 
 /** The value of the secret `org-connections/{stage}/management-client`: the client's id and its secret, or its private key. */
 const ClientCredentials = v.pipe(

@@ -23,3 +23,8 @@ export function before<T>(deadline: number, promise: Promise<T>, late: () => Err
   });
   return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
+
+/** A doubling pause with full jitter over its upper half: about `base` ms the first time (`times` = 1), never above `most`. */
+export function backoff(times: number, base: number, most: number): number {
+  return Math.min(most, base * 2 ** (times - 1)) * (0.5 + Math.random() / 2);
+}

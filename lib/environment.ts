@@ -32,10 +32,10 @@ function loopbackOrigin(text: string): URL | false | undefined {
   return bare && LOOPBACK.test(url.hostname) && url;
 }
 
-/** Where pending removals are kept and what their schedules send to; `undeliveredArn` may be left out. */
-export const removalSchedulePlace = () => ({
+/** Where the schedules of removals are kept and what they send to; the dead-letter queue may be left out. */
+export const removalScheduleConfig = () => ({
   group: required('REMOVAL_SCHEDULE_GROUP'),
   roleArn: required('REMOVAL_SCHEDULE_ROLE_ARN'),
   queueUrl: required('OFFBOARDING_QUEUE_URL'),
-  undeliveredArn: process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN,
+  deadLetterQueueArn: process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN,
 });

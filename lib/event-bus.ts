@@ -1,50 +1,44 @@
-import { type EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { sleep } from './deadline.ts';
-import type { Outcome, RequestOrigin } from './offboarding.ts';
-import { backoff } from './rate-limit.ts';
+import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import { backoff, sleep } from './deadline.ts';
 
 const TRIES = 4;
-
-/** Detail of an outcome event: `organization.offboarding.completed`, `.scheduled`, `.cancelled` or `.failed`. */
-export interface OutcomeDetail {
-  organization_id: string | null;
-  action: string | null;
-  requested_by: string | null;
-  reason: string | null;
-  request: RequestOrigin | null;
-  dry_run: boolean;
-  removal_due_at?: string;
-  correlation_id?: string;
-  /** Why nothing could be done at all. */
-  error?: { code: string; message: string };
-  connections: Outcome[];
-}
+/** What PutEvents takes in one call. */
+const MAX_ENTRIES = 10;
+const CALLS_AT_ONCE = 10;
 
 /** The stage's own bus. */
 export function createEventBus(name: string, client: EventBridgeClient) {
-  /** Puts one event on the bus; returns its id. Throws when the bus does not take it, also after it was tried again. */
-  async function put(detailType: string, detail: object): Promise<string> {
-    const entry = {
-      EventBusName: name,
-      Source: 'org-connections',
-      DetailType: detailType,
-      Detail: JSON.stringify(detail),
-    };
+  /** Puts entries in one call, and again those that were refused: throttling and internal failures are reported per entry. */
+  async function putEntries(entries: PutEventsRequestEntry[]): Promise<void> {
+    let left = entries;
     for (let tries = 1; ; tries++) {
-      const { Entries } = await client.send(new PutEventsCommand({ Entries: [entry] }));
-      const result = Entries?.[0];
-      if (result?.EventId) return result.EventId;
-      // PutEvents succeeds as a call and refuses single entries: throttling and internal failures are reported there.
+      const { Entries = [] } = await client.send(new PutEventsCommand({ Entries: left }));
+      const refused = Entries.find(({ EventId }) => !EventId);
+      left = left.filter((_, index) => !Entries[index]?.EventId);
+      if (left.length === 0) return;
       if (tries >= TRIES)
-        throw new Error(`The event bus refused the event: ${result?.ErrorCode ?? 'no entry in its answer'}`);
+        throw new Error(`The event bus refused the event: ${refused?.ErrorCode ?? 'no entry in its answer'}`);
       await sleep(backoff(tries, 100, 1000));
     }
   }
 
   return {
-    put,
-    announce: (outcome: 'completed' | 'scheduled' | 'cancelled' | 'failed', detail: OutcomeDetail) =>
-      put(`organization.offboarding.${outcome}`, detail),
+    /** Puts one event of `detailType` on the bus for each detail. Throws when the bus does not take them, also after it was tried again. */
+    async put(detailType: string, details: object[]): Promise<void> {
+      const entries = details.map((detail) => ({
+        EventBusName: name,
+        Source: 'org-connections',
+        DetailType: detailType,
+        Detail: JSON.stringify(detail),
+      }));
+      const calls = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) }, (_, i) =>
+        entries.slice(i * MAX_ENTRIES, (i + 1) * MAX_ENTRIES),
+      );
+      const workers = Array.from({ length: Math.min(CALLS_AT_ONCE, calls.length) }, async () => {
+        for (let call = calls.shift(); call; call = calls.shift()) await putEntries(call);
+      });
+      await Promise.all(workers);
+    },
   };
 }
 

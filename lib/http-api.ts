@@ -3,7 +3,7 @@ import middy from '@middy/core';
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { CorrelationId } from './correlation-id.ts';
+import { CorrelationId, IdempotencyKey } from './correlation-id.ts';
 import { before, requestDeadline } from './deadline.ts';
 import { describeIssues } from './json.ts';
 import { createLog, describeError, isColdStart } from './log.ts';
@@ -16,10 +16,16 @@ const GRACE_MS = 200;
 
 /** What a route gets: validated ids, the parsed body, who calls, and the deadline and log that its calls of Auth0 need. */
 export interface HttpRequest {
+  /** Empty on routes that have none, as is the connection's. */
   organizationId: string;
-  /** Empty on routes that have none. */
   connectionId: string;
   body: unknown;
+  query: Record<string, string | undefined>;
+  /** Method and path, as they were called. */
+  route: string;
+  /** The caller's AWS account. */
+  account: string;
+  idempotencyKey: string | undefined;
   requestId: string;
   correlationId: string | undefined;
   /** The ARN of the IAM identity that signed the request. */
@@ -34,7 +40,8 @@ export interface HttpResponse {
 }
 
 interface RouteOptions {
-  /** The path names a connection, too. */
+  /** The path names an organization, or a connection, too. */
+  organization?: boolean;
   connection?: boolean;
   /** The route takes a JSON body. */
   body?: boolean;
@@ -59,8 +66,10 @@ export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, 
   const pipeline = middy<PipelineEvent, APIGatewayProxyStructuredResultV2 | HttpResponse>({ timeoutEarlyInMillis: 0 })
     .use(requestAndResponse)
     .before(({ event }) => {
-      const { organizationId, connectionId } = event.request;
-      if (!v.is(OrganizationId, organizationId)) throw invalidPath('organization_id', 'org_');
+      const { organizationId, connectionId, idempotencyKey } = event.request;
+      if (options.organization && !v.is(OrganizationId, organizationId)) throw invalidPath('organization_id', 'org_');
+      if (idempotencyKey !== undefined && !v.is(IdempotencyKey, idempotencyKey))
+        throw new Problem('invalid_header', 'Idempotency-Key must be 1 to 128 visible ASCII characters');
       if (options.connection && !v.is(ConnectionId, connectionId)) throw invalidPath('connection_id', 'con_');
     });
   if (options.body) {
@@ -108,7 +117,7 @@ const requestAndResponse = {
 };
 
 function describe(event: GatewayEvent, context: Context): PipelineEvent['request'] {
-  const { requestContext, pathParameters, headers } = event;
+  const { requestContext, pathParameters, headers, rawPath } = event;
   const ids = [requestContext?.requestId, context.awsRequestId].filter((id) => v.is(CorrelationId, id));
   const requestId = ids[0] ?? randomUUID();
   const correlationId = v.is(CorrelationId, headers['x-correlation-id']) ? headers['x-correlation-id'] : undefined;
@@ -118,7 +127,7 @@ function describe(event: GatewayEvent, context: Context): PipelineEvent['request
     request_id: requestId,
     correlation_id: correlationId,
     // What is not an id is cut short: it is the caller's text.
-    organization_id: organizationId.slice(0, 50),
+    organization_id: organizationId.slice(0, 50) || undefined,
     connection_id: connectionId.slice(0, 50) || undefined,
   });
   return {
@@ -127,6 +136,10 @@ function describe(event: GatewayEvent, context: Context): PipelineEvent['request
     requestId,
     correlationId,
     caller: requestContext?.authorizer?.iam?.userArn,
+    account: requestContext?.authorizer?.iam?.accountId ?? 'unknown',
+    route: `${requestContext?.http?.method} ${rawPath}`,
+    query: event.queryStringParameters ?? {},
+    idempotencyKey: headers['idempotency-key'],
     started: Date.now(),
     coldStart: isColdStart(),
     calls: { deadline: requestDeadline(context.getRemainingTimeInMillis?.()), log, statuses: [], auth0Ms: 0 },

@@ -1,13 +1,13 @@
 import * as v from 'valibot';
 import { secretsManager } from './aws.ts';
-import { sleep } from './deadline.ts';
+import { backoff, sleep } from './deadline.ts';
 import { auth0Tenant, required } from './environment.ts';
 import { type Answer, type Exchange, ExchangeError, exchangeOrError } from './http-client.ts';
 import { parseJson } from './json.ts';
 import { type Log, redact } from './log.ts';
 import { createManagementTokenSource, type ManagementTokenSource } from './management-token.ts';
 import { Problem, type ProblemCode, type Upstream } from './problem.ts';
-import { type Bucket, backoff, type Pacer, readRateLimit, waitAfter429 } from './rate-limit.ts';
+import { type Bucket, type Pacer, readRateLimit, waitAfter429 } from './rate-limit.ts';
 
 const ORGANIZATION_ID = /^org_[A-Za-z0-9]{1,46}$/;
 const CONNECTION_ID = /^con_[A-Za-z0-9]{1,46}$/;
@@ -58,6 +58,8 @@ export interface Calls {
   pacer?: Pacer;
   /** The longest wait for the limit that is worth staying for; a longer one ends the call with `rate_limited`. */
   longestWait?: number;
+  /** Tries of a call that fails for a transient reason; `MAX_TRIES` when left out. */
+  maxTries?: number;
   /** Filled in by each call: Auth0's statuses (0: no answer), milliseconds spent with it, and what is left of the limit. */
   statuses: number[];
   auth0Ms: number;
@@ -129,7 +131,7 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
         token = await tokens.readAnew(token, calls.deadline);
       } else if (heals === 'retry') {
         const pause = backoff(tries, 150, 2000);
-        if (tries++ >= MAX_TRIES || Date.now() + pause >= calls.deadline) throw problem;
+        if (tries++ >= (calls.maxTries ?? MAX_TRIES) || Date.now() + pause >= calls.deadline) throw problem;
         calls.log.warn('auth0_call_retried', { code_of_problem: problem.code, tries });
         await sleep(pause);
       } else if (heals && !calls.pacer) {

@@ -1,7 +1,10 @@
 /** The codes of every problem response, with the status and the title that each has (RFC 9457; the contract's table). */
 const PROBLEMS = {
   invalid_path: [400, 'A path id is not an id'],
+  invalid_header: [400, 'A header is not what this route takes'],
+  invalid_query: [400, 'A query parameter is not what this route takes'],
   invalid_body: [400, 'The body is not what this route takes'],
+  idempotency_key_reused: [422, 'The idempotency key was used with another request'],
   unsupported_media_type: [415, 'The content type is not JSON'],
   rejected_by_auth0: [400, 'Auth0 rejected the request'],
   management_token_rejected: [502, 'Auth0 does not accept the Management API token'],
@@ -13,6 +16,7 @@ const PROBLEMS = {
   auth0_unavailable: [502, 'Auth0 gave no usable answer'],
   auth0_timeout: [504, 'Auth0 did not answer in time'],
   management_token_unavailable: [503, 'The Management API token is not available'],
+  record_unavailable: [503, 'The record of offboardings is not available'],
   internal_error: [500, 'Internal error'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { backoff } from './deadline.ts';
 
 /** Waits that a header may ask for; a longer one is taken for nonsense (Auth0's slowest bucket gains a token every 2.4 s). */
 const LONGEST_WAIT_MS = 3_600_000;
@@ -49,11 +50,6 @@ export function readRateLimit(headers: IncomingHttpHeaders): RateLimit {
 export function waitAfter429({ retryAfter, reset }: RateLimit, times: number): number {
   const asked = retryAfter ?? reset;
   return asked === undefined ? backoff(times, 1000, 30_000) : asked + Math.random() * 100;
-}
-
-/** A doubling pause with full jitter over its upper half: about `base` ms the first time (`times` = 1), never above `most`. */
-export function backoff(times: number, base: number, most: number): number {
-  return Math.min(most, base * 2 ** (times - 1)) * (0.5 + Math.random() / 2);
 }
 
 /** Auth0 counts reads and writes of organization connections in buckets of their own. */

@@ -1,9 +1,12 @@
 // The service under test: the packaged bundles, each in a process of its own, between the stand-ins of Auth0 and AWS.
 import { randomUUID } from 'node:crypto';
+import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
-import { type LocalEnvironment, QUEUE, startEnvironment } from '../infra/local/environment.ts';
+import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
+import { createOffboardingRecords } from '../lib/offboarding-record.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
@@ -99,6 +102,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
   const answers: string[] = [];
   const local: LocalEnvironment = await startEnvironment({ ...options, onLog: (line) => logs.push(line) });
   const { tenant, aws } = local;
+  const records = createOffboardingRecords(TABLE, local.dynamoDb);
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 
@@ -155,10 +159,34 @@ export async function startService(options: Parameters<typeof startEnvironment>[
 
     /** Has whatever waits in the queue be due now: no test waits for minutes. */
     hurry() {
-      for (const message of aws.messages(QUEUE)) {
-        Object.assign(message, { body: message.body.replace(/"not_before":\d+/, '"not_before":0'), visibleAt: 0 });
-      }
+      for (const message of aws.messages(QUEUE)) message.visibleAt = 0;
       aws.wake(QUEUE);
+    },
+
+    /** The organization's records, oldest first. */
+    records: (organization = ORG) => records.ofOrganization(organization),
+
+    /** Deletes the organization's records. */
+    async forget(organization = ORG) {
+      for (const { organization_id, offboarding_id } of await records.ofOrganization(organization)) {
+        const Key = marshall({ organization_id, offboarding_id });
+        await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
+      }
+    },
+
+    /** Has the organization's scheduled removals be due now, and Scheduler say so. */
+    async makeDue(organization = ORG) {
+      const removal_due_at = `${new Date().toISOString().slice(0, 19)}Z`;
+      for (const { status, offboarding_id } of await records.ofOrganization(organization))
+        if (status === 'scheduled') await local.changeRecord(organization, offboarding_id, { removal_due_at });
+      aws.fireAll(organization);
+    },
+
+    /** Makes the organization's records `days` older. */
+    async age(days: number, organization = ORG) {
+      const created_at = new Date(Date.now() - days * 86_400_000).toISOString();
+      for (const { offboarding_id } of await records.ofOrganization(organization))
+        await local.changeRecord(organization, offboarding_id, { created_at });
     },
 
     /** Whether each connection is enabled, as Auth0 has it; a removed one is not there. */

@@ -1,8 +1,10 @@
 // A stand-in for the AWS services that org-connections uses, on one real socket and in their own wire protocols: Secrets
-// Manager with rotation, an EventBridge bus, SQS FIFO queues with an event source mapping, and one-time schedules.
+// Manager with rotation, an EventBridge bus, SQS FIFO queues with an event source mapping, and one-time schedules. DynamoDB is
+// dynalite's, behind the same address and the same faults.
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import dynalite from 'dynalite';
 
 type Json = Record<string, unknown>;
 /** Calls a function as Lambda does: resolves to its result, rejects when it throws, times out or dies. */
@@ -20,6 +22,8 @@ export interface AwsFault {
   /** Answer with this text instead, or with no answer at all. */
   garbage?: string;
   reset?: boolean;
+  /** DynamoDB does it, and its answer is lost. */
+  resetAfter?: boolean;
   /** Answer with this instead. */
   answer?: Json;
 }
@@ -518,16 +522,19 @@ export async function startAws({ port = 0 } = {}) {
     AmazonSQS: sqs,
   };
 
+  const dynamoDb = dynalite({ createTableMs: 0, updateTableMs: 0, deleteTableMs: 0 });
+
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
+    const { pathname, searchParams } = new URL(request.url ?? '/', url);
+    const [service = '', operation = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
+    const isDynamoDb = service.startsWith('DynamoDB');
     try {
-      for await (const chunk of request) chunks.push(chunk as Buffer);
+      if (!isDynamoDb) for await (const chunk of request) chunks.push(chunk as Buffer);
     } catch {
       return;
     }
-    const { pathname, searchParams } = new URL(request.url ?? '/', url);
     const body: Json = chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {};
-    const [service = '', operation = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const [, name] = /^\/schedules\/([^/]+)$/.exec(pathname) ?? [];
     const verb = { POST: 'Create', PUT: 'Update', GET: 'Get', DELETE: 'Delete' }[request.method ?? ''];
     const called = name ? `${verb}Schedule` : operation;
@@ -544,6 +551,10 @@ export async function startAws({ port = 0 } = {}) {
       response.end(typeof json === 'string' ? json : JSON.stringify(json));
     };
     if (fault?.garbage !== undefined) return answer(200, fault.garbage);
+    if (isDynamoDb && !fault?.error && !fault?.answer) {
+      if (fault?.resetAfter) response.end = () => request.socket.resetAndDestroy() as never;
+      return void dynamoDb.emit('request', request, response);
+    }
     try {
       if (fault?.error) throw new AwsError(fault.error, 'Failed on purpose.', fault.status ?? 400);
       const group = searchParams.get('groupName') ?? (body.GroupName as string | undefined) ?? 'default';
@@ -601,8 +612,10 @@ export async function startAws({ port = 0 } = {}) {
     createScheduleGroup(name: string) {
       groups.add(name);
     },
-    /** Fires a schedule before its time. */
-    fire: (group: string, name: string) => fire(keyOf(group, name)),
+    /** Fires the schedules whose name has `part` in it, whatever their time. */
+    fireAll(part: string) {
+      for (const key of schedules.keys()) if (key.includes(part)) fire(key);
+    },
     addRule(rule: Rule) {
       rules.push(rule);
     },
@@ -634,6 +647,7 @@ export async function startAws({ port = 0 } = {}) {
 
     async close() {
       closed = true;
+      dynamoDb.close();
       for (const queue of queues.values()) queue.wake();
       for (const { timer } of schedules.values()) clearTimeout(timer);
       server.closeAllConnections();

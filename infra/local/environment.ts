@@ -1,6 +1,9 @@
 // The surroundings of the functions on a laptop and in tests: a tenant, the AWS services, and the two functions that no HTTP
 // route calls, wired as serverless.yml wires them in AWS.
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateTableCommand, DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import { type Plan, startAuth0Tenant } from './auth0-tenant.ts';
 import { startAws } from './aws.ts';
 import { createFunction, type FunctionOptions } from './lambda.ts';
@@ -12,6 +15,12 @@ export const DEAD_LETTERS = 'org-connections-local-offboarding-dead-letters.fifo
 export const UNDELIVERED = 'org-connections-local-removals-undelivered';
 export const SCOPES = 'read:organization_connections update:organization_connections delete:organization_connections';
 export const SCHEDULES = 'org-connections-local';
+export const TABLE = 'org-connections-local-offboardings';
+
+/** The table's keys and indexes, as the deployment has them. */
+const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = createRequire(import.meta.url)(
+  '../offboardings-table.cjs',
+).Resources.OffboardingsTable.Properties;
 
 interface Options {
   plan?: Plan;
@@ -41,12 +50,12 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   aws.createQueue(UNDELIVERED);
   const queueUrl = aws.createQueue(QUEUE, {
     visibilityTimeout,
-    redrive: { deadLetterQueue: DEAD_LETTERS, maxReceiveCount: 10 },
+    redrive: { deadLetterQueue: DEAD_LETTERS, maxReceiveCount: 1000 },
   });
   aws.addRule({
     detailTypes: ['organization.offboarding.requested'],
     queue: QUEUE,
-    messageGroupId: 'tenant',
+    messageGroupId: 'single',
   });
   aws.createScheduleGroup(SCHEDULES);
 
@@ -56,6 +65,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     MANAGEMENT_CLIENT_SECRET_ID: CLIENT_SECRET,
     EVENT_BUS_NAME: 'org-connections-local',
     OFFBOARDING_QUEUE_URL: queueUrl,
+    OFFBOARDINGS_TABLE: TABLE,
     REMOVAL_SCHEDULE_GROUP: SCHEDULES,
     REMOVAL_SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/org-connections-local-removal-schedules',
     AWS_ENDPOINT_URL: aws.url,
@@ -64,12 +74,17 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     AWS_SECRET_ACCESS_KEY: 'local',
     ...options.environment,
   };
+  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+  const dynamoDb = new DynamoDBClient({ endpoint: aws.url, region: 'us-east-1', credentials });
+  const schema = { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes };
+  await dynamoDb.send(new CreateTableCommand({ TableName: TABLE, BillingMode: 'PAY_PER_REQUEST', ...schema }));
+
   const functionNamed = (name: string) => createFunction(name, { environment, onLog, ...options.functions });
   const worker = functionNamed('offboard-organization');
   const rotation = functionNamed('rotate-management-token');
 
-  const credentials = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
-  aws.createSecret(CLIENT_SECRET, JSON.stringify(credentials));
+  const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
+  aws.createSecret(CLIENT_SECRET, JSON.stringify(client));
   aws.createSecret(TOKEN_SECRET);
   aws.setRotation(TOKEN_SECRET, (event) => rotation.invoke(event));
   await aws.rotate(TOKEN_SECRET);
@@ -78,6 +93,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   return {
     tenant,
     aws,
+    dynamoDb,
     environment,
     worker,
     rotation,
@@ -89,6 +105,19 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
         if (found) return found;
       }
       throw new Error('The event did not come within a minute');
+    },
+    /** Sets attributes of a record behind the service's back: for what would take months. */
+    async changeRecord(organization_id: string, offboarding_id: string, attributes: Record<string, string>) {
+      const entries = Object.entries(attributes);
+      await dynamoDb.send(
+        new UpdateItemCommand({
+          TableName: TABLE,
+          Key: marshall({ organization_id, offboarding_id }),
+          UpdateExpression: `SET ${entries.map((_, i) => `#${i} = :${i}`).join(', ')}`,
+          ExpressionAttributeNames: Object.fromEntries(entries.map(([name], i) => [`#${i}`, name])),
+          ExpressionAttributeValues: marshall(Object.fromEntries(entries.map(([, value], i) => [`:${i}`, value]))),
+        }),
+      );
     },
     async close() {
       worker.kill();

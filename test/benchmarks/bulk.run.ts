@@ -10,7 +10,7 @@ const { CLOCK_SPEED = '1', CLOCK_BASE = '0' } = process.env;
 const local = await startEnvironment({
   plan,
   connected: way === 'ours',
-  visibilityTimeout: 360_000,
+  visibilityTimeout: 65_000,
   environment: { CLOCK_SPEED, CLOCK_BASE },
   functions: {
     execArgv: ['--import', new URL('../scaled-clock.ts', import.meta.url).href],

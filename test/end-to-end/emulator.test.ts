@@ -11,7 +11,6 @@ import { CloudFormationClient, CreateStackCommand, DescribeStacksCommand } from 
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { GetFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import {
   DescribeSecretCommand,
   PutSecretValueCommand,
@@ -137,14 +136,12 @@ beforeAll(async () => {
     apiUrl: `${endpoint}/_aws/execute-api/${new URL(ApiUrl).host.split('.')[0]}/$default`,
     send: signedFetch,
     eventBus: EventBusName,
-    scheduleGroup: 'org-connections-local',
     queueUrl: OffboardingQueueUrl,
     deadLettersUrl: OffboardingDeadLettersUrl,
     auditUrl,
     tokenSecret,
     clientSecret: 'org-connections/local/management-client',
     sqs,
-    scheduler: new SchedulerClient(client),
     events,
     secrets,
     async rotate() {

@@ -13,7 +13,10 @@ beforeAll(async () => {
   service = await startService({ visibilityTimeout: 1500 });
 });
 afterAll(() => service.close());
-beforeEach(() => {
+beforeEach(async () => {
+  service.aws.messages(QUEUE).splice(0);
+  service.aws.messages(DEAD_LETTERS).splice(0);
+  await service.forget();
   service.tenant.clearFaults();
   service.aws.clearFaults();
   service.tenant.clearCalls();
@@ -76,17 +79,18 @@ describe('what is asked for is done', () => {
     expect(writes()).toEqual([]);
   });
 
-  test('the same event twice is harmless, and is answered twice', async () => {
+  test('the same event again, however late, finds its record and changes nothing', async () => {
     const event = service.publish({ action: 'disable' });
     await service.outcome(event.id);
+    const before = service.logged('offboarding_delivery_ended').length;
+    service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
     service.publish({ action: 'disable' }, { ...event, resources: ['redelivered'] });
     await expect
-      .poll(
-        () => service.aws.events.filter(({ detail }) => (detail.request as { id?: string })?.id === event.id).length,
-        { timeout: 9000 },
-      )
-      .toBe(2);
-    expect(writes().length).toBe(2);
+      .poll(() => service.logged('offboarding_delivery_ended').length, { timeout: 9000 })
+      .toBeGreaterThan(before);
+    expect(service.enabled()).toEqual({ [CON]: true });
+    expect((await service.records()).length).toBe(1);
+    expect(service.aws.events.filter(({ detail }) => detail.offboarding_id === event.id).length).toBe(1);
   });
 
   test('more connections than one page holds', async () => {
@@ -131,7 +135,7 @@ describe('what can not be done', () => {
 
   test('text that is not JSON is a dead letter and does not hold up its neighbours', async () => {
     const before = deadLetters().length;
-    service.aws.send(QUEUE, 'not JSON', 'tenant');
+    service.aws.send(QUEUE, 'not JSON', 'single');
     const { id } = service.publish({ action: 'disable' });
     expect((await service.outcome(id))['detail-type']).toMatch('completed');
     expect(deadLetters().length).toBe(before + 1);
@@ -195,13 +199,22 @@ describe('what passes is gone through', () => {
     expect(event['detail-type']).toMatch('completed');
     expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
     expect(writes().filter(({ path }) => path.endsWith(CON)).length).toBe(1);
-    // What the killed worker had done is in its log, with the settings before.
-    const planned = service.logged('offboarding_planned').filter(({ offboarding_id }) => offboarding_id === id);
-    expect(planned[0].connections).toMatchObject([
-      { before: { is_enabled: true } },
-      {},
-      { before: { is_enabled: true } },
-    ]);
+    expect((await service.records())[0]).toMatchObject({
+      status: 'completed',
+      connections: [{ attempted: true }, {}, {}],
+    });
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  });
+
+  test("what somebody disabled between two deliveries is not taken for this offboarding's own", async () => {
+    service.tenant.addFaults({ method: 'PATCH', path: CON, delay: 1000 });
+    const { id } = service.publish({ action: 'disable_then_remove' });
+    await expect.poll(() => writes().length).toBe(1);
+    service.worker.kill();
+    service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON3, is_enabled: false }] });
+    await service.outcome(id, 'scheduled');
+    await service.request('cancel-offboarding');
+    expect(service.enabled()).toEqual({ [CON]: true, [CON3]: false });
   });
 
   test('a limit that is used up for longer than a function should wait: held and never counted', async () => {
@@ -212,14 +225,18 @@ describe('what passes is gone through', () => {
     await service.outcome(id);
     service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON3 }] });
     const second = service.publish({ action: 'disable' });
-    await expect.poll(() => service.logged('offboarding_goes_on_later').length).toBeGreaterThan(0);
-    const [later] = service.logged('offboarding_goes_on_later');
-    expect(later).toMatchObject({ tries: 0, offboarding_id: second.id });
+    await expect.poll(() => service.logged('offboarding_waits').length).toBeGreaterThan(0);
+    const [later] = service.logged('offboarding_waits');
+    expect(later).toMatchObject({ offboarding_id: second.id, error: { message: expect.stringContaining('limit') } });
     expect(later.wait_ms).toBeGreaterThan(20_000);
-    // The rest lies in the queue, with what was done so far, and is out of hands until then.
+    // The message is as it came; what was done, and until when it waits, is on record.
+    expect(service.aws.messages(QUEUE).map(({ body }) => JSON.parse(body))).toEqual([second]);
     await expect
-      .poll(() => service.aws.messages(QUEUE).map(({ body }) => JSON.parse(body)['org-connections']))
-      .toMatchObject([{ tries: 0, done: [{ connection_id: CON, outcome: 'disabled' }] }]);
+      .poll(async () => (await service.records()).at(-1))
+      .toMatchObject({
+        last_error: { code: 'rate_limited' },
+        connections: [{ outcome: 'disabled' }, { outcome: null }],
+      });
     service.worker.kill(); // A new container knows nothing of the limit.
     service.hurry();
     const event = await service.outcome(second.id);
@@ -227,59 +244,64 @@ describe('what passes is gone through', () => {
     expect(event['detail-type']).toMatch('completed');
   });
 
-  test('an Auth0 that is down: tried again with pauses, in the end a dead letter that can be sent in again', async () => {
+  test('an Auth0 that is down for longer than a message is held: it goes to the end of the queue, as it is, and waits on', async () => {
     service.tenant.addFaults({ status: 503, body: 'down', times: 9999 });
-    const before = deadLetters().length;
     const { id } = service.publish({ action: 'disable' });
-    for (const end = Date.now() + 60_000; deadLetters().length === before && Date.now() < end; await sleep(50)) {
+    const deferred = () => service.logged('offboarding_deferred').filter((line) => line.offboarding_id === id).length;
+    for (const end = Date.now() + 60_000; deferred() < 3 && Date.now() < end; await sleep(20)) service.hurry();
+    expect(deferred()).toBeGreaterThanOrEqual(3);
+    expect(deadLetters()).toEqual([]);
+    const pending = await service.records();
+    expect(pending[0]).toMatchObject({ status: 'requested', last_error: { code: 'auth0_unavailable' } });
+    expect(pending[0]?.tries).toBeGreaterThanOrEqual(9);
+    // A probe is one call, not four.
+    const waits = service.logged('offboarding_waits').filter((line) => line.offboarding_id === id).length;
+    expect(service.managementCalls().length).toBeLessThanOrEqual(4 + waits);
+    service.tenant.clearFaults();
+    const hurry = setInterval(service.hurry, 50);
+    const event = await service.outcome(id, 'completed').finally(() => clearInterval(hurry));
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  });
+
+  test('given up by its age alone: a failed event, and a dead letter with its reason', async () => {
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, status: 503, body: 'down', times: 9999 });
+    const { id } = service.publish({ action: 'disable' });
+    const waiting = { status: 'working', last_error: { code: 'auth0_unavailable' } };
+    await expect.poll(async () => (await service.records())[0], { timeout: 9000 }).toMatchObject(waiting);
+    await service.age(8);
+    const hurry = setInterval(service.hurry, 50);
+    const event = await service.outcome(id, 'failed').finally(() => clearInterval(hurry));
+    expect(event.detail.error).toMatchObject({ code: 'auth0_unavailable' });
+    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'failed' });
+    expect(deadLetters().at(-1)?.attributes).toMatchObject({
+      reason: { StringValue: expect.stringContaining('auth0_unavailable') },
+    });
+    expect((await service.records())[0]).toMatchObject({ status: 'failed' });
+  });
+
+  test('a queue that refuses to hold or to take a message: SQS delivers it again', async () => {
+    service.tenant.addFaults({ status: 503, body: 'down', times: 7 });
+    for (const operation of ['ChangeMessageVisibility', 'SendMessage'])
+      service.aws.addFaults({ operation, error: 'AWS.SimpleQueueService.InternalError', status: 500, times: 6 });
+    const { id } = service.publish({ action: 'disable' });
+    const hurry = setInterval(service.hurry, 300);
+    const event = await service.outcome(id).finally(() => clearInterval(hurry));
+    expect(event['detail-type']).toMatch('completed');
+    expect(service.logged('offboarding_wait_failed').length).toBeGreaterThan(0);
+  });
+
+  test('a message that ends its worker again and again gives way to the others, and is given up by its age', async () => {
+    service.tenant.addFaults({ method: 'PATCH', path: CON, delay: 2000, times: 99 });
+    const { id } = service.publish({ action: 'disable', connection_ids: [CON] });
+    for (let kills = 0; kills < 4; kills++) {
+      await expect.poll(() => writes().length, { timeout: 9000 }).toBe(kills + 1);
+      service.worker.kill();
       service.hurry();
     }
+    await expect.poll(() => service.logged('offboarding_deferred').at(-1)?.offboarding_id, { timeout: 9000 }).toBe(id);
+    await service.age(8);
     const event = await service.outcome(id, 'failed');
-    expect(event.detail.error).toMatchObject({ code: 'auth0_unavailable' });
-    expect(
-      service
-        .logged('offboarding_goes_on_later')
-        .filter((line) => line.offboarding_id === id)
-        .map(({ tries }) => tries),
-    ).toEqual([1, 2, 3, 4, 5, 6]);
-    service.tenant.clearFaults();
-    const letter = deadLetters().pop();
-    service.aws.send(QUEUE, letter?.body ?? '', 'tenant');
-    expect(outcomes((await service.outcome(id, 'completed')).detail)).toMatchObject({
-      [CON]: 'disabled',
-      [CON3]: 'disabled',
-    });
-  });
-
-  test('a queue that refuses the rest: SQS delivers the message again', async () => {
-    service.tenant.addFaults({ status: 503, body: 'down', times: 4 });
-    service.aws.addFaults({
-      operation: 'SendMessage',
-      error: 'AWS.SimpleQueueService.InternalError',
-      status: 500,
-      times: 3,
-    });
-    const { id } = service.publish({ action: 'disable' });
-    const event = await service.outcome(id);
-    expect(event['detail-type']).toMatch('completed');
-    expect(service.logged('offboarding_delivery_failed').length).toBeGreaterThan(0);
-  });
-
-  test('a message that ends its worker again and again is given up with a word', async () => {
-    const event = { ...service.publish({ action: 'disable', dry_run: true }), id: 'killer' };
-    await service.outcome(String(service.aws.events.at(-1)?.id)).catch(() => undefined);
-    const result = await service.functionNamed('offboard-organization').invoke({
-      Records: [
-        {
-          messageId: 'm1',
-          receiptHandle: 'r1',
-          body: JSON.stringify(event),
-          attributes: { ApproximateReceiveCount: '9' },
-        },
-      ],
-    });
-    expect(result).toEqual({ batchItemFailures: [] });
-    expect((await service.outcome('killer')).detail.error).toMatchObject({ code: 'worker_ended' });
+    expect(event.detail.error).toMatchObject({ code: 'worker_ended' });
   });
 });
 
@@ -295,10 +317,8 @@ test('two workers on one tenant: both end, and nothing is left enabled', async (
     if (i % 2) return service.publish(detail).id;
     const id = `second-${i}`;
     const body = { id, source: 's', time: 't', 'detail-type': 'organization.offboarding.requested', detail };
-    void second.invoke(
-      { Records: [{ messageId: id, receiptHandle: '', body: JSON.stringify(body), attributes: {} }] },
-      60_000,
-    );
+    const Records = [{ messageId: id, receiptHandle: '', body: JSON.stringify(body), attributes: {} }];
+    second.invoke({ Records }, 60_000).catch(() => undefined);
     return id;
   });
   for (const id of ids) expect((await service.outcome(id))['detail-type']).toMatch('completed');

@@ -1,6 +1,5 @@
 // The wire-level suite against the local stand-ins.
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll } from 'vitest';
@@ -8,7 +7,6 @@ import {
   CLIENT_SECRET,
   DEAD_LETTERS,
   type LocalEnvironment,
-  SCHEDULES,
   startEnvironment,
   TOKEN_SECRET,
 } from '../../infra/local/environment.ts';
@@ -38,14 +36,12 @@ beforeAll(async () => {
     apiUrl: gateway.url,
     send: fetch as Deployment['send'],
     eventBus: environment.EVENT_BUS_NAME ?? '',
-    scheduleGroup: SCHEDULES,
     queueUrl: environment.OFFBOARDING_QUEUE_URL ?? '',
     deadLettersUrl: `${aws.url}/000000000000/${DEAD_LETTERS}`,
     auditUrl,
     tokenSecret: TOKEN_SECRET,
     clientSecret: CLIENT_SECRET,
     sqs: new SQSClient(client),
-    scheduler: new SchedulerClient(client),
     events: new EventBridgeClient(client),
     secrets: new SecretsManagerClient(client),
     rotate: () => aws.rotate(TOKEN_SECRET),

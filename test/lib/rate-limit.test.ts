@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { backoff, createPacer, readRateLimit, waitAfter429 } from '../../lib/rate-limit.ts';
+import { backoff } from '../../lib/deadline.ts';
+import { createPacer, readRateLimit, waitAfter429 } from '../../lib/rate-limit.ts';
 
 const seconds = () => Math.floor(Date.now() / 1000);
 

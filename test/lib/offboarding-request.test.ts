@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { addDuration, OffboardingRequest } from '../../lib/offboarding.ts';
+import { addDuration, OffboardingRequest } from '../../lib/offboarding-request.ts';
 import { isRequested, requestedSchema } from '../contract.ts';
 
 describe('durations', () => {

@@ -1,0 +1,17 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { HttpRequest } from './http-api.ts';
+
+const sha256 = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+
+/** A UUID that `parts` determine. */
+export function uuidOf(...parts: string[]): string {
+  const [a, b, c, d, e] = [0, 8, 12, 16, 20].map((start, i) => sha256(...parts).slice(start, [8, 12, 16, 20, 32][i]));
+  return `${a}-${b}-${c}-${d}-${e}`;
+}
+
+/** The id of what a request makes: the same for the same `Idempotency-Key`, caller's account and route; else one of its own. */
+export const idOf = ({ idempotencyKey, account, route }: HttpRequest): string =>
+  idempotencyKey === undefined ? randomUUID() : uuidOf(account, route, idempotencyKey);
+
+/** What tells two bodies apart that came with the same key; `order` is the body as its schema reads it. */
+export const fingerprintOf = (order: object): string => sha256(JSON.stringify(order));

@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import {
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+} from '@aws-sdk/client-dynamodb';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import type { OffboardingRequest, RequestOrigin } from './offboarding-request.ts';
+import { Problem } from './problem.ts';
+
+/**
+ * The statuses of an offboarding, and those that may follow each. Nothing else changes a status, and what is done at Auth0
+ * depends on it: disabling and removing at once in `working`, removing what is due in `removing`, enabling in `cancelling`.
+ */
+export const TRANSITIONS = {
+  /** On record, not begun. */
+  requested: ['working', 'cancelling'],
+  /** Being disabled or removed. */
+  working: ['completed', 'failed', 'scheduled'],
+  /** Disabled; the removal is due at `removal_due_at`. */
+  scheduled: ['removing', 'cancelling', 'superseded'],
+  removing: ['completed', 'failed'],
+  cancelling: ['cancelled'],
+  completed: [],
+  failed: [],
+  cancelled: [],
+  /** A later request took over what this one had disabled. */
+  superseded: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Status = keyof typeof TRANSITIONS;
+
+/** Whether nothing may follow `status`. */
+export const hasEnded = (status: Status) => TRANSITIONS[status].length === 0;
+
+/** Records are kept for as long after their end as the archive keeps events, seconds. */
+const KEEP_SECONDS = 400 * 86_400;
+const UNAVAILABLE_RETRY_S = 5;
+
+/** What was, or is to be, done to one connection. */
+export interface ConnectionRecord {
+  connection_id: string;
+  name: string | null;
+  strategy: string | null;
+  /** The association's settings from before the offboarding; null when the organization had no such connection. */
+  before: Record<string, unknown> | null;
+  /** Null until it is known. */
+  outcome: 'disabled' | 'removed' | 'enabled' | 'unchanged' | 'failed' | null;
+  error: { code: string; message: string } | null;
+  /** Whether Auth0 was asked to change it, or was about to be, since the status last changed. */
+  attempted: boolean;
+  /** Only what this offboarding itself disabled is ever enabled by its cancelling. */
+  disabled_by_offboarding: boolean;
+}
+
+/** One request and what became of it: an item of the table, keyed by `organization_id` and `offboarding_id`. Times are ISO 8601. */
+export interface Offboarding extends OffboardingRequest {
+  offboarding_id: string;
+  request: RequestOrigin;
+  status: Status;
+  /** Another one with each write: a write is made upon the revision that its writer knows. */
+  revision: string;
+  created_at: string;
+  updated_at: string;
+  removal_due_at?: string | undefined;
+  /** Deliveries that ended in a fault, the last fault, and when the work is tried again. */
+  tries: number;
+  last_error?: { code: string; message: string } | undefined;
+  next_try_at?: string | undefined;
+  /** Why nothing, or nothing more, could be done. */
+  error?: { code: string; message: string } | undefined;
+  connections: ConnectionRecord[];
+  superseded_by?: string | undefined;
+  /** The outcome of this status is not on the bus yet. */
+  unpublished?: boolean | undefined;
+  /** What the caller sent along with an idempotency key, as a hash. */
+  fingerprint?: string | undefined;
+  /** Unix time in seconds; DynamoDB deletes the item some time after it. */
+  expires_at?: number | undefined;
+}
+
+/** A conditional write was refused: the record is `current` by now (undefined: there is none). */
+export class RecordChanged extends Error {
+  readonly current: Offboarding | undefined;
+  constructor(current: Offboarding | undefined) {
+    super(`The record has changed; its status is ${current?.status ?? 'none'}`);
+    this.name = 'RecordChanged';
+    this.current = current;
+  }
+}
+
+export type NewOffboarding = Omit<
+  Offboarding,
+  'status' | 'revision' | 'created_at' | 'updated_at' | 'tries' | 'connections'
+>;
+
+/**
+ * The table of offboardings. Each write is conditional on the status and the revision that the writer knows, so a decision
+ * never rests on what a read returned; whoever loses gets `RecordChanged` with what won. Reads are strongly consistent.
+ * A table that can not be reached is the problem `record_unavailable`.
+ * (DynamoDB developer guide: "Condition expressions", "Read consistency".)
+ */
+export function createOffboardingRecords(TableName: string, client: DynamoDBClient) {
+  const unavailable = (cause: unknown): never => {
+    if (cause instanceof ConditionalCheckFailedException) throw cause;
+    throw new Problem('record_unavailable', 'The record of offboardings can not be reached', {
+      retryAfter: UNAVAILABLE_RETRY_S,
+      cause,
+    });
+  };
+
+  async function get(organization_id: string, offboarding_id: string): Promise<Offboarding | undefined> {
+    const Key = marshall({ organization_id, offboarding_id });
+    const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true })).catch(unavailable);
+    return Item && fromItem(Item);
+  }
+
+  /** Puts `record` when `condition` holds of what is there; throws `RecordChanged` when it does not. */
+  async function put(record: Offboarding, condition: string, values: Record<string, string>): Promise<Offboarding> {
+    const names = values[':status'] && { ExpressionAttributeNames: { '#status': 'status' } };
+    const expression = { ConditionExpression: condition, ...names };
+    const parameters = Object.keys(values).length > 0 && { ExpressionAttributeValues: marshall(values) };
+    try {
+      const put = { TableName, Item: toItem(record), ...expression, ...parameters };
+      await client.send(new PutItemCommand(put)).catch(unavailable);
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      const current = await get(record.organization_id, record.offboarding_id);
+      // The SDK sends a write again when its answer was lost, and is then refused for its own first success.
+      if (current?.revision !== record.revision) throw new RecordChanged(current);
+    }
+    return record;
+  }
+
+  /** Writes `changes` to the record as `known`, and its next status if it gets one. Condition: status and revision are as known. */
+  function change(known: Offboarding, changes: Partial<Offboarding>, to: Status = known.status): Promise<Offboarding> {
+    const allowed: readonly Status[] = TRANSITIONS[known.status];
+    if (to !== known.status && !allowed.includes(to)) return Promise.reject(new RecordChanged(known));
+    const now = new Date();
+    const moved = to !== known.status && { tries: 0, last_error: undefined, next_try_at: undefined };
+    const ended = hasEnded(to) && { expires_at: Math.floor(now.getTime() / 1000) + KEEP_SECONDS };
+    const record = { ...known, ...moved, ...ended, ...changes, status: to, ...stamp(now) };
+    return put(record, '#status = :status AND revision = :revision', {
+      ':status': known.status,
+      ':revision': known.revision,
+    });
+  }
+
+  return {
+    get,
+
+    /** Every record of an organization, oldest first. */
+    async ofOrganization(organizationId: string): Promise<Offboarding[]> {
+      const found: Offboarding[] = [];
+      let ExclusiveStartKey: Record<string, never> | undefined;
+      do {
+        const query = new QueryCommand({
+          TableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'organization_id = :organization_id',
+          ExpressionAttributeValues: marshall({ ':organization_id': organizationId }),
+          ...(ExclusiveStartKey && { ExclusiveStartKey }),
+        });
+        const page = await client.send(query).catch(unavailable);
+        found.push(...(page.Items ?? []).map(fromItem));
+        ExclusiveStartKey = page.LastEvaluatedKey as typeof ExclusiveStartKey;
+      } while (ExclusiveStartKey);
+      return found.sort(byTime);
+    },
+
+    /** Puts a new record as `requested`, or finds the one that is there. Condition: there is none of this key. */
+    async create(request: NewOffboarding): Promise<{ record: Offboarding; created: boolean }> {
+      const now = new Date();
+      const fresh = { ...request, status: 'requested' as const, connections: [], tries: 0, ...stamp(now) };
+      try {
+        const record = { ...fresh, created_at: now.toISOString() };
+        return { record: await put(record, 'attribute_not_exists(offboarding_id)', {}), created: true };
+      } catch (error) {
+        if (error instanceof RecordChanged && error.current) return { record: error.current, created: false };
+        throw error;
+      }
+    },
+
+    /** requested → working: the connections that this is about are on record, nothing is done yet. */
+    begin: (known: Offboarding, connections: ConnectionRecord[], removalDueAt?: string) =>
+      change(known, { connections, removal_due_at: removalDueAt }, 'working'),
+
+    /** What is done, or about to be done, to the connections. Allowed while the status is as known. */
+    progress: (known: Offboarding, connections: ConnectionRecord[]) => change(known, { connections }),
+
+    /** A delivery ended in a fault; the next is at `nextTryAt`. */
+    waiting: (known: Offboarding, last_error: Offboarding['last_error'], nextTryAt: Date) =>
+      change(known, { last_error, tries: known.tries + 1, next_try_at: nextTryAt.toISOString() }),
+
+    /** working → scheduled: all is disabled, and Scheduler knows the date. */
+    schedule: (known: Offboarding) => change(known, { unpublished: true }, 'scheduled'),
+
+    /** scheduled → removing: from here on nobody can cancel. What could not be disabled is not removed. */
+    startRemoving: (known: Offboarding) =>
+      change(
+        known,
+        { connections: known.connections.map((one) => (one.outcome === 'failed' ? one : anew(one))) },
+        'removing',
+      ),
+
+    /** working or removing → completed, or failed where a connection is not as it was to be, or for `error`. */
+    finish(known: Offboarding, error?: { code: string; message: string }): Promise<Offboarding> {
+      const connections = known.connections.map((connection) =>
+        connection.outcome === null && error ? { ...connection, outcome: 'failed' as const, error } : connection,
+      );
+      const failed = error || connections.some(({ outcome }) => outcome === 'failed');
+      return change(known, { connections, error, unpublished: true }, failed ? 'failed' : 'completed');
+    },
+
+    /** requested or scheduled → cancelling: from here on nobody can remove, and only here anything is enabled. */
+    startCancelling: (known: Offboarding) => change(known, { connections: known.connections.map(anew) }, 'cancelling'),
+
+    /** cancelling → cancelled: what this offboarding had disabled is enabled again. */
+    finishCancelling: (known: Offboarding) => change(known, { unpublished: true }, 'cancelled'),
+
+    /** requested → cancelled: it was never accepted, and has no outcome. */
+    withdraw: async (known: Offboarding) => change(await change(known, {}, 'cancelling'), {}, 'cancelled'),
+
+    /** scheduled → superseded: `later`, which is working, takes over what this one had disabled. */
+    supersede: (known: Offboarding, later: Offboarding) =>
+      change(known, { superseded_by: later.offboarding_id }, 'superseded'),
+
+    /** The outcome of the status is on the bus. */
+    published: (known: Offboarding) => change(known, { unpublished: undefined }),
+  };
+}
+
+export type OffboardingRecords = ReturnType<typeof createOffboardingRecords>;
+
+/** Oldest first; a tie is broken by the id, so that everybody sees the same order. */
+export function byTime(a: Offboarding, b: Offboarding): number {
+  return `${a.created_at} ${a.offboarding_id}` < `${b.created_at} ${b.offboarding_id}` ? -1 : 1;
+}
+
+/** A connection as it is at the beginning of a status in which something is done to it. */
+export const anew = (connection: ConnectionRecord): ConnectionRecord => ({
+  ...connection,
+  outcome: null,
+  error: null,
+  attempted: false,
+});
+
+const stamp = (now: Date) => ({ revision: randomUUID(), updated_at: now.toISOString() });
+
+/** Settings are whatever Auth0 sends, numbers and depths that DynamoDB does not take included: they are kept as text. */
+function toItem(record: Offboarding) {
+  const connections = record.connections.map((connection) => ({
+    ...connection,
+    before: connection.before && JSON.stringify(connection.before),
+  }));
+  // What the index by status is sorted by: what is due, is tried again, or has changed.
+  const due_at = record.status === 'scheduled' ? record.removal_due_at : (record.next_try_at ?? record.updated_at);
+  return marshall({ ...record, connections, due_at }, { removeUndefinedValues: true });
+}
+
+function fromItem(item: Parameters<typeof unmarshall>[0]): Offboarding {
+  const { due_at: _, ...record } = unmarshall(item);
+  for (const connection of record.connections) connection.before &&= JSON.parse(connection.before);
+  return record as Offboarding;
+}
+
+/** The organization's current offboarding, of all its records, oldest first: the newest that is pending, or that has ended without being undone. */
+export function currentOf(all: Offboarding[]): Offboarding | undefined {
+  const pending = all.filter(({ status }) => !hasEnded(status));
+  const last = all.filter(({ status, dry_run }) => !dry_run && status !== 'superseded').at(-1);
+  return pending.at(-1) ?? (last?.status === 'cancelled' ? undefined : last);
+}
