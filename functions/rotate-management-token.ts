@@ -81,7 +81,7 @@ async function createSecret({ secretId, versionId, deadline, log }: Rotation): P
   if (pending && pending.expiresAt > Date.now()) return;
   if (pending) await discard(secretId, versionId, new Error('The pending token has expired'));
   const stored = await client.send(new GetSecretValueCommand({ SecretId: CLIENT_SECRET_ID }));
-  const token = await requestToken(origin, audience, parseClientCredentials(stored.SecretString), deadline);
+  const token = await requestToken(origin, audience, parseClientCredentials(stored), deadline);
   const value = {
     access_token: token.value,
     expires_at: new Date(token.expiresAt).toISOString(),
@@ -95,12 +95,13 @@ async function createSecret({ secretId, versionId, deadline, log }: Rotation): P
 async function testSecret({ secretId, versionId, deadline, log }: Rotation): Promise<void> {
   const token = await tokenOf(secretId, 'AWSPENDING', versionId);
   const granted = token.scope.split(' ');
-  const missing = Object.values(REQUIRED_SCOPES).filter((scope) => !granted.includes(scope));
+  // Where nobody says what was granted, the call below and each later one shows it.
+  const missing = token.scope ? Object.values(REQUIRED_SCOPES).filter((scope) => !granted.includes(scope)) : [];
   if (missing.length > 0) {
     await discard(secretId, versionId, new Error(`The new token lacks the scopes ${missing.join(', ')}`));
   }
   const refused = async () => new Problem('management_token_rejected', 'Auth0 refused the new token');
-  const source = { get: async () => token, readAnew: async () => token, rejected: refused };
+  const source = { get: async () => token, refresh: async () => token, rejected: refused };
   const calls = { deadline, log, statuses: [], auth0Ms: 0 };
   try {
     await createManagementApi(origin, source).list(NO_ORGANIZATION, calls);
@@ -136,8 +137,7 @@ async function finishSecret({ secretId, versionId, log }: Rotation): Promise<voi
 
 async function tokenOf(secretId: string, stage: string, versionId?: string): Promise<ManagementToken> {
   const query = { SecretId: secretId, VersionStage: stage, ...(versionId && { VersionId: versionId }) };
-  const { SecretString } = await client.send(new GetSecretValueCommand(query));
-  return parseManagementToken(SecretString);
+  return parseManagementToken(await client.send(new GetSecretValueCommand(query)));
 }
 
 /** How long the current token has still to live; its alarm warns when several rotations in a row have failed. */

@@ -1,5 +1,5 @@
 // Bundles each file of functions/ into dist/<function>.mjs.
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,12 @@ const notInLambda: Plugin = {
     }));
     onResolve({ filter: /^@smithy\/core\/event-streams$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /./, namespace: 'left-out' }, () => ({ contents: 'export {}' }));
+    // Of its own package.json a client reads the version; a hash in JavaScript is for machines whose Node has no crypto.
+    onLoad({ filter: /@aws-sdk\/client-[^/]+\/package\.json$/ }, ({ path }) => ({
+      contents: JSON.stringify({ version: JSON.parse(readFileSync(path, 'utf8')).version }),
+      loader: 'json',
+    }));
+    onLoad({ filter: /\/Sha256Js\.js$/ }, () => ({ contents: 'export const Sha256Js = undefined' }));
     onLoad({ filter: /shared-ini-file-loader\/loadSharedConfigFiles\.js$/ }, ({ path }) => ({
       contents: `export { CONFIG_PREFIX_SEPARATOR } from './constants.js';
         export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,

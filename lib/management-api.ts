@@ -25,29 +25,39 @@ export const REQUIRED_SCOPES = {
 
 /** One try may take this long: long for Auth0, and short enough that a stalled one leaves time for another. */
 const ATTEMPT_MS = 10_000;
-/** Tries of a call that fails for a passing reason; 429 is not counted, it is bounded by the deadline. */
+/** Tries of a call that fails for a transient reason. */
 const MAX_TRIES = 4;
+/** Answers of 429 in a row after which a call is for later, whatever their headers say. */
+const MAX_REFUSALS = 4;
 /** An organization has ten connections at most; a listing that goes on for longer than this is not one. */
 const MAX_PAGES = 4;
 
-/** An organization's connection with its settings, as Auth0 has it; members beyond these are kept as they are. */
-export interface Association {
-  connection_id: string;
-  is_enabled: boolean;
-  connection?: { name?: string; strategy?: string };
-  [setting: string]: unknown;
-}
+/** What Auth0 may leave out, or set to null or to something new, without the job being the worse for it. */
+const Optional = <S extends v.GenericSchema>(schema: S) => v.fallback(v.optional(schema), undefined);
 
+/** An organization's connection with its settings, as Auth0 has it; members beyond these are kept as they are. */
 const AssociationShape = v.looseObject({
   connection_id: ConnectionId,
-  is_enabled: v.boolean(),
-  connection: v.optional(v.looseObject({ name: v.optional(v.string()), strategy: v.optional(v.string()) })),
+  /** Undefined where Auth0 does not say, also when it was asked for this one. */
+  is_enabled: Optional(v.boolean()),
+  connection: Optional(v.looseObject({ name: Optional(v.string()), strategy: Optional(v.string()) })),
 });
-const PageShape = v.looseObject({
-  connections: v.pipe(v.array(AssociationShape), v.maxLength(1000)),
-  total: v.pipe(v.number(), v.integer(), v.minValue(0)),
-});
-const ErrorShape = v.looseObject({ message: v.optional(v.string()), errorCode: v.optional(v.string()) });
+export type Association = v.InferOutput<typeof AssociationShape>;
+
+/** A page of associations: with its total, with what to ask for next, or bare. */
+const PageShape = v.union([
+  v.looseObject({
+    connections: v.pipe(v.array(AssociationShape), v.maxLength(1000)),
+    total: Optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    next: Optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1000))),
+  }),
+  v.pipe(
+    v.array(AssociationShape),
+    v.maxLength(1000),
+    v.transform((connections) => ({ connections, total: undefined, next: undefined })),
+  ),
+]);
+const ErrorShape = v.looseObject({ message: Optional(v.string()), errorCode: Optional(v.string()) });
 
 /** What a piece of work gives to its calls, and what it learns from them. One object a request, shared with no other. */
 export interface Calls {
@@ -75,10 +85,10 @@ interface Operation<T> {
   read: (status: number, body: unknown) => T | undefined;
 }
 
-/** A failed try: the problem that it is to the caller, and what may heal it. */
+/** A failed try: the problem that it is to the caller, and how to recover from it. */
 interface Failure {
   problem: Problem;
-  heals?: 'retry' | 'token' | { waitMs: number };
+  recovery?: 'retry' | 'token' | { waitMs: number };
 }
 
 /**
@@ -111,7 +121,7 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
   async function call<T>(operation: Operation<T>, calls: Calls): Promise<T> {
     const bucket: Bucket = operation.method === 'GET' ? 'read' : 'write';
     let token = await tokens.get(calls.deadline);
-    let readAnew = false;
+    let refreshed = false;
     let refused = 0;
     for (let tries = 1; ; ) {
       await untilAllowed(bucket, calls);
@@ -124,21 +134,25 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
         if (value !== undefined) return value;
         if (answer.status === 429) refused += 1;
       }
-      const { problem, heals } = failure(operation, answer, refused, calls);
-      if (heals === 'token') {
-        if (readAnew) throw await tokens.rejected(calls.deadline, calls.log);
-        readAnew = true;
-        token = await tokens.readAnew(token, calls.deadline);
-      } else if (heals === 'retry') {
+      const { problem, recovery } = failure(operation, answer, refused, calls);
+      if (recovery === 'token') {
+        if (refreshed) throw await tokens.rejected(calls.deadline, calls.log);
+        refreshed = true;
+        const newest = await tokens.refresh(token, calls.deadline);
+        // A probe does not ask again with what was just refused.
+        if (calls.maxTries === 1 && newest.value === token.value)
+          throw await tokens.rejected(calls.deadline, calls.log);
+        token = newest;
+      } else if (recovery === 'retry') {
         const pause = backoff(tries, 150, 2000);
         if (tries++ >= (calls.maxTries ?? MAX_TRIES) || Date.now() + pause >= calls.deadline) throw problem;
         calls.log.warn('auth0_call_retried', { code_of_problem: problem.code, tries });
         await sleep(pause);
-      } else if (heals && !calls.pacer) {
-        if (Date.now() + heals.waitMs >= calls.deadline) throw problem;
-        await sleep(heals.waitMs);
-      } else if (!heals) {
+      } else if (!recovery || refused > MAX_REFUSALS) {
         throw problem;
+      } else if (!calls.pacer) {
+        if (Date.now() + recovery.waitMs >= calls.deadline) throw problem;
+        await sleep(recovery.waitMs);
       }
     }
   }
@@ -146,24 +160,52 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
   const organization = (id: string) => `/api/v2/organizations/${v.parse(OrganizationId, id)}/connections`;
   const association = (org: string, con: string) => `${organization(org)}/${v.parse(ConnectionId, con)}`;
 
-  const setEnabled = (enabled: boolean) => (organizationId: string, connectionId: string, calls: Calls) =>
+  /** The association as it is now; throws `not_found` when the organization has none. */
+  const get = (organizationId: string, connectionId: string, calls: Calls) =>
     call<Association>(
       {
-        method: 'PATCH',
+        method: 'GET',
         path: association(organizationId, connectionId),
-        body: { is_enabled: enabled },
-        scope: REQUIRED_SCOPES.update,
-        // An answer that says otherwise means that it was not done.
-        read: (status, body) =>
-          status === 200 &&
-          v.is(AssociationShape, body) &&
-          body.connection_id === connectionId &&
-          body.is_enabled === enabled
-            ? (body as Association)
-            : undefined,
+        scope: REQUIRED_SCOPES.list,
+        read: (status, body) => (status === 200 ? associationOf(connectionId, body) : undefined),
       },
       calls,
     );
+
+  const setEnabled = (enabled: boolean) => async (organizationId: string, connectionId: string, calls: Calls) => {
+    const operation: Operation<Association> = {
+      method: 'PATCH',
+      path: association(organizationId, connectionId),
+      body: { is_enabled: enabled },
+      scope: REQUIRED_SCOPES.update,
+      // An answer that says otherwise means that it was not done; one that does not say leaves it open.
+      read: (_, body) => {
+        const found = associationOf(connectionId, body);
+        return found?.is_enabled === !enabled ? undefined : found;
+      },
+    };
+    const answered = await call(operation, calls);
+    const found = answered.is_enabled === undefined ? await get(organizationId, connectionId, calls) : answered;
+    if (found.is_enabled === enabled) return found;
+    throw new Problem(
+      'auth0_unavailable',
+      `Auth0 does not say that the connection is ${enabled ? 'enabled' : 'disabled'}`,
+    );
+  };
+
+  /** The pages of the organization's connections, each asked for as the one before it says. */
+  async function* pages(organizationId: string, calls: Calls) {
+    let next: string | undefined;
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const from = next === undefined ? `page=${page}&per_page=50` : `from=${encodeURIComponent(next)}&take=50`;
+      const read = (status: number, body: unknown) =>
+        status === 200 && v.is(PageShape, body) ? v.parse(PageShape, body) : undefined;
+      const path = `${organization(organizationId)}?include_totals=true&${from}`;
+      const found = await call({ method: 'GET', path, scope: REQUIRED_SCOPES.list, read }, calls);
+      yield { ...found, isLast: next !== undefined && found.next === undefined };
+      next = found.next;
+    }
+  }
 
   return {
     /** Disables a connection of an organization; its settings stay. Returns the association as Auth0 answered it. */
@@ -174,34 +216,49 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
 
     /** Removes a connection from an organization. Auth0 answers alike when it was gone already. */
     async remove(organizationId: string, connectionId: string, calls: Calls): Promise<void> {
-      await call<true>(
-        {
-          method: 'DELETE',
-          path: association(organizationId, connectionId),
-          scope: REQUIRED_SCOPES.remove,
-          read: (status) => (status === 204 ? true : undefined),
-        },
-        calls,
-      );
+      const operation = {
+        method: 'DELETE' as const,
+        path: association(organizationId, connectionId),
+        scope: REQUIRED_SCOPES.remove,
+        read: (status: number, body: unknown) => (status === 204 || body !== undefined ? { status } : undefined),
+      };
+      const { status } = await call(operation, calls);
+      if (status === 204) return;
+      const left = await get(organizationId, connectionId, calls).catch((error: unknown) => {
+        if (error instanceof Problem && error.code === 'not_found') return undefined;
+        throw error;
+      });
+      if (left) throw new Problem('auth0_unavailable', 'Auth0 does not say that the connection is removed');
     },
 
-    /** All connections of an organization with their settings: one call, as `total` says that there is no second page. */
+    /**
+     * All connections of an organization with their settings, and never a part of them: one call where `total` says that
+     * there is no second page, else until a page is the last or brings nothing new. One that does not say whether it is
+     * enabled is asked for itself.
+     */
     async list(organizationId: string, calls: Calls): Promise<Association[]> {
       const all = new Map<string, Association>();
-      for (let page = 0; page < MAX_PAGES; page++) {
-        const { connections, total } = await call(
-          {
-            method: 'GET',
-            path: `${organization(organizationId)}?include_totals=true&page=${page}&per_page=50`,
-            scope: REQUIRED_SCOPES.list,
-            read: (status, body) => (status === 200 && v.is(PageShape, body) ? body : undefined),
-          },
-          calls,
-        );
-        for (const connection of connections) all.set(connection.connection_id, connection as Association);
-        if (all.size >= total || connections.length === 0) return [...all.values()];
+      const incomplete = () =>
+        new Problem('auth0_unavailable', 'Auth0 does not list all connections of the organization');
+      let whole = false;
+      for await (const { connections, total, next, isLast } of pages(organizationId, calls)) {
+        const known = all.size;
+        for (const connection of connections) all.set(connection.connection_id, connection);
+        const nothingNew = all.size === known && next === undefined;
+        // An empty list is taken for one only where Auth0 says that there is none.
+        whole = total === undefined ? all.size > 0 && (isLast || nothingNew) : all.size >= total;
+        if (whole || nothingNew) break;
       }
-      throw new Problem('auth0_unavailable', 'Auth0 lists more connections than an organization can have');
+      if (!whole) throw incomplete();
+      for (const { connection_id } of [...all.values()].filter(({ is_enabled }) => is_enabled === undefined)) {
+        const found = await get(organizationId, connection_id, calls).catch((error: unknown) => {
+          if (error instanceof Problem && error.code === 'not_found') return undefined;
+          throw error;
+        });
+        if (found) all.set(connection_id, found);
+        else all.delete(connection_id);
+      }
+      return [...all.values()];
     },
   };
 }
@@ -230,7 +287,9 @@ const rateLimited = (waitMs: number, upstream?: Upstream) =>
     ...(upstream && { upstream }),
   });
 
+/** The answer's body as JSON; undefined when nobody could read it, an empty object where it is empty. */
 function jsonOf({ headers, body }: Answer): unknown {
+  if (body.trim() === '') return {};
   const type = headers['content-type'];
   if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) return undefined;
   return parseJson(body);
@@ -241,10 +300,19 @@ function succeeded<T>(operation: Operation<T>, answer: Answer): T | undefined {
   return operation.read(answer.status, jsonOf(answer));
 }
 
+/** `body` as the association of `connectionId`, whose id it may leave out; undefined when it is another's, or no object. */
+function associationOf(connectionId: string, body: unknown): Association | undefined {
+  const parsed = v.safeParse(
+    AssociationShape,
+    v.is(v.record(v.string(), v.unknown()), body) ? { connection_id: connectionId, ...body } : body,
+  );
+  return parsed.success && parsed.output.connection_id === connectionId ? parsed.output : undefined;
+}
+
 /** What Auth0 said in words, for the caller: without control characters, not endless, and never with the token in it. */
 function upstreamOf(answer: Answer): Upstream {
   const body = jsonOf(answer);
-  const { message, errorCode } = v.is(ErrorShape, body) ? body : {};
+  const { message, errorCode } = v.is(ErrorShape, body) ? v.parse(ErrorShape, body) : {};
   const shown = (text: string | undefined) =>
     text ? redact(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')).slice(0, 500) : null;
   return { status: answer.status, error_code: shown(errorCode), message: shown(message) };
@@ -267,21 +335,22 @@ function failure(
   const { status } = answer;
   const upstream = upstreamOf(answer);
   const passedOn = PASSED_ON[status];
-  if (passedOn && v.is(ErrorShape, jsonOf(answer))) return { problem: new Problem(...passedOn, { upstream }) };
+  if (passedOn && answer.body.trim() !== '' && v.is(ErrorShape, jsonOf(answer)))
+    return { problem: new Problem(...passedOn, { upstream }) };
   if (status === 401)
     return {
       problem: new Problem('management_token_rejected', 'Auth0 refused the token', { upstream }),
-      heals: 'token',
+      recovery: 'token',
     };
   if (status === 403) return { problem: forbidden(operation.scope, upstream) };
   if (status === 429) {
     const waitMs = waitAfter429(readRateLimit(answer.headers), refused);
-    return { problem: rateLimited(waitMs, upstream), heals: { waitMs } };
+    return { problem: rateLimited(waitMs, upstream), recovery: { waitMs } };
   }
-  // Redirects and statuses that this API does not have will be the same again; 5xx and a wrong body may pass.
-  const passing = status >= 500 || status < 300 || passedOn !== undefined;
+  // Redirects and statuses that this API does not have will be the same again; 5xx and a wrong body are transient.
+  const transient = status >= 500 || status < 300 || passedOn !== undefined;
   const problem = new Problem('auth0_unavailable', `Auth0 answered ${status}, not as it documents`, { upstream });
-  return passing ? { problem, heals: 'retry' } : { problem };
+  return transient ? { problem, recovery: 'retry' } : { problem };
 }
 
 function noAnswer(cause: ExchangeError, { deadline }: Calls): Failure {
@@ -289,7 +358,7 @@ function noAnswer(cause: ExchangeError, { deadline }: Calls): Failure {
     return { problem: new Problem('auth0_timeout', 'Auth0 did not answer before the deadline', { cause }) };
   }
   const problem = new Problem('auth0_unavailable', 'The connection to Auth0 failed', { cause });
-  return cause.kind === 'tls' ? { problem } : { problem, heals: 'retry' };
+  return cause.kind === 'tls' ? { problem } : { problem, recovery: 'retry' };
 }
 
 function forbidden(scope: string, upstream: Upstream): Problem {

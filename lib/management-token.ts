@@ -1,12 +1,13 @@
 import {
   DescribeSecretCommand,
   GetSecretValueCommand,
+  type GetSecretValueCommandOutput,
   RotateSecretCommand,
   type SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { before } from './deadline.ts';
-import { parseJson } from './json.ts';
+import { claimsOf, parseSecret } from './json.ts';
 import { describeError, hide, type Log } from './log.ts';
 import { Problem } from './problem.ts';
 
@@ -18,28 +19,34 @@ const ROTATION_PAUSE_MS = 5 * 60_000;
 const ROTATION_TAKES_S = 15;
 const UNAVAILABLE_RETRY_S = 30;
 
-/** Visible ASCII, so that it fits a header. */
-export const AccessToken = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,16384}$/));
+/** Visible ASCII, so that it fits a header; pasted line ends around it are not part of it. */
+export const AccessToken = v.pipe(v.string(), v.trim(), v.regex(/^[\x21-\x7e]{1,16384}$/));
 
-/** The value of the secret `org-connections/{stage}/management-token`. */
+/** The value of the secret `org-connections/{stage}/management-token`; what it leaves out, the token's own claims have. */
 const ManagementTokenSecret = v.object({
   access_token: AccessToken,
-  expires_at: v.pipe(v.string(), v.isoTimestamp()),
-  scope: v.string(),
+  expires_at: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => Number.isFinite(Date.parse(text))),
+    ),
+  ),
+  scope: v.optional(v.string()),
 });
 
 export interface ManagementToken {
   value: string;
   /** Unix time in milliseconds. */
   expiresAt: number;
+  /** Empty when neither the secret nor the token says. */
   scope: string;
   /** The version of the secret that it came from. */
   versionId: string | undefined;
 }
 
-/** A secret's text as a token. Throws an error that says what is wrong and quotes nothing. */
-export function parseManagementToken(text: string | undefined, versionId?: string): ManagementToken {
-  const json = parseJson(text);
+/** A secret's value as a token. Throws an error that says what is wrong and quotes nothing. */
+export function parseManagementToken(secret: GetSecretValueCommandOutput): ManagementToken {
+  const json = parseSecret(secret);
   if (json === undefined) throw new Error('The management token secret is not JSON');
   const parsed = v.safeParse(ManagementTokenSecret, json);
   if (!parsed.success) {
@@ -48,8 +55,15 @@ export function parseManagementToken(text: string | undefined, versionId?: strin
   }
   const { access_token: value, expires_at, scope } = parsed.output;
   hide(value);
-  return { value, expiresAt: Date.parse(expires_at), scope, versionId };
+  const claims = claimsOf(value);
+  const expiresAt = expires_at === undefined ? Number(claims?.exp) * 1000 : Date.parse(expires_at);
+  if (!Number.isFinite(expiresAt)) throw new Error('The management token secret is malformed: expires_at');
+  return { value, expiresAt, scope: scope ?? scopeOf(claims), versionId: secret.VersionId };
 }
+
+/** The scope that a token's claims have; empty where they have none. */
+export const scopeOf = (claims: Record<string, unknown> | undefined): string =>
+  typeof claims?.scope === 'string' ? claims.scope : '';
 
 /**
  * The Management API token as Secrets Manager holds it, kept in memory until shortly before it expires. It is never
@@ -66,7 +80,7 @@ export function createManagementTokenSource(secretId: string, client: SecretsMan
   async function readSecret(): Promise<ManagementToken> {
     try {
       const secret = await client.send(new GetSecretValueCommand({ SecretId: secretId }));
-      current = parseManagementToken(secret.SecretString, secret.VersionId);
+      current = parseManagementToken(secret);
     } catch (error) {
       throw unavailable(error);
     }
@@ -112,7 +126,7 @@ export function createManagementTokenSource(secretId: string, client: SecretsMan
     },
 
     /** After Auth0 refused `rejected`: the newer token that another request has read meanwhile, or what the secret holds now. */
-    async readAnew(rejected: ManagementToken, deadline: number): Promise<ManagementToken> {
+    async refresh(rejected: ManagementToken, deadline: number): Promise<ManagementToken> {
       return current && current.value !== rejected.value ? current : read(deadline);
     },
 

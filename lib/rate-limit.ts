@@ -14,8 +14,8 @@ export interface RateLimit {
   retryAfter: number | undefined;
 }
 
-function wholeNumber(header: string | string[] | undefined): number | undefined {
-  return typeof header === 'string' && /^\d{1,15}$/.test(header.trim()) ? Number(header) : undefined;
+function numberOf(header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^\d{1,15}(\.\d{1,9})?$/.test(header.trim()) ? Number(header) : undefined;
 }
 
 function wait(ms: number): number | undefined {
@@ -30,13 +30,13 @@ export function readRateLimit(headers: IncomingHttpHeaders): RateLimit {
   const date = Date.parse(headers.date ?? '');
   // The Date header has whole seconds: a difference below two is its rounding, not a clock that is off.
   const now = Math.abs(date - Date.now()) >= 2000 ? date : Date.now();
-  const reset = wholeNumber(headers['x-ratelimit-reset']);
+  const reset = numberOf(headers['x-ratelimit-reset']);
   const retryAfter = headers['retry-after'];
-  const retrySeconds = wholeNumber(retryAfter);
+  const retrySeconds = numberOf(retryAfter);
   const retryAt = retrySeconds === undefined ? Date.parse(retryAfter ?? '') - now : retrySeconds * 1000;
   return {
-    limit: wholeNumber(headers['x-ratelimit-limit']),
-    remaining: wholeNumber(headers['x-ratelimit-remaining']),
+    limit: numberOf(headers['x-ratelimit-limit']),
+    remaining: numberOf(headers['x-ratelimit-remaining']),
     // A moment that has just passed is one that has come; only what is long gone is nonsense.
     reset:
       reset === undefined
@@ -46,10 +46,12 @@ export function readRateLimit(headers: IncomingHttpHeaders): RateLimit {
   };
 }
 
-/** Milliseconds to wait after a 429: what its headers say, or a doubling pause with jitter where they say nothing of use. */
+/**
+ * Milliseconds to wait after a 429, the `times`th in a row: what its headers say, and never less than a doubling pause with
+ * jitter, for they may speak of this second or of one that has just passed.
+ */
 export function waitAfter429({ retryAfter, reset }: RateLimit, times: number): number {
-  const asked = retryAfter ?? reset;
-  return asked === undefined ? backoff(times, 1000, 30_000) : asked + Math.random() * 100;
+  return Math.max(retryAfter ?? reset ?? 0, backoff(times, 1000, 60_000)) + Math.random() * 100;
 }
 
 /** Auth0 counts reads and writes of organization connections in buckets of their own. */

@@ -37,6 +37,8 @@ export interface Fault {
   chance?: number;
   /** Milliseconds before the first byte; the request is then answered as usual unless another member says otherwise. */
   delay?: number;
+  /** Answer as usual, but in one of these shapes, each from a public bug report. */
+  shape?: keyof typeof SHAPES;
   /** Answer with this status and `body` (text as it is, JSON otherwise) instead. */
   status?: number;
   body?: unknown;
@@ -77,6 +79,55 @@ export interface TenantState {
   organizations: Record<string, Association[]>;
 }
 
+interface Page {
+  connections: Record<string, unknown>[];
+  total?: number;
+}
+const isPage = (body: unknown): body is Page => Array.isArray((body as Page | undefined)?.connections);
+/** A change to each association of an answer, listed or alone. */
+const each = (change: (association: Record<string, unknown>) => object) => (reply: Reply) => {
+  if (reply.status !== 200) return reply;
+  const body = isPage(reply.body)
+    ? { ...reply.body, connections: reply.body.connections.map(change) }
+    : change(reply.body as Record<string, unknown>);
+  return { ...reply, body };
+};
+const list = (change: (page: Page, target: URL) => unknown) => (reply: Reply, target: URL) =>
+  isPage(reply.body) ? { ...reply, body: change(reply.body, target) } : reply;
+const now = (offset: number) => String(Math.floor(Date.now() / 1000) + offset);
+const limited = (headers: Record<string, string>, body: unknown) => () => ({ status: 429, headers, body });
+
+/** How answers have looked, by name. */
+const SHAPES = {
+  'connection id alone': each(({ connection_id }) => ({ connection_id })),
+  'is_enabled missing': each(({ is_enabled: _, ...rest }) => rest),
+  'is_enabled null': each((association) => ({ ...association, is_enabled: null })),
+  'connection null': each((association) => ({ ...association, connection: null })),
+  'connection missing': each(({ connection: _, ...rest }) => rest),
+  'name and strategy null': each((association) => ({ ...association, connection: { name: null, strategy: null } })),
+  'unknown members': each((association) => ({ ...association, organization_member_access_level: 'full', x: [{}] })),
+  'still enabled': each((association) => ({ ...association, is_enabled: true })),
+  'empty body': (reply: Reply) => ({ status: reply.status, ...(reply.headers && { headers: reply.headers }) }),
+  'byte order mark': (reply: Reply) => ({ ...reply, body: `\uFEFF${JSON.stringify(reply.body)}` }),
+  '200 instead of 204': (reply: Reply) => (reply.status === 204 ? { ...reply, status: 200, body: {} } : reply),
+  'gone since it was listed': () => error(404, 'No connection found', 'inexistent_connection'),
+  'gone, without a message': () => ({ status: 404, body: { statusCode: 404, error: 'Not Found', message: null } }),
+  'bare list': list(({ connections }) => connections),
+  'total missing': list(({ connections }) => ({ connections })),
+  'total null': list((page) => ({ ...page, total: null })),
+  'pages with next': list(({ connections }, { searchParams }) => {
+    const from = Number(searchParams.get('from') ?? 0);
+    const all = searchParams.has('from') || connections.length > 0 ? connections : [];
+    return { connections: all.slice(from, from + 1), ...(from < all.length && { next: String(from + 1) }) };
+  }),
+  'total of more than is listed': list((page) => ({ ...page, total: (page.total ?? 0) + 1 })),
+  'an empty list that is none': list(() => ({ connections: [] })),
+  '429, reset in this second': (_: Reply) => limited({ 'x-ratelimit-reset': now(0) }, { statusCode: 429 })(),
+  '429, reset just past': (_: Reply) => limited({ 'x-ratelimit-reset': now(-1) }, undefined)(),
+  '429 without headers': limited({}, { error: 'too_many_requests', message: 'x' }),
+  '429, Retry-After: 0': limited({ 'retry-after': '0' }, '<html>'),
+} satisfies Record<string, (reply: Reply, target: URL) => Reply>;
+
 const CONTROL = '/_tenant/';
 const NAMES: Record<number, string> = {
   400: 'Bad Request',
@@ -105,6 +156,7 @@ export async function startAuth0Tenant({
   const effects: Effect[] = [];
   let revokedBefore = 0;
   let issued = 0;
+  let clock = 0;
   let buckets = new Map<string, { size: BucketSize; tokens: number; at: number }>();
 
   const control = {
@@ -153,6 +205,10 @@ export async function startAuth0Tenant({
     /** A token as /oauth/token gives it out. `lifetime` in seconds. */
     issueToken: (scope: string, lifetime = tokenLifetime) => jwt(scope, lifetime),
     tokensIssued: () => issued,
+    /** Sets the tenant's clock this many milliseconds ahead of the machine's. */
+    setClock(ahead: number) {
+      clock = ahead;
+    },
   };
   control.setPlan(plan);
 
@@ -349,7 +405,7 @@ export async function startAuth0Tenant({
   ): boolean {
     const [header = '', payload = '', signature = ''] = assertion.split('.');
     const algorithm = parse(Buffer.from(header, 'base64url').toString())?.alg;
-    const now = Date.now() / 1000;
+    const now = (Date.now() + clock) / 1000;
     return Boolean(
       client.public_key &&
         claims &&
@@ -358,8 +414,9 @@ export async function startAuth0Tenant({
         // The official SDK always names the tenant by https.
         [`${url}/`, `${url.replace('http:', 'https:')}/`].includes(String(claims.aud)) &&
         claims.jti &&
+        Number(claims.iat) <= now &&
         Number(claims.exp) > now &&
-        Number(claims.exp) < now + 300 &&
+        Number(claims.exp) - Number(claims.iat) <= 300 &&
         verify(
           'RSA-SHA256',
           Buffer.from(`${header}.${payload}`),
@@ -408,6 +465,7 @@ export async function startAuth0Tenant({
       (target.pathname === '/oauth/token'
         ? token(body, request.headers['content-type'])
         : manage(request, target, body));
+    if (fault?.shape) Object.assign(reply, { body: undefined, ...SHAPES[fault.shape](reply, target) });
     entry.status = reply.status;
     if (fault?.reset === 'after') return request.socket.resetAndDestroy();
     respond(response, { ...reply, headers: { ...reply.headers, ...fault?.headers } }, fault);

@@ -31,7 +31,7 @@ export interface AwsFault {
 interface Secret {
   ARN: string;
   Name: string;
-  versions: Map<string, { value?: string; stages: Set<string>; created: number }>;
+  versions: Map<string, { value?: string | undefined; binary?: Buffer; stages: Set<string>; created: number }>;
   rotate?: Invoke | undefined;
   lastRotated?: number;
   lastRotationError?: string;
@@ -56,7 +56,8 @@ interface Queue {
   messages: Message[];
   dedup: Map<string, number>;
   redrive?: { deadLetterQueue: string; maxReceiveCount: number };
-  wake: () => void;
+  /** Pollers that wait for the next message. */
+  waiting: Set<() => void>;
 }
 
 interface Schedule {
@@ -208,14 +209,14 @@ export async function startAws({ port = 0 } = {}) {
         input.VersionId === undefined ||
         input.VersionStage === undefined ||
         version?.stages.has(input.VersionStage as string);
-      if (version?.value === undefined || !staged) {
+      if (!version || (version.value ?? version.binary) === undefined || !staged) {
         throw new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret value.");
       }
       return {
         ARN: secret.ARN,
         Name: secret.Name,
         VersionId: id,
-        SecretString: version.value,
+        ...(version.binary ? { SecretBinary: version.binary.toString('base64') } : { SecretString: version.value }),
         VersionStages: [...version.stages],
         CreatedDate: version.created,
       };
@@ -322,8 +323,12 @@ export async function startAws({ port = 0 } = {}) {
       receipt: '',
       sentAt: Date.now(),
     });
-    queue.wake();
+    wake(queue);
     return id;
+  }
+
+  function wake(queue: Queue): void {
+    for (const poller of [...queue.waiting]) poller();
   }
 
   /** The next messages that may be handed out; of a group, none while one before it is in flight. */
@@ -357,7 +362,7 @@ export async function startAws({ port = 0 } = {}) {
 
   function remove(queue: Queue, receipt: string): void {
     queue.messages = queue.messages.filter((message) => message.receipt !== receipt);
-    queue.wake();
+    wake(queue);
   }
 
   const sqs: Record<string, (input: Json) => Json> = {
@@ -414,7 +419,7 @@ export async function startAws({ port = 0 } = {}) {
       const message = queue.messages.find(({ receipt }) => receipt === input.ReceiptHandle);
       if (!message) throw new AwsError('com.amazonaws.sqs#ReceiptHandleIsInvalid', 'The receipt handle is not valid.');
       message.visibleAt = Date.now() + Number(input.VisibilityTimeout) * 1000;
-      queue.wake();
+      wake(queue);
       return {};
     },
     PurgeQueue(input) {
@@ -428,13 +433,15 @@ export async function startAws({ port = 0 } = {}) {
     while (!closed) {
       const [message] = receive(queue, 1);
       if (!message) {
-        const next = Math.min(...queue.messages.map(({ visibleAt }) => visibleAt));
+        const next = Math.min(...queue.messages.map(({ visibleAt }) => visibleAt).filter((at) => at > Date.now()));
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, Math.max(1, Math.min(next - Date.now(), 60_000)));
-          queue.wake = () => {
+          const timer = setTimeout(done, Math.max(1, Math.min(next - Date.now(), 60_000)));
+          function done() {
             clearTimeout(timer);
+            queue.waiting.delete(done);
             resolve();
-          };
+          }
+          queue.waiting.add(done);
         });
         continue;
       }
@@ -456,6 +463,7 @@ export async function startAws({ port = 0 } = {}) {
       } catch {
         // The message comes back when its visibility timeout is over.
       }
+      wake(queue);
     }
   }
 
@@ -600,14 +608,14 @@ export async function startAws({ port = 0 } = {}) {
         messages: [],
         dedup: new Map(),
         ...(redrive && { redrive }),
-        wake: () => {},
+        waiting: new Set(),
       };
       queues.set(name, queue);
       return queue.url;
     },
     messages: (name: string) => queueNamed(name).messages,
     /** Has the queue look at its messages anew, after somebody changed one in place. */
-    wake: (name: string) => queueNamed(name).wake(),
+    wake: (name: string) => wake(queueNamed(name)),
     send: (name: string, body: string, group: string) => send(queueNamed(name), body, group, randomUUID()),
     createScheduleGroup(name: string) {
       groups.add(name);
@@ -621,9 +629,9 @@ export async function startAws({ port = 0 } = {}) {
     },
     /** Puts an event on the bus as it is, with its id: for delivering the same event again. */
     publish,
-    /** Event source mapping: from now on the queue's messages go to `invoke`. */
-    connect(name: string, invoke: Invoke) {
-      void poll(queueNamed(name), invoke);
+    /** Event source mapping: from now on the queue's messages go to `containers`, to each one at a time. */
+    connect(name: string, containers: Invoke[]) {
+      for (const invoke of containers) void poll(queueNamed(name), invoke);
     },
     onEvent(listener: (event: BusEvent) => void) {
       listeners.add(listener);
@@ -648,7 +656,7 @@ export async function startAws({ port = 0 } = {}) {
     async close() {
       closed = true;
       dynamoDb.close();
-      for (const queue of queues.values()) queue.wake();
+      for (const queue of queues.values()) wake(queue);
       for (const { timer } of schedules.values()) clearTimeout(timer);
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -6,7 +6,7 @@ import { CreateTableCommand, DynamoDBClient, UpdateItemCommand } from '@aws-sdk/
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { type Plan, startAuth0Tenant } from './auth0-tenant.ts';
 import { startAws } from './aws.ts';
-import { createFunction, type FunctionOptions } from './lambda.ts';
+import { createFunction, type FunctionOptions, type LocalFunction } from './lambda.ts';
 
 export const CLIENT_SECRET = 'org-connections/local/management-client';
 export const TOKEN_SECRET = 'org-connections/local/management-token';
@@ -80,7 +80,16 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   await dynamoDb.send(new CreateTableCommand({ TableName: TABLE, BillingMode: 'PAY_PER_REQUEST', ...schema }));
 
   const functionNamed = (name: string) => createFunction(name, { environment, onLog, ...options.functions });
-  const worker = functionNamed('offboard-organization');
+  // Two containers, one for each lane of the queue, as Lambda would start them.
+  const containers = [functionNamed('offboard-organization'), functionNamed('offboard-organization')];
+  const worker = {
+    invoke: (event: unknown) => (containers[0] as LocalFunction).invoke(event),
+    /** Resolves when no message is being processed. */
+    async idle() {
+      while (containers.some(({ isBusy }) => isBusy())) await sleep(10);
+    },
+    kill: () => containers.forEach((container) => void container.kill()),
+  };
   const rotation = functionNamed('rotate-management-token');
 
   const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
@@ -88,7 +97,11 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   aws.createSecret(TOKEN_SECRET);
   aws.setRotation(TOKEN_SECRET, (event) => rotation.invoke(event));
   await aws.rotate(TOKEN_SECRET);
-  if (options.connected !== false) aws.connect(QUEUE, (event) => worker.invoke(event));
+  if (options.connected !== false)
+    aws.connect(
+      QUEUE,
+      containers.map(({ invoke }) => invoke),
+    );
 
   return {
     tenant,

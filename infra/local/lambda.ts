@@ -86,6 +86,7 @@ export function createFunction(
       container?.kill('SIGKILL');
       container = undefined;
     },
+    isBusy: () => waiting.size > 0,
     signal: (name: NodeJS.Signals) => container?.kill(name),
   };
 }

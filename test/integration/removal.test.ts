@@ -18,6 +18,8 @@ beforeEach(async () => {
   service.aws.clearFaults();
   service.tenant.clearCalls();
   service.aws.schedules.clear();
+  service.aws.messages(QUEUE).splice(0);
+  await service.worker.idle();
   await service.forget();
   service.tenant.setOrganizations({
     [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }, { connection_id: CON3 }],
@@ -352,7 +354,7 @@ describe('cut off', () => {
   test.each(['PutItem', 'GetItem', 'CreateSchedule', 'PutEvents'])(
     '%s refused for a while: nothing is done that is not on record, and all of it in the end',
     async (operation) => {
-      service.aws.addFaults({ operation, error: 'ThrottlingException', status: 400, times: 4 });
+      service.aws.addFaults({ operation, error: 'ThrottlingException', status: 400, times: 30 });
       const event = service.publish(IN_A_MONTH);
       await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 9000 }).toBeGreaterThan(0);
       if (operation.endsWith('Item')) expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });

@@ -44,7 +44,10 @@ test('after a 429 its headers count, and without any a pause that doubles', () =
   expect(waitAfter429({ limit: 5, remaining: 0, reset: 9000, retryAfter: 2000 }, 1)).toBeGreaterThanOrEqual(2000);
   expect(waitAfter429({ limit: 5, remaining: 0, reset: 9000, retryAfter: undefined }, 1)).toBeGreaterThanOrEqual(9000);
   const none = { limit: undefined, remaining: undefined, reset: undefined, retryAfter: undefined };
-  expect(waitAfter429(none, 1)).toBeLessThanOrEqual(1000);
+  expect(waitAfter429(none, 1)).toBeLessThanOrEqual(1100);
+  // A reset of this second is no reason to ask again at once.
+  expect(waitAfter429({ ...none, reset: 0 }, 1)).toBeGreaterThanOrEqual(500);
+  expect(waitAfter429({ ...none, reset: 0 }, 5)).toBeGreaterThanOrEqual(8000);
   expect(waitAfter429(none, 4)).toBeGreaterThanOrEqual(4000);
   expect(backoff(50, 100, 1000)).toBeLessThanOrEqual(1000);
 });

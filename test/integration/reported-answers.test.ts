@@ -1,0 +1,123 @@
+// Answers of Auth0 as public bug reports have them, one line a case: the shape that the stand-in tenant gives to each answer
+// that `meets` names, what a caller of PATCH and DELETE gets, and what becomes of an offboarding. Whoever brings the next
+// report adds its shape in infra/local/auth0-tenant.ts and its line here.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Fault } from '../../infra/local/auth0-tenant.ts';
+import { QUEUE } from '../../infra/local/environment.ts';
+import { CON, ORG, type Service, startService } from '../service.ts';
+
+const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
+type Shape = NonNullable<Fault['shape']>;
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  service.tenant.clearFaults();
+  service.aws.messages(QUEUE).splice(0);
+  await service.worker.idle();
+  await service.forget();
+  service.tenant.clearCalls();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
+});
+
+describe('PATCH and DELETE', () => {
+  test.each<[shape: Shape, meets: string, name: string, status: number, calls: string[]]>([
+    ['connection id alone', 'PATCH', 'disable-connection', 200, ['PATCH', 'GET']],
+    ['is_enabled missing', 'PATCH', 'disable-connection', 200, ['PATCH', 'GET']],
+    ['is_enabled null', 'PATCH', 'disable-connection', 200, ['PATCH', 'GET']],
+    ['empty body', 'PATCH', 'disable-connection', 200, ['PATCH', 'GET']],
+    ['connection null', 'PATCH', 'disable-connection', 200, ['PATCH']],
+    ['connection missing', 'PATCH', 'disable-connection', 200, ['PATCH']],
+    ['name and strategy null', 'PATCH', 'disable-connection', 200, ['PATCH']],
+    ['unknown members', 'PATCH', 'disable-connection', 200, ['PATCH']],
+    ['byte order mark', 'PATCH', 'disable-connection', 200, ['PATCH']],
+    ['still enabled', 'PATCH', 'disable-connection', 502, ['PATCH', 'PATCH', 'PATCH', 'PATCH']],
+    ['gone since it was listed', 'PATCH', 'disable-connection', 404, ['PATCH']],
+    ['gone, without a message', 'PATCH', 'disable-connection', 404, ['PATCH']],
+    ['200 instead of 204', 'DELETE', 'remove-connection', 204, ['DELETE', 'GET']],
+    ['gone since it was listed', 'DELETE', 'remove-connection', 404, ['DELETE']],
+  ])('%s in the answer to %s of %s: %i', async (shape, method, name, status, calls) => {
+    service.tenant.addFaults({ method, shape, times: 99 });
+    const answer = await service.request(name);
+    expect(answer.status).toBe(status);
+    if (status === 200) expect(answer.body).toMatchObject({ connection_id: CON, is_enabled: false });
+    expect(service.managementCalls().map((call) => call.method)).toEqual(calls);
+  });
+
+  test('an association that does not say either, also when it is asked for, is no success', async () => {
+    service.tenant.addFaults({ shape: 'connection id alone', times: 99 });
+    expect(await service.request('disable-connection')).toMatchObject({
+      status: 502,
+      body: { code: 'auth0_unavailable' },
+    });
+    expect(service.managementCalls().length).toBe(2);
+  });
+});
+
+describe('an offboarding', () => {
+  const DONE = { [CON]: 'disabled', [CON2]: 'unchanged' };
+  test.each<[shape: Shape, fault: Fault, outcome: object]>([
+    ['connection null', { method: 'GET' }, DONE],
+    ['connection missing', { method: 'GET' }, DONE],
+    ['name and strategy null', { method: 'GET' }, DONE],
+    ['unknown members', {}, DONE],
+    ['is_enabled missing', { method: 'GET', path: 'per_page' }, DONE],
+    ['is_enabled null', { method: 'GET', path: 'per_page' }, DONE],
+    // What was enabled before is not known: both are disabled, and neither would be enabled by a cancelling.
+    ['connection id alone', { method: 'GET' }, { [CON]: 'disabled', [CON2]: 'disabled' }],
+    ['connection id alone', { method: 'PATCH' }, DONE],
+    ['empty body', { method: 'PATCH' }, DONE],
+    ['bare list', { method: 'GET', path: 'include_totals' }, DONE],
+    ['total missing', { method: 'GET', path: 'include_totals' }, DONE],
+    ['total null', { method: 'GET', path: 'include_totals' }, DONE],
+    ['pages with next', { method: 'GET', path: 'include_totals' }, DONE],
+    ['gone since it was listed', { method: 'PATCH' }, { [CON]: 'unchanged', [CON2]: 'unchanged' }],
+  ])('%s (%o): its access has ended', async (shape, fault, outcome) => {
+    service.tenant.addFaults({ ...fault, shape, times: 99 });
+    const { id } = service.publish({ action: 'disable' });
+    const { detail, ...event } = await service.outcome(id);
+    expect(event['detail-type']).toBe('organization.offboarding.completed');
+    const connections = detail.connections as { connection_id: string; outcome: string }[];
+    expect(Object.fromEntries(connections.map((one) => [one.connection_id, one.outcome]))).toEqual(outcome);
+  });
+
+  test('removed between the listing and its DELETE', async () => {
+    service.tenant.addFaults({ method: 'DELETE', shape: 'gone since it was listed', times: 99 });
+    const { id } = service.publish({ action: 'remove' });
+    expect((await service.outcome(id))['detail-type']).toBe('organization.offboarding.completed');
+  });
+
+  test.each<Shape>(['total of more than is listed', 'an empty list that is none'])(
+    '%s is no list: nothing is done, and it waits',
+    async (shape) => {
+      service.tenant.addFaults({ method: 'GET', shape, times: 999 });
+      service.publish({ action: 'disable' });
+      const waiting = { status: 'requested', last_error: { code: 'auth0_unavailable' } };
+      await expect.poll(async () => (await service.records())[0], { timeout: 9000 }).toMatchObject(waiting);
+      expect(service.managementCalls().every(({ method }) => method === 'GET')).toBe(true);
+    },
+  );
+});
+
+describe('429', () => {
+  test.each<Shape>(['429, reset in this second', '429, reset just past', '429 without headers', '429, Retry-After: 0'])(
+    '%s: a handful of calls, further apart each time',
+    async (shape) => {
+      service.tenant.addFaults({ shape, times: 99 });
+      expect(await service.request('disable-connection')).toMatchObject({
+        status: 429,
+        body: { code: 'rate_limited' },
+      });
+      const at = service.managementCalls().map((call) => call.at);
+      expect(at.length).toBeGreaterThan(2);
+      expect(at.length).toBeLessThanOrEqual(5);
+      const pauses = at.slice(1).map((time, i) => time - (at[i] as number));
+      expect(Math.min(...pauses)).toBeGreaterThanOrEqual(490);
+      expect(pauses.at(-1)).toBeGreaterThan(pauses[0] as number);
+    },
+    60_000,
+  );
+});
