@@ -7,6 +7,7 @@ import { type Calls, managementApiOfEnvironment } from '../lib/management-api.ts
 import { createOutcomePublisher, outcomeDetail, outcomesOf } from '../lib/offboarding-outcome.ts';
 import { anew, createOffboardingRecords, type Offboarding, RecordChanged } from '../lib/offboarding-record.ts';
 import { applyToConnections, associationsLeft } from '../lib/organization-connections.ts';
+import { isDisablingAgain, watchedOf } from '../lib/organization-watch.ts';
 import { Problem } from '../lib/problem.ts';
 
 const managementApi = managementApiOfEnvironment();
@@ -14,7 +15,7 @@ const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoD
 const outcomes = createOutcomePublisher(createEventBus(required('EVENT_BUS_NAME'), eventBridge()), records);
 
 /** How long a caller waits for a worker that is at the organization, and between two looks, milliseconds. */
-const WAIT_FOR_WORKER_MS = 8000;
+const WAIT_FOR_WORKER_MS = 13_000;
 const LOOK_AGAIN_MS = 500;
 /** Seconds after which a caller that found a worker at the organization may try again. */
 const RETRY_AFTER_S = 10;
@@ -23,60 +24,73 @@ export const handler = httpApi(cancelOffboarding, { organization: true });
 
 /**
  * `DELETE /organizations/{organization_id}/offboarding`: 200, nothing of this organization is pending any more, and what its
- * offboarding had disabled, and is still disabled, is enabled again. Throws `not_found` when nothing is pending, and `conflict`
- * while a worker is at the organization. Where it is cut off, asking again goes on.
+ * offboarding had disabled, and is still disabled, is enabled again; of one that is completed the watch ends. Throws
+ * `not_found` where there is neither, and `conflict` while a worker is at the organization. Cut off, asking again goes on.
  */
 async function cancelOffboarding({ organizationId, calls }: HttpRequest): Promise<HttpResponse> {
-  const cancelled = new Map<string, Offboarding>();
-  for (const end = Date.now() + WAIT_FOR_WORKER_MS; ; await sleep(LOOK_AGAIN_MS)) {
-    const all = await records.ofOrganization(organizationId);
-    for (const record of all.filter(isCancellable)) {
-      // Who was quicker has changed the record: the next look shows what there is to do.
-      const result = await cancel(record, calls).catch(unlessChanged);
-      if (result) cancelled.set(result.offboarding_id, result);
-    }
-    const changed = all.filter(isCancellable).some(({ offboarding_id }) => !cancelled.has(offboarding_id));
-    if (!changed && !all.some(({ status }) => status === 'working' || status === 'removing')) break;
+  const done = new Map<string, Offboarding>();
+  for (const end = Date.now() + WAIT_FOR_WORKER_MS; ; ) {
+    // Who was quicker has changed a record: the next look shows what there is to do.
+    const left = await step(await records.ofOrganization(organizationId), done, calls).catch(unlessChanged);
+    if (left === 'nothing') break;
+    if (left === 'more' && Date.now() < calls.deadline) continue;
     if (Date.now() + LOOK_AGAIN_MS > Math.min(end, calls.deadline)) {
-      throw new Problem(
-        'conflict',
-        'Connections of this organization are being disabled or removed right now; try again',
-        {
-          retryAfter: RETRY_AFTER_S,
-        },
-      );
+      throw new Problem('conflict', 'Connections of this organization are being changed right now; try again', {
+        retryAfter: RETRY_AFTER_S,
+      });
     }
+    await sleep(LOOK_AGAIN_MS);
   }
-  const last = [...cancelled.values()].at(-1);
-  if (!last) throw new Problem('not_found', 'No offboarding of this organization is pending');
-  const connections = [...cancelled.values()].flatMap(outcomesOf);
+  const last = [...done.values()].at(-1);
+  if (!last) throw new Problem('not_found', 'No offboarding of this organization is pending or watched');
   return {
     status: 200,
     body: {
       organization_id: organizationId,
       offboarding_id: last.offboarding_id,
       status: last.status,
-      cancelled_removal_due_at: last.removal_due_at ?? null,
-      connections,
+      watch: last.watch ?? null,
+      cancelled_removal_due_at: (last.status !== 'completed' && last.removal_due_at) || null,
+      connections: [...done.values()].filter(({ status }) => status !== 'completed').flatMap(outcomesOf),
     },
   };
 }
 
-/** What can be cancelled, is being cancelled, or was cancelled without a word of it on the bus. */
-const isCancellable = ({ status, unpublished }: Offboarding) =>
-  status === 'requested' ||
-  status === 'scheduled' ||
-  status === 'cancelling' ||
-  (status === 'cancelled' && unpublished);
+/**
+ * What there is to do, as the records are now, one thing after the other: first of all nothing is removed any more, for good;
+ * then a look that is disabling something is waited for; then connections are enabled. Says what is left: `more`, `nothing`,
+ * or a worker to be waited for.
+ */
+async function step(
+  all: Offboarding[],
+  done: Map<string, Offboarding>,
+  calls: Calls,
+): Promise<'more' | 'nothing' | 'worker'> {
+  const keep = (record: Offboarding) => done.set(record.offboarding_id, record);
+  const pending = all.filter(({ status }) => status === 'requested' || status === 'scheduled');
+  for (const record of pending) await records.startCancelling(record);
+  if (pending.length > 0) return 'more';
+  if (all.some(isDisablingAgain)) return 'worker';
+  for (const record of all.filter(isCancelling))
+    if (!done.has(record.offboarding_id)) keep(await cancel(record, calls));
+  if (all.some(({ status }) => status === 'working' || status === 'removing')) return 'worker';
+  const watched = done.size === 0 ? watchedOf(all).reverse() : [];
+  for (const record of watched) keep(await records.endWatch(record));
+  // A look that was disabling something when the watch ended shows in the next turn.
+  return watched.length > 0 ? 'more' : 'nothing';
+}
 
+/** What is being cancelled, or was cancelled without a word of it on the bus. */
+const isCancelling = ({ status, unpublished }: Offboarding) =>
+  status === 'cancelling' || (status === 'cancelled' && unpublished);
+
+/** cancelling → cancelled: enables what this offboarding had disabled, and publishes it. */
 async function cancel(found: Offboarding, calls: Calls): Promise<Offboarding> {
   let record = found;
   const save = async (connections: Offboarding['connections']) => {
     record = await records.progress(record, connections);
   };
-  if (record.status !== 'cancelled') {
-    // First of all the removal is off, for good: whatever fails from here on, nothing is removed any more.
-    if (record.status !== 'cancelling') record = await records.startCancelling(record);
+  if (record.status === 'cancelling') {
     const { organization_id: organizationId } = record;
     const disabled = record.connections.some((connection) => connection.disabled_by_offboarding);
     const associations = disabled ? await associationsLeft(managementApi, organizationId, calls) : [];
@@ -94,6 +108,7 @@ async function cancel(found: Offboarding, calls: Calls): Promise<Offboarding> {
   return record;
 }
 
-function unlessChanged(error: unknown): undefined {
-  if (!(error instanceof RecordChanged)) throw error;
+function unlessChanged(error: unknown): 'more' {
+  if (error instanceof RecordChanged) return 'more';
+  throw error;
 }

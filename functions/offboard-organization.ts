@@ -7,9 +7,9 @@ import { describeIssues, parseJson } from '../lib/json.ts';
 import { createLog, isColdStart, type Log } from '../lib/log.ts';
 import { type Association, type Calls, managementApiOfEnvironment } from '../lib/management-api.ts';
 import { auth0Metrics } from '../lib/metrics.ts';
-import { detailOfMalformed, OffboardingMessage } from '../lib/offboarding-message.ts';
+import { detailOfMalformed, LOOK, OffboardingMessage } from '../lib/offboarding-message.ts';
 import { createOutcomePublisher } from '../lib/offboarding-outcome.ts';
-import { createOffboardingQueue, receivesOf, type Wait } from '../lib/offboarding-queue.ts';
+import { createOffboardingQueue, laneOf, receivesOf, type Wait } from '../lib/offboarding-queue.ts';
 import { createOffboardingRecords, hasEnded, type Offboarding, RecordChanged } from '../lib/offboarding-record.ts';
 import { addDuration, dueAt, REQUESTED } from '../lib/offboarding-request.ts';
 import { takeOver } from '../lib/offboarding-takeover.ts';
@@ -20,8 +20,9 @@ import {
   type Goal,
   isLeft,
 } from '../lib/organization-connections.ts';
+import { lookAtOrganization } from '../lib/organization-watch.ts';
 import { asProblem } from '../lib/problem.ts';
-import { createPacer } from '../lib/rate-limit.ts';
+import { createPacer, LANES, type Lane, type Pacer } from '../lib/rate-limit.ts';
 import { createRemovalSchedule } from '../lib/removal-schedule.ts';
 import { isTransient, NonRetryableError, RetryLater } from '../lib/transient.ts';
 
@@ -30,7 +31,7 @@ const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoD
 const outcomes = createOutcomePublisher(createEventBus(required('EVENT_BUS_NAME'), eventBridge()), records);
 const removals = createRemovalSchedule(removalScheduleConfig(), scheduler());
 const queue = createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs());
-const pacer = createPacer();
+const pacers = Object.fromEntries(LANES.map((lane) => [lane, createPacer(lane)])) as Record<Lane, Pacer>;
 
 /** What it takes to write the record and the log at the end, as a share of the function's time. */
 const MARGIN = 0.1;
@@ -38,6 +39,9 @@ const MARGIN = 0.1;
 const LONGEST_WAIT_MS = 20_000;
 /** A removal this much ahead of its time is due: clocks differ. */
 const CLOCK_TOLERANCE_MS = 2000;
+
+/** Scheduler is at most a day late ("Retry policy", 24 hours); a removal that is overdue for longer was forgotten. */
+const FORGOTTEN_MS = 25 * 3_600_000;
 
 /** Whether the last delivery ended in a fault: the next one is a probe, and makes each call once. */
 let probing = false;
@@ -92,6 +96,7 @@ function startDelivery(message: SQSRecord, deadline: number, requestId: string |
   const fields = Object.fromEntries(texts.map(([name, value]) => [name, value.slice(0, 128)]));
   const log = createLog({ request_id: requestId, message_id: message.messageId, ...fields });
   const maxTries = probing || receivesOf(message) > 1 ? { maxTries: 1 } : {};
+  const pacer = pacers[laneOf(message)];
   const calls = { deadline, log, pacer, longestWait: LONGEST_WAIT_MS, ...maxTries, statuses: [], auth0Ms: 0 };
   return { message, calls, log };
 }
@@ -108,8 +113,10 @@ async function processMessage(delivery: Delivery): Promise<void> {
     return queue.moveToDeadLetterQueue(message, `${error.code}: ${error.message}`);
   }
   try {
-    if (parsed.output['detail-type'] === REQUESTED) await offboard(parsed.output, delivery);
-    else await removeWhatIsDue(parsed.output.detail, delivery);
+    const task = parsed.output;
+    if (task['detail-type'] === REQUESTED) await offboard(task, delivery);
+    else if (task['detail-type'] === LOOK) await look(task.detail, delivery);
+    else await removeWhatIsDue(task.detail, delivery);
   } catch (error) {
     const reason = reasonToGiveUp(delivery.record, error);
     if (!reason) throw error;
@@ -121,10 +128,11 @@ async function processMessage(delivery: Delivery): Promise<void> {
 async function offboard(message: Extract<OffboardingMessage, { id: string }>, delivery: Delivery): Promise<void> {
   const { id, source, time, detail } = message;
   // A request over HTTP is on record before its event is; any other gets its record here.
-  const offboarding_id = (source === 'org-connections' && detail.offboarding_id) || id;
+  const own = source === 'org-connections' ? detail : {};
+  const { offboarding_id = id, batch_id } = own as Partial<typeof detail>;
   const found = await records.get(detail.organization_id, offboarding_id);
   const request = { id: offboarding_id, source, time };
-  delivery.record = found ?? (await records.create({ ...detail, offboarding_id, request })).record;
+  delivery.record = found ?? (await records.create({ ...detail, offboarding_id, batch_id, request })).record;
   if (delivery.record.status === 'requested') await begin(delivery);
   if (delivery.record.status === 'working') await disableOrRemove(delivery);
   await publishEnd(delivery);
@@ -181,6 +189,17 @@ async function removeWhatIsDue(
     delivery.log.info('removal_not_due_any_more', { status: record.status });
   }
   await publishEnd(delivery);
+}
+
+/** A look at what is offboarded; a removal that Scheduler should have said is due, and did not, is done by the way. */
+async function look(detail: { organization_id: string; look_at: string }, delivery: Delivery): Promise<void> {
+  const all = await records.ofOrganization(detail.organization_id);
+  const forgotten = all.find(
+    ({ status, removal_due_at = '' }) =>
+      status === 'scheduled' && Date.parse(removal_due_at) < Date.now() - FORGOTTEN_MS,
+  );
+  if (forgotten) return removeWhatIsDue(forgotten, delivery);
+  await lookAtOrganization({ records, managementApi, outcomes }, all, detail.look_at, delivery.calls);
 }
 
 async function apply(delivery: Delivery, goal: Goal): Promise<void> {

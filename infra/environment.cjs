@@ -27,6 +27,8 @@ module.exports = {
     REMOVAL_DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['RemovalsUndelivered', 'Arn'] },
     DEFAULT_GRACE_PERIOD: '${param:defaultGracePeriod}',
     GIVE_UP_AFTER: '${param:giveUpAfter}',
+    WATCH_INTERVAL: '${param:watchInterval}',
+    WATCH_FOR: '${param:watchFor}',
     LOG_LEVEL: '${param:logLevel}',
   },
   laptop: {

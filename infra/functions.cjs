@@ -24,11 +24,24 @@ const createSchedules = [
   },
 ];
 
+const indexes = (...names) => names.map((name) => sub(`\${OffboardingsTable.Arn}/index/${name}`));
+const sendToQueue = allow(['sqs:SendMessage'], arnOf('OffboardingQueue'));
+
 /** What each function may do, beside writing its own log and traces. */
 const PERMISSIONS = {
   'disable-connection': [readToken, askForRotation],
   'remove-connection': [readToken, askForRotation],
   'request-offboarding': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
+  'request-offboardings': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
+  'list-offboardings': [
+    allow(['dynamodb:Query'], indexes('by_organization', 'by_status', 'by_batch')),
+    allow(['dynamodb:BatchGetItem'], table),
+    // It signs cursors with a key that lies in the table, and makes it when there is none.
+    {
+      ...allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table),
+      Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['cursor-signing-key'] } },
+    },
+  ],
   'get-offboarding': [readToken, askForRotation, allow(['dynamodb:Query'], table)],
   'cancel-offboarding': [readToken, askForRotation, publish, readRecords, writeRecords],
   'offboard-organization': [
@@ -50,6 +63,7 @@ const PERMISSIONS = {
     ),
     allow(['sqs:SendMessage'], arnOf('OffboardingDeadLetters')),
   ],
+  'watch-offboardings': [allow(['dynamodb:Query'], [table, ...indexes('by_watch')]), sendToQueue],
   'rotate-management-token': [
     allow(['secretsmanager:GetSecretValue'], { Ref: 'ManagementClientSecret' }),
     allow(

@@ -56,14 +56,22 @@ module.exports = {
       Properties: {
         TableName: 'org-connections-${sls:stage}-offboardings',
         BillingMode: 'PAY_PER_REQUEST',
-        AttributeDefinitions: ['organization_id', 'offboarding_id', 'created_at', 'status', 'due_at', 'batch_id'].map(
-          string,
-        ),
+        AttributeDefinitions: [
+          'organization_id',
+          'offboarding_id',
+          'created_at',
+          'status',
+          'due_at',
+          'batch_id',
+          'watch',
+          'look_at',
+        ].map(string),
         KeySchema: keys('organization_id', 'offboarding_id'),
         GlobalSecondaryIndexes: [
           index('by_organization', 'organization_id', 'created_at'),
           index('by_status', 'status', 'due_at'),
           index('by_batch', 'batch_id', 'created_at', 'status'),
+          index('by_watch', 'watch', 'look_at'),
         ],
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
         DeletionProtectionEnabled: '${param:deletionProtection}',

@@ -1,4 +1,5 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import { chunksOf, inParallel } from './concurrency.ts';
 import { backoff, sleep } from './deadline.ts';
 
 const TRIES = 4;
@@ -31,13 +32,7 @@ export function createEventBus(name: string, client: EventBridgeClient) {
         DetailType: detailType,
         Detail: JSON.stringify(detail),
       }));
-      const calls = Array.from({ length: Math.ceil(entries.length / MAX_ENTRIES) }, (_, i) =>
-        entries.slice(i * MAX_ENTRIES, (i + 1) * MAX_ENTRIES),
-      );
-      const workers = Array.from({ length: Math.min(CALLS_AT_ONCE, calls.length) }, async () => {
-        for (let call = calls.shift(); call; call = calls.shift()) await putEntries(call);
-      });
-      await Promise.all(workers);
+      await inParallel(chunksOf(entries, MAX_ENTRIES), CALLS_AT_ONCE, putEntries);
     },
   };
 }

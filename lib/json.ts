@@ -9,10 +9,17 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** What is wrong with a value, member by member, without quoting it; `whole` names the value itself. At most 500 characters. */
+/** What is wrong with a value, member by member, in words and without quoting it; `whole` names the value itself. At most 500 characters. */
 export function describeIssues(issues: v.BaseIssue<unknown>[], whole: string): string {
-  const wrong = issues.slice(0, 5).map((issue) => `${v.getDotPath(issue) ?? whole}: ${issue.message}`);
+  const wrong = issues.slice(0, 5).map((issue) => `${v.getDotPath(issue) ?? whole}: ${inWords(issue)}`);
   return wrong.join('; ').slice(0, 500);
+}
+
+function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (type === 'strict_object' && expected === 'never') return 'is not taken here';
+  if (received === 'undefined') return 'is missing';
+  // What a schema has no words of its own for.
+  return message.startsWith('Invalid ') ? `must be ${String(expected).toLowerCase()}` : message;
 }
 
 /**

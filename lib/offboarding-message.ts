@@ -3,11 +3,12 @@ import { OrganizationId } from './management-api.ts';
 import { OffboardingRequest, REQUESTED } from './offboarding-request.ts';
 
 export const REMOVAL_DUE = 'organization.offboarding.removal_due';
+export const LOOK = 'organization.offboarding.look';
 
 const Id = v.pipe(v.string('must be text'), v.minLength(1, 'must not be empty'), v.maxLength(128, 'is too long'));
 const ENVELOPE = { id: Id, source: v.string('must be text'), time: v.string('must be text') };
 
-/** A message of the offboarding queue: a whole EventBridge event with a request, or Scheduler's word that a record is due. */
+/** A message of the offboarding queue: a whole EventBridge event with a request, Scheduler's word that a removal is due, or a look. */
 export const OffboardingMessage = v.variant(
   'detail-type',
   [
@@ -15,6 +16,10 @@ export const OffboardingMessage = v.variant(
     v.object({
       'detail-type': v.literal(REMOVAL_DUE),
       detail: v.object({ organization_id: OrganizationId, offboarding_id: Id }),
+    }),
+    v.object({
+      'detail-type': v.literal(LOOK),
+      detail: v.object({ organization_id: OrganizationId, look_at: v.string() }),
     }),
   ],
   'is not one that this queue takes',

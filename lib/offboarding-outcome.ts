@@ -3,11 +3,20 @@ import type { Log } from './log.ts';
 import type { ConnectionRecord, Offboarding, OffboardingRecords } from './offboarding-record.ts';
 import type { RequestOrigin } from './offboarding-request.ts';
 
-export type Outcome = 'completed' | 'scheduled' | 'cancelled' | 'failed';
+export type Outcome = 'completed' | 'scheduled' | 'cancelled' | 'failed' | 'drifted';
+
+type ConnectionOutcome = Pick<
+  ConnectionRecord,
+  'connection_id' | 'name' | 'strategy' | 'outcome' | 'before' | 'error'
+> & {
+  /** Of a connection that is enabled again: its settings now. */
+  now?: Record<string, unknown>;
+};
 
 /** Detail of an outcome event, `organization.offboarding.{outcome}`. Null is what a malformed request did not say. */
 export interface OutcomeDetail {
   offboarding_id: string | null;
+  batch_id?: string | undefined;
   organization_id: string | null;
   action: string | null;
   requested_by: string | null;
@@ -18,15 +27,15 @@ export interface OutcomeDetail {
   correlation_id?: string | undefined;
   /** Why nothing, or nothing more, could be done. */
   error?: { code: string; message: string } | undefined;
-  connections: Pick<ConnectionRecord, 'connection_id' | 'name' | 'strategy' | 'outcome' | 'before' | 'error'>[];
+  connections: ConnectionOutcome[];
 }
 
 /** What a record tells of itself in an outcome event. */
 export function outcomeDetail(record: Offboarding): OutcomeDetail {
   const { offboarding_id, organization_id, action, requested_by, reason, request, dry_run } = record;
-  const { removal_due_at, correlation_id, error } = record;
+  const { removal_due_at, correlation_id, error, batch_id } = record;
   const asked = { offboarding_id, organization_id, action, requested_by, reason, request, dry_run };
-  return { ...asked, removal_due_at, correlation_id, error, connections: outcomesOf(record) };
+  return { ...asked, batch_id, removal_due_at, correlation_id, error, connections: outcomesOf(record) };
 }
 
 /** What was done to each connection, as callers and consumers see it. */

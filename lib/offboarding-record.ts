@@ -7,7 +7,7 @@ import {
   QueryCommand,
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
-import type { OffboardingRequest, RequestOrigin } from './offboarding-request.ts';
+import { addDuration, type OffboardingRequest, type RequestOrigin } from './offboarding-request.ts';
 import { Problem } from './problem.ts';
 
 /**
@@ -38,6 +38,8 @@ export const hasEnded = (status: Status) => TRANSITIONS[status].length === 0;
 /** Records are kept for as long after their end as the archive keeps events, seconds. */
 const KEEP_SECONDS = 400 * 86_400;
 const UNAVAILABLE_RETRY_S = 5;
+/** The key of the item that has the signing key of cursors; no organization's id is like it. */
+export const SIGNING_KEY = 'cursor-signing-key';
 
 /** What was, or is to be, done to one connection. */
 export interface ConnectionRecord {
@@ -53,6 +55,9 @@ export interface ConnectionRecord {
   attempted: boolean;
   /** Only what this offboarding itself disabled is ever enabled by its cancelling. */
   disabled_by_offboarding: boolean;
+  /** Since when it is enabled again, until it is disabled or removed; the last times that this happened. */
+  drifted_at?: string | undefined;
+  reenabled_at?: string[] | undefined;
 }
 
 /** One request and what became of it: an item of the table, keyed by `organization_id` and `offboarding_id`. Times are ISO 8601. */
@@ -73,6 +78,13 @@ export interface Offboarding extends OffboardingRequest {
   error?: { code: string; message: string } | undefined;
   connections: ConnectionRecord[];
   superseded_by?: string | undefined;
+  ended_at?: string | undefined;
+  /** Whether somebody enabling a connection again is looked for; when that was done, and when it is due again. */
+  watch?: 'on' | 'ended' | undefined;
+  looked_at?: string | undefined;
+  look_at?: string | undefined;
+  /** A look is disabling a connection again, until then at the latest. */
+  disabling_until?: string | undefined;
   /** The outcome of this status is not on the bus yet. */
   unpublished?: boolean | undefined;
   /** What the caller sent along with an idempotency key, as a hash. */
@@ -134,14 +146,31 @@ export function createOffboardingRecords(TableName: string, client: DynamoDBClie
     return record;
   }
 
+  /** Puts an item that is no offboarding, unless there is one of its key; returns the one that is there. */
+  async function putOnce<T extends { organization_id: string; offboarding_id: string }>(item: T): Promise<T> {
+    const { organization_id, offboarding_id } = item;
+    const ConditionExpression = 'attribute_not_exists(offboarding_id)';
+    const command = new PutItemCommand({ TableName, Item: marshall(item), ConditionExpression });
+    const refused = await client
+      .send(command)
+      .catch(unavailable)
+      .then(() => false, unlessRefused);
+    if (!refused) return item;
+    const Key = marshall({ organization_id, offboarding_id });
+    const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true })).catch(unavailable);
+    return Item ? (unmarshall(Item) as T) : item;
+  }
+
   /** Writes `changes` to the record as `known`, and its next status if it gets one. Condition: status and revision are as known. */
   function change(known: Offboarding, changes: Partial<Offboarding>, to: Status = known.status): Promise<Offboarding> {
     const allowed: readonly Status[] = TRANSITIONS[known.status];
     if (to !== known.status && !allowed.includes(to)) return Promise.reject(new RecordChanged(known));
     const now = new Date();
     const moved = to !== known.status && { tries: 0, last_error: undefined, next_try_at: undefined };
-    const ended = hasEnded(to) && { expires_at: Math.floor(now.getTime() / 1000) + KEEP_SECONDS };
-    const record = { ...known, ...moved, ...ended, ...changes, status: to, ...stamp(now) };
+    const ended = to !== known.status &&
+      hasEnded(to) && { ended_at: now.toISOString(), expires_at: Math.floor(now.getTime() / 1000) + KEEP_SECONDS };
+    const watch = to !== known.status && watching(known, to);
+    const record = { ...known, ...moved, ...ended, ...watch, ...changes, status: to, ...stamp(now) };
     return put(record, '#status = :status AND revision = :revision', {
       ':status': known.status,
       ':revision': known.revision,
@@ -229,6 +258,36 @@ export function createOffboardingRecords(TableName: string, client: DynamoDBClie
 
     /** The outcome of the status is on the bus. */
     published: (known: Offboarding) => change(known, { unpublished: undefined }),
+
+    /** The connections of a scheduled or completed offboarding are looked at now, and again when they are due. */
+    looking: (known: Offboarding) => change(known, { looked_at: new Date().toISOString(), look_at: nextLook() }),
+
+    /** A look was cut off, or has to wait: it is due at once. */
+    lookSoon: (known: Offboarding) => change(known, { look_at: new Date().toISOString() }),
+
+    /** A look is about to disable again what somebody has enabled; cancelling and ending the watch wait for it until `until`. */
+    disablingAgain: (known: Offboarding, connections: ConnectionRecord[], until: Date) =>
+      change(known, { connections, disabling_until: until.toISOString() }),
+
+    /** What a look has found, and did, is on record. */
+    looked: (known: Offboarding, connections: ConnectionRecord[]) =>
+      change(known, { connections, disabling_until: undefined }),
+
+    /** The watch of a completed offboarding ends; nothing else changes. */
+    endWatch: (known: Offboarding) => change(known, { watch: 'ended', look_at: undefined }),
+
+    /** Whether a batch is this one: there was none of its id, or one that was asked for in the same words. */
+    async createBatch(batchId: string, fingerprint: string): Promise<boolean> {
+      const expires_at = Math.floor(Date.now() / 1000) + KEEP_SECONDS;
+      const item = await putOnce({ organization_id: batchId, offboarding_id: 'batch', fingerprint, expires_at });
+      return item.fingerprint === fingerprint;
+    },
+
+    /** The key that cursors are signed with: `fresh`, unless the table has one. */
+    async signingKey(fresh: string): Promise<string> {
+      const item = await putOnce({ organization_id: SIGNING_KEY, offboarding_id: SIGNING_KEY, fingerprint: fresh });
+      return item.fingerprint;
+    },
   };
 }
 
@@ -247,6 +306,24 @@ export const anew = (connection: ConnectionRecord): ConnectionRecord => ({
   attempted: false,
 });
 
+/** What a status means for the watch: it is on while connections are disabled or removed and nobody has undone that. */
+function watching({ dry_run }: Offboarding, to: Status) {
+  if (dry_run || to === 'working') return {};
+  const watched = to === 'scheduled' || to === 'completed';
+  return watched ? { watch: 'on' as const, look_at: nextLook() } : { watch: undefined, look_at: undefined };
+}
+
+function nextLook(): string {
+  const at = addDuration(new Date(), process.env.WATCH_INTERVAL || 'P1D');
+  if (!at) throw new Error('Environment variable WATCH_INTERVAL is not an ISO 8601 duration');
+  return at.toISOString();
+}
+
+function unlessRefused(error: unknown): true {
+  if (error instanceof ConditionalCheckFailedException) return true;
+  throw error;
+}
+
 const stamp = (now: Date) => ({ revision: randomUUID(), updated_at: now.toISOString() });
 
 /** Settings are whatever Auth0 sends, numbers and depths that DynamoDB does not take included: they are kept as text. */
@@ -260,7 +337,14 @@ function toItem(record: Offboarding) {
   return marshall({ ...record, connections, due_at }, { removeUndefinedValues: true });
 }
 
-function fromItem(item: Parameters<typeof unmarshall>[0]): Offboarding {
+/** Whether a completed offboarding has been watched for as long as the stage wants it. */
+export function isWatchOver({ ended_at }: Offboarding): boolean {
+  const end = ended_at && addDuration(new Date(ended_at), process.env.WATCH_FOR || 'P400D');
+  return Boolean(end && end.getTime() < Date.now());
+}
+
+/** An item of the table as a record. */
+export function fromItem(item: Parameters<typeof unmarshall>[0]): Offboarding {
   const { due_at: _, ...record } = unmarshall(item);
   for (const connection of record.connections) connection.before &&= JSON.parse(connection.before);
   return record as Offboarding;

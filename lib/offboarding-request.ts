@@ -41,16 +41,26 @@ const GracePeriod = v.pipe(
 );
 
 const ORDER = {
-  action: v.picklist(['disable', 'remove', 'disable_then_remove']),
+  action: v.picklist(['disable', 'remove', 'disable_then_remove'], 'must be disable, remove or disable_then_remove'),
   grace_period: v.optional(GracePeriod),
   // An empty list names nothing; it must never be taken for "all".
-  connection_ids: v.optional(v.pipe(v.array(ConnectionId), v.minLength(1), v.maxLength(50))),
+  connection_ids: v.optional(
+    v.pipe(
+      v.array(ConnectionId, 'must be a list of connection ids'),
+      v.minLength(1, 'must name a connection, or be left out for all of them'),
+      v.maxLength(50, 'must name 50 connections at most'),
+    ),
+  ),
   reason: Words(1000),
-  dry_run: v.optional(v.boolean(), false),
+  dry_run: v.optional(v.boolean('must be true or false'), false),
+  // What becomes of a connection that somebody enables again afterwards.
+  on_reenable: v.optional(v.picklist(['report', 'disable_again'], 'must be report or disable_again'), 'report'),
 };
 const GRACE_ELSEWHERE = 'grace_period belongs to disable_then_remove alone';
 const graceIsInPlace = ({ action, grace_period }: { action: string; grace_period?: string | undefined }) =>
   grace_period === undefined || action === 'disable_then_remove';
+
+const OwnId = v.fallback(v.optional(v.pipe(v.string(), v.uuid())), undefined);
 
 /** Detail of `organization.offboarding.requested`, as any source may put it on the bus; unknown members are let through unread. */
 export const OffboardingRequest = v.pipe(
@@ -60,7 +70,8 @@ export const OffboardingRequest = v.pipe(
     requested_by: Words(200),
     correlation_id: v.fallback(v.optional(CorrelationId), undefined),
     // The service's own: a request over HTTP is on record before its event.
-    offboarding_id: v.fallback(v.optional(v.pipe(v.string(), v.uuid())), undefined),
+    offboarding_id: OwnId,
+    batch_id: OwnId,
   }),
   v.check((order) => graceIsInPlace(order), GRACE_ELSEWHERE),
 );
@@ -69,6 +80,23 @@ export type OffboardingRequest = v.InferOutput<typeof OffboardingRequest>;
 /** Body of `POST /organizations/{organization_id}/offboarding`: the same, but strict; the path has the organization and IAM knows the caller. */
 export const OffboardingBody = v.pipe(
   v.strictObject({ organization_id: v.optional(OrganizationId), ...ORDER, requested_by: v.optional(Words(200)) }),
+  v.check((order) => graceIsInPlace(order), GRACE_ELSEWHERE),
+);
+
+/** Body of `POST /offboardings`: one order for many organizations. An id that is none is told, and stops no other. */
+export const BatchBody = v.pipe(
+  v.strictObject({
+    organization_ids: v.pipe(
+      v.array(
+        v.pipe(v.string('must be text'), v.maxLength(100, 'is too long for an id')),
+        'must be a list of organization ids',
+      ),
+      v.minLength(1, 'must name an organization'),
+      v.maxLength(1000, 'must name 1,000 organizations at most'),
+    ),
+    ...ORDER,
+    requested_by: v.optional(Words(200)),
+  }),
   v.check((order) => graceIsInPlace(order), GRACE_ELSEWHERE),
 );
 

@@ -13,18 +13,23 @@ export type Goal = 'disabled' | 'removed' | 'enabled';
 export function connectionsOf(ids: string[] | undefined, associations: Association[]): ConnectionRecord[] {
   const listed = byId(associations);
   return [...new Set(ids ?? listed.keys())].map((connection_id) => {
-    const { connection_id: _, connection, ...before } = listed.get(connection_id) ?? {};
+    const association = listed.get(connection_id);
     return {
       connection_id,
-      name: connection?.name ?? null,
-      strategy: connection?.strategy ?? null,
-      before: listed.has(connection_id) ? before : null,
+      name: association?.connection?.name ?? null,
+      strategy: association?.connection?.strategy ?? null,
+      before: association ? settingsOf(association) : null,
       outcome: null,
       error: null,
       attempted: false,
       disabled_by_offboarding: false,
     };
   });
+}
+
+/** What Auth0 keeps of an association beside its names. */
+export function settingsOf({ connection_id: _, connection: __, ...settings }: Association): Record<string, unknown> {
+  return settings;
 }
 
 /** An organization's associations; none when Auth0 does not know it any more. */

@@ -57,9 +57,19 @@ export function waitAfter429({ retryAfter, reset }: RateLimit, times: number): n
 /** Auth0 counts reads and writes of organization connections in buckets of their own. */
 export type Bucket = 'read' | 'write';
 
+/**
+ * The lanes of work that share a tenant's limit, each with the tokens that it leaves in a bucket. The bucket is where they
+ * meet: a lane that leaves more gives way to one that leaves fewer, and loses nothing when it is alone. One token is always
+ * left, so that an urgent request of another client finds one.
+ */
+const RESERVES = { single: 1, batch: 3, watch: 5 };
+export type Lane = keyof typeof RESERVES;
+export const LANES = Object.keys(RESERVES) as Lane[];
+
 /** Tokens that must have come in before the time that one takes is known well enough, at first and later on. */
 const LEARN_AFTER = 4;
-const LEARN_ANEW_AFTER = 16;
+const LEARN_AGAIN_AFTER = 16;
+/** The one bucket that holds so little is the Free plan's, which counts the whole API together; nothing is left in it. */
 const SMALL_BUCKET = 3;
 /** A worker that comes so much later than it might has been idle, and nothing is learned from that. */
 const IDLE_MS = 3000;
@@ -69,10 +79,9 @@ const ALLOWANCE = 1.02;
 /**
  * Keeps a worker within the tenant's limit: what the answers say of their buckets tells when the next call may go. The reset
  * time comes in whole seconds, so the time that one token takes is learned from what comes in between answers, other
- * clients' share included. One token stays in the bucket (unless it is a small one), so that an urgent request of
- * another client finds one.
+ * clients' share included.
  */
-export function createPacer() {
+export function createPacer(lane: Lane = 'single') {
   const bucket = () => ({ next: 0, refused: 0, interval: 0, since: { at: 0, remaining: 0, calls: 0 } });
   const buckets = { read: bucket(), write: bucket() };
   let oneForAll = false;
@@ -84,10 +93,10 @@ export function createPacer() {
     const gained = remaining - since.remaining + since.calls;
     if (since.at > 0 && Date.now() < state.next + IDLE_MS) {
       // What came in while the bucket was full is not seen: the time is then taken for too long, and less so each time.
-      if (gained < (state.interval > 0 ? LEARN_ANEW_AFTER : LEARN_AFTER)) return;
+      if (gained < (state.interval > 0 ? LEARN_AGAIN_AFTER : LEARN_AFTER)) return;
       // One of them may have been there in part already.
       state.interval = (Date.now() - since.at) / (gained - 0.5);
-      if (gained < LEARN_ANEW_AFTER) return;
+      if (gained < LEARN_AGAIN_AFTER) return;
     }
     state.since = { at: Date.now(), remaining, calls: 0 };
   }
@@ -99,10 +108,9 @@ export function createPacer() {
     /** Takes note of an answer's status and headers. */
     note(bucket: Bucket, status: number, rateLimit: RateLimit): void {
       const { limit, remaining, reset = 1000 } = rateLimit;
-      // The one bucket that holds so little is the Free plan's, which counts the whole API together.
       if (limit !== undefined) oneForAll = limit <= SMALL_BUCKET;
       const state = stateOf(bucket);
-      const reserve = (limit ?? 0) > SMALL_BUCKET ? 1 : 0;
+      const reserve = (limit ?? 0) > SMALL_BUCKET ? Math.min(RESERVES[lane], (limit ?? 0) - 1) : 0;
       state.refused = status === 429 ? state.refused + 1 : 0;
       if (status === 429) {
         state.since.at = 0;
@@ -111,11 +119,11 @@ export function createPacer() {
         return;
       }
       if (remaining !== undefined) learn(state, remaining);
-      // At the reserve the next token is ours; below it another one fills the reserve again.
-      const wanted = remaining === undefined ? 0 : Math.max(0, reserve + 1 - remaining);
-      const byHeader = reset + (wanted - 1) * 1000;
-      const wait = state.interval > 0 ? Math.min(wanted * state.interval * ALLOWANCE, byHeader) : byHeader;
-      state.next = Date.now() + (wanted > 0 ? wait : 0);
+      // At the reserve the next token is ours; below it others fill the reserve again.
+      const missing = remaining === undefined ? 0 : Math.max(0, reserve + 1 - remaining);
+      const byHeader = reset + (missing - 1) * 1000;
+      const wait = state.interval > 0 ? Math.min(missing * state.interval * ALLOWANCE, byHeader) : byHeader;
+      state.next = Date.now() + (missing > 0 ? wait : 0);
     },
   };
 }

@@ -15,6 +15,8 @@ const ROUTES: Record<string, [method: string, path: string]> = {
   'disable-connection': ['PATCH', '/organizations/{organization_id}/connections/{connection_id}'],
   'remove-connection': ['DELETE', '/organizations/{organization_id}/connections/{connection_id}'],
   'request-offboarding': ['POST', '/organizations/{organization_id}/offboarding'],
+  'request-offboardings': ['POST', '/offboardings'],
+  'list-offboardings': ['GET', '/offboardings'],
   'get-offboarding': ['GET', '/organizations/{organization_id}/offboarding'],
   'cancel-offboarding': ['DELETE', '/organizations/{organization_id}/offboarding'],
 };
@@ -25,6 +27,7 @@ export interface RequestOptions {
   /** JSON, or text as it is. */
   body?: unknown;
   headers?: Record<string, string>;
+  query?: Record<string, string>;
   /** Milliseconds that Lambda has left. */
   remaining?: number;
   /** Changes to the gateway's event. */
@@ -53,8 +56,9 @@ export function gatewayEvent(name: string, options: RequestOptions = {}): APIGat
       ...(content !== undefined && { 'content-type': 'application/json' }),
       ...options.headers,
     },
+    ...(options.query && { queryStringParameters: options.query }),
     pathParameters: {
-      organization_id: organization,
+      ...(route.includes('{organization_id}') && { organization_id: organization }),
       ...(route.includes('{connection_id}') && { connection_id: connection }),
     },
     requestContext: {

@@ -75,8 +75,7 @@ export interface BusEvent extends Json {
 }
 
 interface Rule {
-  /** Detail types that the rule takes. */
-  detailTypes: string[];
+  takes: (event: BusEvent) => boolean;
   queue: string;
   messageGroupId?: string;
 }
@@ -286,8 +285,8 @@ export async function startAws({ port = 0 } = {}) {
   function publish(event: BusEvent): void {
     events.push(event);
     for (const listener of listeners) listener(event);
-    for (const { detailTypes, queue, messageGroupId } of rules) {
-      if (detailTypes.includes(event['detail-type'])) send(queueNamed(queue), JSON.stringify(event), messageGroupId);
+    for (const { takes, queue, messageGroupId } of rules) {
+      if (takes(event)) send(queueNamed(queue), JSON.stringify(event), messageGroupId);
     }
   }
 
@@ -409,6 +408,13 @@ export async function startAws({ port = 0 } = {}) {
         MessageAttributes: message.attributes,
       }));
       return Messages.length ? { Messages } : {};
+    },
+    SendMessageBatch(input) {
+      const Successful = (input.Entries as Json[]).map(({ Id, ...entry }) => ({
+        Id,
+        ...(sqs.SendMessage?.({ ...entry, QueueUrl: input.QueueUrl }) ?? {}),
+      }));
+      return { Successful, Failed: [] };
     },
     DeleteMessage(input) {
       remove(queueOf(input), text(input, 'ReceiptHandle'));

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { type Plan, startAuth0Tenant } from './auth0-tenant.ts';
-import { startAws } from './aws.ts';
+import { type BusEvent, startAws } from './aws.ts';
 import { createFunction, type FunctionOptions, type LocalFunction } from './lambda.ts';
 
 export const CLIENT_SECRET = 'org-connections/local/management-client';
@@ -52,11 +52,10 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     visibilityTimeout,
     redrive: { deadLetterQueue: DEAD_LETTERS, maxReceiveCount: 1000 },
   });
-  aws.addRule({
-    detailTypes: ['organization.offboarding.requested'],
-    queue: QUEUE,
-    messageGroupId: 'single',
-  });
+  const isRequest = (event: BusEvent) => event['detail-type'] === 'organization.offboarding.requested';
+  const isBatch = ({ detail }: BusEvent) => Object(detail).batch_id !== undefined;
+  aws.addRule({ takes: (event) => isRequest(event) && !isBatch(event), queue: QUEUE, messageGroupId: 'single' });
+  aws.addRule({ takes: (event) => isRequest(event) && isBatch(event), queue: QUEUE, messageGroupId: 'batch' });
   aws.createScheduleGroup(SCHEDULES);
 
   const environment: Record<string, string> = {
@@ -80,8 +79,13 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
   await dynamoDb.send(new CreateTableCommand({ TableName: TABLE, BillingMode: 'PAY_PER_REQUEST', ...schema }));
 
   const functionNamed = (name: string) => createFunction(name, { environment, onLog, ...options.functions });
-  // Two containers, one for each lane of the queue, as Lambda would start them.
-  const containers = [functionNamed('offboard-organization'), functionNamed('offboard-organization')];
+  // A container for each lane of the queue, as Lambda would start them.
+  const containers = Array.from({ length: 3 }, () => functionNamed('offboard-organization'));
+  const watch = functionNamed('watch-offboardings');
+  // What comes from Auth0's Event Stream goes to the function as the rule on the partner's bus would send it.
+  aws.onEvent((event) => {
+    if (event.source.startsWith('aws.partner/auth0.com')) watch.invoke(event).catch(() => undefined);
+  });
   const worker = {
     invoke: (event: unknown) => (containers[0] as LocalFunction).invoke(event),
     /** Resolves when no message is being processed. */
@@ -109,6 +113,9 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     dynamoDb,
     environment,
     worker,
+    watch,
+    /** The clock of the watch: looks that are due are asked for now. */
+    lookByClock: () => watch.invoke({ 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }),
     rotation,
     functionNamed,
     /** Resolves to the first event for which `test` holds among those put on the bus since `since` (Unix ms); rejects after 60 s. */
@@ -134,6 +141,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     },
     async close() {
       worker.kill();
+      watch.kill();
       rotation.kill();
       await aws.close();
       await tenant.close();

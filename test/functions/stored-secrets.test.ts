@@ -65,7 +65,7 @@ describe('credentials whose meaning is plain', () => {
 describe('credentials whose meaning is not plain: the error says what is wrong, and quotes nothing', () => {
   test.each<[what: string, stored: string, error: RegExp]>([
     ['no JSON', 'client_id=canary-in-secret', /is not JSON; it is to be/],
-    ['a list', '["canary-in-secret"]', /not an object/],
+    ['a list', '["canary-in-secret"]', /no usable client_id/],
     ['text', '"canary-in-secret"', /is not JSON/],
     ['no client id', '{"client_secret":"canary-in-secret"}', /no usable client_id/],
     ['an empty secret', '{"client_id":"a","client_secret":""}', /no usable client_secret/],

@@ -57,7 +57,8 @@ test('disabled now, removed when it is due, with the settings from before all of
   expect(Math.round(days)).toBe(30);
   const [schedule] = [...service.aws.schedules.values()];
   expect(schedule?.body).toMatchObject({ ActionAfterCompletion: 'DELETE', FlexibleTimeWindow: { Mode: 'OFF' } });
-  expect(JSON.parse((schedule?.body.Target as { Input: string }).Input)).toEqual(JSON.parse(await removalMessage()));
+  const { Input } = (schedule?.body.Target ?? {}) as { Input: string };
+  expect(JSON.parse(Input)).toEqual(JSON.parse(await removalMessage()));
 
   const pending = await service.request('get-offboarding');
   expect(pending.body).toMatchObject({
@@ -80,6 +81,7 @@ test('disabled now, removed when it is due, with the settings from before all of
     status: 200,
     body: { status: 'completed', removal_due_at: null, connections: [] },
   });
+  expect((await service.request('cancel-offboarding')).body).toMatchObject({ watch: 'ended' });
   expect((await service.request('cancel-offboarding')).status).toBe(404);
 });
 

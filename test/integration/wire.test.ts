@@ -23,7 +23,7 @@ beforeAll(async () => {
   gateway = await startGateway(await freePort(), environment, () => {});
   const auditUrl = aws.createQueue('audit');
   aws.addRule({
-    detailTypes: ['completed', 'scheduled', 'cancelled', 'failed'].map((kind) => `organization.offboarding.${kind}`),
+    takes: (event) => event.source === 'org-connections' && event.detail.connections !== undefined,
     queue: 'audit',
   });
   const client = {

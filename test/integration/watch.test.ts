@@ -1,0 +1,252 @@
+// Stays offboarded: looks by the clock and by hint, and somebody who enables connections behind the service's back.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { QUEUE } from '../../infra/local/environment.ts';
+import { CON, ORG, type Service, startService } from '../service.ts';
+
+const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  service.tenant.clearFaults();
+  service.aws.clearFaults();
+  service.aws.messages(QUEUE).splice(0);
+  await service.worker.idle();
+  await service.forget();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
+  service.aws.events.splice(0);
+});
+
+async function offboard(detail: object) {
+  const { id } = service.publish(detail);
+  await service.outcome(id);
+  await expect.poll(async () => (await service.records()).at(-1)?.unpublished).toBeUndefined();
+  await service.worker.idle();
+  service.tenant.clearCalls();
+  return id;
+}
+/** Somebody's tool enables a connection, or adds it again. */
+const enable = (...connections: string[]) =>
+  service.tenant.setOrganizations({ [ORG]: connections.map((connection_id) => ({ connection_id })) });
+const drifts = () =>
+  service.aws.events
+    .filter((event) => event['detail-type'] === 'organization.offboarding.drifted')
+    .map(({ detail }) => (detail.connections as { connection_id: string; outcome: string; error: object | null }[])[0]);
+/** A look by the clock, now. */
+async function lookByClock() {
+  for (const { offboarding_id, watch } of await service.records())
+    if (watch === 'on')
+      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
+  await service.lookByClock();
+  await settled();
+}
+async function settled() {
+  await expect.poll(() => service.aws.messages(QUEUE).length, { timeout: 9000 }).toBe(0);
+  await service.worker.idle();
+}
+const hint = (change: object = {}, object: object = {}) => ({
+  id: `hint-${Math.random()}`,
+  type: 'organization.connection.updated',
+  time: new Date(Date.now() + 1000).toISOString(),
+  ...change,
+  data: { object: { organization: { id: ORG }, connection: { id: CON }, is_enabled: true, ...object } },
+});
+async function sendHint(detail: unknown) {
+  const before = service.logged('hint_received').length;
+  const envelope = { id: 'x', time: 'x', 'detail-type': 'organization.connection.updated' };
+  service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/travel0/events', detail: detail as never });
+  await expect.poll(() => service.logged('hint_received').length, { timeout: 9000 }).toBe(before + 1);
+  await settled();
+}
+
+describe('a look by the clock', () => {
+  test.each(['disable', 'remove', 'disable_then_remove'])(
+    'after %s: reports once each time that it happens',
+    async (action) => {
+      const id = await offboard({ action });
+      await lookByClock();
+      expect(drifts()).toEqual([]);
+      expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET']);
+      enable(CON);
+      await lookByClock();
+      await lookByClock();
+      expect(drifts()).toMatchObject([
+        { connection_id: CON, outcome: 'unchanged', before: { is_enabled: true }, now: { is_enabled: true } },
+      ]);
+      expect(service.enabled()).toEqual({ [CON]: true });
+      expect(
+        (await service.records()).find((record) => record.offboarding_id === id)?.connections[0]?.drifted_at,
+      ).toBeTruthy();
+      service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: false }] });
+      await lookByClock();
+      enable(CON);
+      await lookByClock();
+      expect(drifts().length).toBe(2);
+    },
+  );
+
+  test('disables again where the request says so, and never what this offboarding did not end', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    enable(CON, CON2);
+    await lookByClock();
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: true });
+    expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
+    expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH']);
+  });
+
+  test('three times within a day: it is left as it is, reported as such, with its own metric', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    for (let time = 0; time < 3; time++) {
+      enable(CON);
+      await lookByClock();
+    }
+    expect(drifts().map((drift) => drift?.outcome)).toEqual(['disabled', 'disabled', 'unchanged']);
+    expect(drifts().at(-1)?.error).toMatchObject({ code: 'reenabled_repeatedly' });
+    expect(service.enabled()).toEqual({ [CON]: true });
+    expect(service.logged('reenabled_repeatedly').length).toBeGreaterThan(0);
+  });
+
+  test('Auth0 away during a look: nothing is lost, and the look is due again', async () => {
+    await offboard({ action: 'disable' });
+    enable(CON);
+    service.tenant.addFaults({ status: 503, body: 'down', times: 99 });
+    for (const { offboarding_id } of await service.records())
+      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
+    await service.lookByClock();
+    await expect
+      .poll(async () => Date.parse((await service.records())[0]?.look_at ?? ''), { timeout: 9000 })
+      .toBeLessThan(Date.now());
+    service.tenant.clearFaults();
+    service.hurry();
+    await lookByClock();
+    expect(drifts().length).toBe(1);
+  });
+
+  test('cut off between disabling again and telling it: the next look tells it', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    enable(CON);
+    service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 12 });
+    for (const { offboarding_id } of await service.records())
+      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
+    await service.lookByClock();
+    await expect.poll(() => service.enabled()[CON], { timeout: 9000 }).toBe(false);
+    await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 9000 }).toBeGreaterThan(0);
+    service.aws.clearFaults();
+    service.hurry();
+    await lookByClock();
+    expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
+  });
+
+  test('a removal that Scheduler forgot is done by the way', async () => {
+    const id = await offboard({ action: 'disable_then_remove' });
+    service.aws.schedules.clear();
+    await service.changeRecord(ORG, id, { removal_due_at: new Date(Date.now() - 26 * 3_600_000).toISOString() });
+    await lookByClock();
+    expect((await service.records())[0]).toMatchObject({ status: 'completed' });
+    expect(service.enabled()).toEqual({});
+  });
+});
+
+describe('a look by hint', () => {
+  test.each<[what: string, detail: () => unknown]>([
+    ['the CloudEvent itself', () => hint()],
+    ['inside an envelope', () => ({ payload: { event: hint() } })],
+    ['in a list', () => [{ a: 1 }, hint()]],
+    ['as text', () => JSON.stringify(hint())],
+    ['as text inside an envelope', () => ({ body: JSON.stringify({ event: hint() }) })],
+    [
+      'of an added connection, without saying whether it is enabled',
+      () => hint({ type: 'organization.connection.added' }, { is_enabled: undefined }),
+    ],
+  ])('%s: seconds instead of a day', async (_what, detail) => {
+    await offboard({ action: 'remove', on_reenable: 'disable_again' });
+    enable(CON);
+    await sendHint(detail());
+    await expect.poll(() => service.enabled()[CON], { timeout: 9000 }).toBe(false);
+    await settled();
+    expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
+  });
+
+  test.each<[what: string, detail: unknown, reads: number]>([
+    ['a test', hint({ a0purpose: 'test' }), 0],
+    ['one that this service caused', hint({}, { is_enabled: false }), 0],
+    ['an old one', hint({ time: '2020-01-01T00:00:00Z' }), 1],
+    ['a removed connection', hint({ type: 'organization.connection.removed' }), 0],
+    ['an organization that nobody offboarded', hint({}, { organization: { id: 'org_Qk2vN8sT5rWx1YzA' } }), 1],
+    ['another connection', hint({}, { connection: { id: 'con_another' } }), 1],
+    ['an id that is none', hint({}, { organization: { id: 'org_a/../b' } }), 0],
+    ['nothing', null, 0],
+    ['something else', { deep: { deeper: [1, 'x', null] } }, 0],
+  ])('%s costs %# read(s) of the table at most, and no call of Auth0', async (_what, detail, reads) => {
+    await offboard({ action: 'disable' });
+    const before = service.aws.calls.length;
+    await sendHint(detail);
+    expect(service.aws.calls.slice(before)).toEqual(Array(reads).fill('Query'));
+    expect(service.managementCalls()).toEqual([]);
+  });
+
+  test('a flood becomes one look', async () => {
+    await offboard({ action: 'disable' });
+    service.tenant.addFaults({ method: 'GET', delay: 300 });
+    enable(CON);
+    await Promise.all(Array.from({ length: 200 }, () => service.watch.invoke({ detail: hint() })));
+    await settled();
+    expect(service.managementCalls().length).toBeLessThanOrEqual(2);
+    expect(drifts().length).toBe(1);
+  });
+});
+
+describe('how it ends', () => {
+  test('DELETE of a completed offboarding ends the watch and enables nothing; then there is nothing left', async () => {
+    const offboarding_id = await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    const answer = await service.request('cancel-offboarding');
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { offboarding_id, watch: 'ended', status: 'completed', connections: [] },
+    });
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false });
+    enable(CON);
+    await lookByClock();
+    await sendHint(hint());
+    expect(service.enabled()).toEqual({ [CON]: true });
+    expect(drifts()).toEqual([]);
+    expect((await service.request('cancel-offboarding')).status).toBe(404);
+  });
+
+  test('a later offboarding that was cancelled means that the customer is back', async () => {
+    await offboard({ action: 'remove', on_reenable: 'disable_again' });
+    enable(CON);
+    await offboard({ action: 'disable_then_remove' });
+    await service.request('cancel-offboarding');
+    await lookByClock();
+    expect(service.enabled()).toEqual({ [CON]: true });
+  });
+
+  test('the stage says for how long', async () => {
+    const id = await offboard({ action: 'disable' });
+    await service.changeRecord(ORG, id, { ended_at: new Date(Date.now() - 401 * 86_400_000).toISOString() });
+    enable(CON);
+    await lookByClock();
+    expect(drifts()).toEqual([]);
+    expect((await service.records())[0]).toMatchObject({ watch: 'ended' });
+  });
+
+  test('cancelling waits for a look that is disabling something, so that nothing is disabled after it was answered', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    enable(CON);
+    service.tenant.addFaults({ method: 'PATCH', delay: 1500 });
+    for (const { offboarding_id } of await service.records())
+      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
+    await service.lookByClock();
+    await expect
+      .poll(() => service.managementCalls().some(({ method }) => method === 'PATCH'), { timeout: 9000 })
+      .toBe(true);
+    expect((await service.request('cancel-offboarding')).status).toBe(200);
+    const then = service.tenant.effects().length;
+    await settled();
+    expect(service.tenant.effects().length).toBe(then);
+  });
+});
