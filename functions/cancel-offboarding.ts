@@ -5,13 +5,20 @@ import { createEventBus } from '../lib/event-bus.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
 import { type Calls, managementApiOfEnvironment } from '../lib/management-api.ts';
 import { createOutcomePublisher, outcomeDetail, outcomesOf } from '../lib/offboarding-outcome.ts';
-import { anew, createOffboardingRecords, type Offboarding, RecordChanged } from '../lib/offboarding-record.ts';
+import {
+  anew,
+  createOffboardingQueries,
+  createOffboardingRecords,
+  type Offboarding,
+  RecordChanged,
+} from '../lib/offboarding-record.ts';
 import { applyToConnections, associationsLeft } from '../lib/organization-connections.ts';
 import { isDisablingAgain, watchedOf } from '../lib/organization-watch.ts';
 import { Problem } from '../lib/problem.ts';
 
 const managementApi = managementApiOfEnvironment();
-const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoDb());
+const [table, client] = [required('OFFBOARDINGS_TABLE'), dynamoDb()];
+const records = { ...createOffboardingRecords(table, client), ...createOffboardingQueries(table, client) };
 const outcomes = createOutcomePublisher(createEventBus(required('EVENT_BUS_NAME'), eventBridge()), records);
 
 /** How long a caller waits for a worker that is at the organization, and between two looks, milliseconds. */

@@ -2,10 +2,10 @@ import { dynamoDb } from '../lib/aws.ts';
 import { required } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
 import { managementApiOfEnvironment } from '../lib/management-api.ts';
-import { createOffboardingRecords, currentOf, hasEnded } from '../lib/offboarding-record.ts';
+import { createOffboardingQueries, currentOf, hasEnded } from '../lib/offboarding-record.ts';
 
 const managementApi = managementApiOfEnvironment();
-const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoDb());
+const records = createOffboardingQueries(required('OFFBOARDINGS_TABLE'), dynamoDb());
 
 export const handler = httpApi(getOffboarding, { organization: true });
 

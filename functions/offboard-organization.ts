@@ -10,7 +10,13 @@ import { auth0Metrics } from '../lib/metrics.ts';
 import { detailOfMalformed, LOOK, OffboardingMessage } from '../lib/offboarding-message.ts';
 import { createOutcomePublisher } from '../lib/offboarding-outcome.ts';
 import { createOffboardingQueue, laneOf, receivesOf, type Wait } from '../lib/offboarding-queue.ts';
-import { createOffboardingRecords, hasEnded, type Offboarding, RecordChanged } from '../lib/offboarding-record.ts';
+import {
+  createOffboardingQueries,
+  createOffboardingRecords,
+  hasEnded,
+  type Offboarding,
+  RecordChanged,
+} from '../lib/offboarding-record.ts';
 import { addDuration, dueAt, REQUESTED } from '../lib/offboarding-request.ts';
 import { takeOver } from '../lib/offboarding-takeover.ts';
 import {
@@ -27,7 +33,8 @@ import { createRemovalSchedule } from '../lib/removal-schedule.ts';
 import { isTransient, NonRetryableError, RetryLater } from '../lib/transient.ts';
 
 const managementApi = managementApiOfEnvironment();
-const records = createOffboardingRecords(required('OFFBOARDINGS_TABLE'), dynamoDb());
+const [table, client] = [required('OFFBOARDINGS_TABLE'), dynamoDb()];
+const records = { ...createOffboardingRecords(table, client), ...createOffboardingQueries(table, client) };
 const outcomes = createOutcomePublisher(createEventBus(required('EVENT_BUS_NAME'), eventBridge()), records);
 const removals = createRemovalSchedule(removalScheduleConfig(), scheduler());
 const queue = createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs());

@@ -5,17 +5,13 @@ import { required } from '../lib/environment.ts';
 import { parseJson } from '../lib/json.ts';
 import { createLog } from '../lib/log.ts';
 import { ConnectionId, OrganizationId } from '../lib/management-api.ts';
-import { createOffboardingList } from '../lib/offboarding-list.ts';
 import { LOOK } from '../lib/offboarding-message.ts';
-import { createOffboardingQueue } from '../lib/offboarding-queue.ts';
-import { createOffboardingRecords } from '../lib/offboarding-record.ts';
+import { createLookSender } from '../lib/offboarding-queue.ts';
+import { createOffboardingQueries } from '../lib/offboarding-record.ts';
 import { watchedOf } from '../lib/organization-watch.ts';
 
-const table = required('OFFBOARDINGS_TABLE');
-const client = dynamoDb();
-const records = createOffboardingRecords(table, client);
-const list = createOffboardingList(table, client, records);
-const queue = createOffboardingQueue(required('OFFBOARDING_QUEUE_URL'), sqs());
+const records = createOffboardingQueries(required('OFFBOARDINGS_TABLE'), dynamoDb());
+const queue = createLookSender(required('OFFBOARDING_QUEUE_URL'), sqs());
 
 /** Looks that one run asks for: what the Enterprise limit reads in half an hour. What is left is due in the next run. */
 const LOOKS_A_RUN = 3000;
@@ -44,7 +40,7 @@ export async function handler(
 ): Promise<void> {
   const log = createLog({ request_id: context.awsRequestId });
   if (event['detail-type'] === 'Scheduled Event') {
-    const due = await list.dueForLook(LOOKS_A_RUN);
+    const due = await records.dueForLook(LOOKS_A_RUN);
     await queue.sendLooks(due.map(look));
     log.metrics('looks_requested', { LooksDue: [due.length, 'Count'] });
     return;

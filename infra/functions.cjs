@@ -5,10 +5,12 @@ const arnOf = (resource) => ({ 'Fn::GetAtt': [resource, 'Arn'] });
 const allow = (Action, Resource) => ({ Effect: 'Allow', Action, Resource });
 
 const readToken = allow(['secretsmanager:GetSecretValue'], { Ref: 'ManagementTokenSecret' });
-// When Auth0 refuses a token that was just read, its rotation is asked for.
-const askForRotation = allow(['secretsmanager:DescribeSecret', 'secretsmanager:RotateSecret'], {
-  Ref: 'ManagementTokenSecret',
-});
+// When Auth0 refuses a token that was just read, its rotation is asked for; RotateSecret asks of its caller that it may invoke
+// the rotation function, too.
+const askForRotation = [
+  allow(['secretsmanager:DescribeSecret', 'secretsmanager:RotateSecret'], { Ref: 'ManagementTokenSecret' }),
+  allow(['lambda:InvokeFunction'], arnOf('RotateDashmanagementDashtokenLambdaFunction')),
+];
 const publish = allow(['events:PutEvents'], arnOf('EventBus'));
 const table = arnOf('OffboardingsTable');
 const readRecords = allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
@@ -29,8 +31,8 @@ const sendToQueue = allow(['sqs:SendMessage'], arnOf('OffboardingQueue'));
 
 /** What each function may do, beside writing its own log and traces. */
 const PERMISSIONS = {
-  'disable-connection': [readToken, askForRotation],
-  'remove-connection': [readToken, askForRotation],
+  'disable-connection': [readToken, ...askForRotation],
+  'remove-connection': [readToken, ...askForRotation],
   'request-offboarding': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
   'request-offboardings': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
   'list-offboardings': [
@@ -42,11 +44,11 @@ const PERMISSIONS = {
       Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['cursor-signing-key'] } },
     },
   ],
-  'get-offboarding': [readToken, askForRotation, allow(['dynamodb:Query'], table)],
-  'cancel-offboarding': [readToken, askForRotation, publish, readRecords, writeRecords],
+  'get-offboarding': [readToken, ...askForRotation, allow(['dynamodb:Query'], table)],
+  'cancel-offboarding': [readToken, ...askForRotation, publish, readRecords, writeRecords],
   'offboard-organization': [
     readToken,
-    askForRotation,
+    ...askForRotation,
     publish,
     readRecords,
     writeRecords,

@@ -2,7 +2,14 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type AttributeValue, BatchGetItemCommand, type DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { parseJson } from './json.ts';
-import { fromItem, type Offboarding, type OffboardingRecords, type Status, TRANSITIONS } from './offboarding-record.ts';
+import {
+  fromItem,
+  type Offboarding,
+  type OffboardingRecords,
+  type Status,
+  TRANSITIONS,
+  unavailable,
+} from './offboarding-record.ts';
 import { Problem } from './problem.ts';
 
 /** What a list is asked by, with the index that serves it and what each is sorted by. */
@@ -22,10 +29,6 @@ type Item = Record<string, AttributeValue>;
  * the table itself, as it is now. Memory and cost are those of one page, however many records the table has.
  */
 export function createOffboardingList(TableName: string, client: DynamoDBClient, records: OffboardingRecords) {
-  const unavailable = (cause: unknown): never => {
-    throw new Problem('record_unavailable', 'The record of offboardings can not be reached', { retryAfter: 5, cause });
-  };
-
   /** A page of keys of an index, and where the next begins. */
   async function keysOf(by: ListedBy, value: string, Limit: number, start: Key | undefined) {
     const { name: IndexName, newestFirst } = INDEXES[by];
@@ -91,26 +94,6 @@ export function createOffboardingList(TableName: string, client: DynamoDBClient,
         offboardings: all.filter((record) => record[by] === value),
         cursor: encoded ? `${encoded}.${await sign(list + encoded)}` : null,
       };
-    },
-
-    /** The organizations that are due for a look, those that have waited longest first; `most` of them. */
-    async dueForLook(most: number): Promise<{ organization_id: string; look_at: string }[]> {
-      const due = new Map<string, { organization_id: string; look_at: string }>();
-      for (let start: Item | undefined, more = true; more && due.size < most; more = start !== undefined) {
-        const query = new QueryCommand({
-          TableName,
-          IndexName: 'by_watch',
-          KeyConditionExpression: 'watch = :on AND look_at <= :now',
-          ExpressionAttributeValues: marshall({ ':on': 'on', ':now': new Date().toISOString() }),
-          Limit: 1000,
-          ...(start && { ExclusiveStartKey: start }),
-        });
-        const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
-        for (const { organization_id, look_at } of Items.map((item) => unmarshall(item)))
-          due.set(organization_id, { organization_id, look_at });
-        start = LastEvaluatedKey;
-      }
-      return [...due.values()].slice(0, most);
     },
 
     /** How many offboardings of a batch have each status. */

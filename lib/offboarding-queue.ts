@@ -110,6 +110,24 @@ export function createOffboardingQueue(url: string, client: SQSClient) {
       }
     },
 
+    /**
+     * Moves a message to the dead-letter queue that the queue's own redrive policy names, at once and with its reason as an
+     * attribute. Throws when there is none.
+     */
+    async moveToDeadLetterQueue(record: SQSRecord, reason: string): Promise<void> {
+      const query = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['RedrivePolicy'] });
+      const { Attributes } = await client.send(query);
+      const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
+      const name = arn.split(':').at(-1);
+      if (!name) throw new Error('The queue has no dead-letter queue');
+      await send(url.slice(0, url.lastIndexOf('/') + 1) + name, record.body, laneOf(record), record.messageId, reason);
+    },
+  };
+}
+
+/** Sends to the offboarding queue of those that do no more than ask for looks. */
+export function createLookSender(url: string, client: SQSClient) {
+  return {
     /** Sends messages at once, in the watch lane; those with the same `id` within five minutes are one. */
     async sendLooks(looks: { id: string; message: object }[]): Promise<void> {
       await inParallel(chunksOf(looks, MAX_ENTRIES), CALLS_AT_ONCE, async (chunk) => {
@@ -122,19 +140,6 @@ export function createOffboardingQueue(url: string, client: SQSClient) {
         const { Failed = [] } = await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries }));
         if (Failed.length > 0) throw new Error(`The queue refused messages: ${Failed[0]?.Code}`);
       });
-    },
-
-    /**
-     * Moves a message to the dead-letter queue that the queue's own redrive policy names, at once and with its reason as an
-     * attribute. Throws when there is none.
-     */
-    async moveToDeadLetterQueue(record: SQSRecord, reason: string): Promise<void> {
-      const query = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['RedrivePolicy'] });
-      const { Attributes } = await client.send(query);
-      const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
-      const name = arn.split(':').at(-1);
-      if (!name) throw new Error('The queue has no dead-letter queue');
-      await send(url.slice(0, url.lastIndexOf('/') + 1) + name, record.body, laneOf(record), record.messageId, reason);
     },
   };
 }

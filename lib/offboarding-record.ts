@@ -5,6 +5,7 @@ import {
   GetItemCommand,
   PutItemCommand,
   QueryCommand,
+  type QueryCommandInput,
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { addDuration, type OffboardingRequest, type RequestOrigin } from './offboarding-request.ts';
@@ -103,6 +104,15 @@ export class RecordChanged extends Error {
   }
 }
 
+/** What DynamoDB throws, but for a refused condition, as the problem `record_unavailable`. */
+export function unavailable(cause: unknown): never {
+  if (cause instanceof ConditionalCheckFailedException) throw cause;
+  throw new Problem('record_unavailable', 'The record of offboardings can not be reached', {
+    retryAfter: UNAVAILABLE_RETRY_S,
+    cause,
+  });
+}
+
 export type NewOffboarding = Omit<
   Offboarding,
   'status' | 'revision' | 'created_at' | 'updated_at' | 'tries' | 'connections'
@@ -115,14 +125,6 @@ export type NewOffboarding = Omit<
  * (DynamoDB developer guide: "Condition expressions", "Read consistency".)
  */
 export function createOffboardingRecords(TableName: string, client: DynamoDBClient) {
-  const unavailable = (cause: unknown): never => {
-    if (cause instanceof ConditionalCheckFailedException) throw cause;
-    throw new Problem('record_unavailable', 'The record of offboardings can not be reached', {
-      retryAfter: UNAVAILABLE_RETRY_S,
-      cause,
-    });
-  };
-
   async function get(organization_id: string, offboarding_id: string): Promise<Offboarding | undefined> {
     const Key = marshall({ organization_id, offboarding_id });
     const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true })).catch(unavailable);
@@ -179,25 +181,6 @@ export function createOffboardingRecords(TableName: string, client: DynamoDBClie
 
   return {
     get,
-
-    /** Every record of an organization, oldest first. */
-    async ofOrganization(organizationId: string): Promise<Offboarding[]> {
-      const found: Offboarding[] = [];
-      let ExclusiveStartKey: Record<string, never> | undefined;
-      do {
-        const query = new QueryCommand({
-          TableName,
-          ConsistentRead: true,
-          KeyConditionExpression: 'organization_id = :organization_id',
-          ExpressionAttributeValues: marshall({ ':organization_id': organizationId }),
-          ...(ExclusiveStartKey && { ExclusiveStartKey }),
-        });
-        const page = await client.send(query).catch(unavailable);
-        found.push(...(page.Items ?? []).map(fromItem));
-        ExclusiveStartKey = page.LastEvaluatedKey as typeof ExclusiveStartKey;
-      } while (ExclusiveStartKey);
-      return found.sort(byTime);
-    },
 
     /** Puts a new record as `requested`, or finds the one that is there. Condition: there is none of this key. */
     async create(request: NewOffboarding): Promise<{ record: Offboarding; created: boolean }> {
@@ -290,6 +273,52 @@ export function createOffboardingRecords(TableName: string, client: DynamoDBClie
     },
   };
 }
+
+/** What may be asked of the table beside single records; apart from them, as a function may do only what it needs to. */
+export function createOffboardingQueries(TableName: string, client: DynamoDBClient) {
+  /** The items of a query, page by page; as many as the reader takes. */
+  async function* query(parameters: Omit<QueryCommandInput, 'TableName'>) {
+    let ExclusiveStartKey: QueryCommandInput['ExclusiveStartKey'];
+    do {
+      const page = new QueryCommand({ TableName, ...parameters, ExclusiveStartKey });
+      const { Items = [], LastEvaluatedKey } = await client.send(page).catch(unavailable);
+      yield* Items;
+      ExclusiveStartKey = LastEvaluatedKey;
+    } while (ExclusiveStartKey);
+  }
+
+  return {
+    /** Every record of an organization, oldest first; strongly consistent. */
+    async ofOrganization(organizationId: string): Promise<Offboarding[]> {
+      const found: Offboarding[] = [];
+      const parameters = {
+        ConsistentRead: true,
+        KeyConditionExpression: 'organization_id = :organization_id',
+        ExpressionAttributeValues: marshall({ ':organization_id': organizationId }),
+      };
+      for await (const item of query(parameters)) found.push(fromItem(item));
+      return found.sort(byTime);
+    },
+
+    /** The organizations that are due for a look, those that have waited longest first; `most` of them. */
+    async dueForLook(most: number): Promise<{ organization_id: string; look_at: string }[]> {
+      const due = new Map<string, { organization_id: string; look_at: string }>();
+      const parameters = {
+        IndexName: 'by_watch',
+        KeyConditionExpression: 'watch = :on AND look_at <= :now',
+        ExpressionAttributeValues: marshall({ ':on': 'on', ':now': new Date().toISOString() }),
+      };
+      for await (const item of query(parameters)) {
+        const { organization_id, look_at } = unmarshall(item);
+        due.set(organization_id, { organization_id, look_at });
+        if (due.size >= most) break;
+      }
+      return [...due.values()];
+    },
+  };
+}
+
+export type OffboardingQueries = ReturnType<typeof createOffboardingQueries>;
 
 export type OffboardingRecords = ReturnType<typeof createOffboardingRecords>;
 

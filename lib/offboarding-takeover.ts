@@ -1,4 +1,4 @@
-import { byTime, type Offboarding, type OffboardingRecords } from './offboarding-record.ts';
+import { byTime, type Offboarding, type OffboardingQueries, type OffboardingRecords } from './offboarding-record.ts';
 import { RetryLater } from './transient.ts';
 
 /** A cancelling that was written to this recently may still be enabling connections: longer than any HTTP request may take. */
@@ -21,7 +21,7 @@ const isRecent = ({ updated_at }: Offboarding) => Date.parse(updated_at) > Date.
  * in milliseconds). Throws `RetryLater`, and `RecordChanged` when somebody else was quicker.
  */
 export async function takeOver(
-  records: OffboardingRecords,
+  records: OffboardingRecords & OffboardingQueries,
   record: Offboarding,
   listedAt: number,
 ): Promise<{ record: Offboarding; listAgain: boolean }> {
@@ -57,7 +57,11 @@ function blocks(other: Offboarding, record: Offboarding): boolean {
   return other.status === 'removing' || (other.status === 'working' && byTime(other, record) < 0);
 }
 
-async function keepDisabled(records: OffboardingRecords, record: Offboarding, others: Offboarding[]): Promise<void> {
+async function keepDisabled(
+  records: OffboardingRecords & OffboardingQueries,
+  record: Offboarding,
+  others: Offboarding[],
+): Promise<void> {
   const named = new Set(record.connections.map(({ connection_id }) => connection_id));
   for (const earlier of others.filter(({ status }) => status === 'scheduled')) {
     const connections = earlier.connections.map((connection) =>

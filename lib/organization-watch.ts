@@ -5,6 +5,7 @@ import {
   hasEnded,
   isWatchOver,
   type Offboarding,
+  type OffboardingQueries,
   type OffboardingRecords,
 } from './offboarding-record.ts';
 import { associationsLeft, settingsOf } from './organization-connections.ts';
@@ -38,7 +39,7 @@ export const isDisablingAgain = ({ disabling_until }: Offboarding) =>
 const isInMotion = ({ status }: Offboarding) => !hasEnded(status) && status !== 'scheduled';
 
 interface Dependencies {
-  records: OffboardingRecords;
+  records: OffboardingRecords & OffboardingQueries;
   managementApi: ManagementApi;
   outcomes: OutcomePublisher;
 }

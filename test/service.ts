@@ -6,7 +6,7 @@ import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructured
 import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
-import { createOffboardingRecords } from '../lib/offboarding-record.ts';
+import { createOffboardingQueries } from '../lib/offboarding-record.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
@@ -106,7 +106,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
   const answers: string[] = [];
   const local: LocalEnvironment = await startEnvironment({ ...options, onLog: (line) => logs.push(line) });
   const { tenant, aws } = local;
-  const records = createOffboardingRecords(TABLE, local.dynamoDb);
+  const records = createOffboardingQueries(TABLE, local.dynamoDb);
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openapi } from '../contract.ts';
+import { permissionProblems } from './permissions.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const STAGES = ['local', 'dev', 'staging', 'prod'] as const;
@@ -68,44 +69,20 @@ describe.each(STAGES)('%s', (stage) => {
     }
   });
 
-  test('no role has more than its list', () => {
-    const actions = (name: string) =>
-      get(`${pascal(name)}Role`)
-        .Policies.flatMap(
-          ({ PolicyDocument }: { PolicyDocument: { Statement: { Action: string[] }[] } }) => PolicyDocument.Statement,
-        )
-        .flatMap(({ Action }: { Action: string[] }) => Action)
-        .filter((action: string) => !/^(logs|xray):/.test(action))
-        .sort();
-    const token = ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue', 'secretsmanager:RotateSecret'];
-    const removals = ['iam:PassRole', 'scheduler:CreateSchedule'];
-    const table = ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'];
-    expect(Object.fromEntries(FUNCTIONS.map((name) => [name, actions(name)]))).toEqual({
-      'disable-connection': token,
-      'remove-connection': token,
-      'request-offboarding': ['dynamodb:GetItem', 'dynamodb:PutItem', 'events:PutEvents'],
-      'get-offboarding': ['dynamodb:Query', ...token],
-      'cancel-offboarding': [...table, 'events:PutEvents', ...token],
-      'offboard-organization': [
-        ...table,
-        'events:PutEvents',
-        ...removals,
-        ...token,
-        'sqs:ChangeMessageVisibility',
-        'sqs:DeleteMessage',
-        'sqs:GetQueueAttributes',
-        'sqs:ReceiveMessage',
-        'sqs:SendMessage',
-        'sqs:SendMessage',
-      ],
-      'rotate-management-token': [
-        'secretsmanager:DescribeSecret',
-        'secretsmanager:GetSecretValue',
-        'secretsmanager:GetSecretValue',
-        'secretsmanager:PutSecretValue',
-        'secretsmanager:UpdateSecretVersionStage',
-      ],
-    });
+  test('each role allows what its function can call, with what AWS asks for beside it, and nothing else', async () => {
+    const template = templates.get(stage) as Template;
+    for (const name of FUNCTIONS) expect(await permissionProblems(name, template), name).toEqual([]);
+    // A finding names the function, the action and the document.
+    const broken = structuredClone(template);
+    const { Statement } = broken.Resources.CancelOffboardingRole?.Properties.Policies[0].PolicyDocument ?? {};
+    for (const statement of Statement)
+      statement.Action = [statement.Action].flat().filter((action: string) => action !== 'lambda:InvokeFunction');
+    Statement.push({ Action: ['dynamodb:Scan'], Resource: { 'Fn::GetAtt': ['OffboardingQueue', 'Arn'] } });
+    expect(await permissionProblems('cancel-offboarding', broken)).toEqual([
+      'cancel-offboarding may not lambda:InvokeFunction: Secrets Manager API reference, RotateSecret, "Required permissions"',
+      'cancel-offboarding may dynamodb:Scan, which nothing in its bundle needs',
+      expect.stringContaining('cancel-offboarding may dynamodb:Scan on'),
+    ]);
   });
 
   test('no wildcard but where AWS has no resource to name, and no wildcard action', () => {
@@ -200,7 +177,7 @@ describe.each(STAGES)('%s', (stage) => {
   });
 
   test('each alarm goes to the topic and names its runbook entry', () => {
-    const readme = readFileSync(`${ROOT}README.md`, 'utf8');
+    const readme = readFileSync(`${ROOT}RUNBOOK.md`, 'utf8');
     for (const { AlarmActions, AlarmDescription, AlarmName } of alarms()) {
       expect(JSON.stringify(AlarmActions)).toContain(`platform-alarms-${stage}`);
       const entry = /^Runbook: ([^.]+)\./.exec(AlarmDescription)?.[1];

