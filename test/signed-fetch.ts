@@ -15,39 +15,32 @@ class Sha256 {
   }
 }
 
-const {
-  AWS_REGION = 'us-east-1',
-  AWS_ACCESS_KEY_ID = 'test',
-  AWS_SECRET_ACCESS_KEY = 'test',
-  AWS_SESSION_TOKEN,
-} = process.env;
-const signer = new SignatureV4({
-  service: 'execute-api',
-  region: AWS_REGION,
-  credentials: {
-    accessKeyId: AWS_ACCESS_KEY_ID,
-    secretAccessKey: AWS_SECRET_ACCESS_KEY,
-    ...(AWS_SESSION_TOKEN && { sessionToken: AWS_SESSION_TOKEN }),
-  },
-  sha256: Sha256 as never,
-});
+export interface Credentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
 
-/** `fetch` with a request that is signed for API Gateway. */
-export async function signedFetch(
-  address: string,
-  init: { method: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal },
-) {
-  const { protocol, hostname, host, port, pathname } = new URL(address);
-  const request = {
-    protocol,
-    hostname,
-    path: pathname,
-    ...(port && { port: Number(port) }),
-    method: init.method,
-    body: init.body,
+/** `fetch` with requests that are signed for API Gateway as whoever has `credentials`. */
+export function signedFetchAs(credentials: Credentials, region = 'us-east-1') {
+  const signer = new SignatureV4({ service: 'execute-api', region, credentials, sha256: Sha256 as never });
+  return async (
+    address: string,
+    init: { method: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal },
+  ) => {
+    const { protocol, hostname, host, port, pathname, searchParams } = new URL(address);
+    const request = {
+      protocol,
+      hostname,
+      path: pathname,
+      query: Object.fromEntries(searchParams),
+      ...(port && { port: Number(port) }),
+      method: init.method,
+      body: init.body,
+    };
+    const { headers } = (await signer.sign({ ...request, headers: { ...init.headers, host } } as never)) as unknown as {
+      headers: Record<string, string>;
+    };
+    return fetch(address, { ...init, headers });
   };
-  const { headers } = (await signer.sign({ ...request, headers: { ...init.headers, host } } as never)) as unknown as {
-    headers: Record<string, string>;
-  };
-  return fetch(address, { ...init, headers });
 }

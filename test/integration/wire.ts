@@ -14,13 +14,13 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Auth0Tenant } from '../../infra/local/auth0-tenant.ts';
 import { SCOPES } from '../../infra/local/environment.ts';
 import { type Answer, assertDescribed, assertOutcome } from '../contract.ts';
-import type { signedFetch } from '../signed-fetch.ts';
+import type { signedFetchAs } from '../signed-fetch.ts';
 
 export interface Deployment {
   tenant: Auth0Tenant;
   apiUrl: string;
   /** Sends a request as that API wants it. */
-  send: typeof signedFetch;
+  send: ReturnType<typeof signedFetchAs>;
   eventBus: string;
   queueUrl: string;
   deadLettersUrl: string;
@@ -243,6 +243,21 @@ export function wireSuite(deployment: () => Deployment): void {
       await expect.poll(() => count(deployment().deadLettersUrl), { timeout: 20_000 }).toBe(lettersBefore + 1);
       await expect.poll(() => count(deployment().queueUrl), { timeout: 20_000 }).toBe(0);
       expect(enabled()).toEqual({ [CON]: false, [CON2]: false });
+    });
+
+    test('many at once, seen in a list by batch and by organization', async () => {
+      const order = { organization_ids: [ORG, 'org_a/b'], action: 'disable', reason: 'wire', dry_run: true };
+      const key = { 'idempotency-key': randomUUID() };
+      const first = await call('request-offboardings', 'POST', '/offboardings', order, key);
+      expect(first).toMatchObject({ status: 202, body: { accepted: 1, rejected: [{ organization_id: 'org_a/b' }] } });
+      expect((await call('request-offboardings', 'POST', '/offboardings', order, key)).body).toEqual(first.body);
+      const { batch_id } = first.body as { batch_id: string };
+      const list = () => call('list-offboardings', 'GET', `/offboardings?batch_id=${batch_id}`);
+      await expect
+        .poll(async () => (await list()).body, { timeout: 30_000 })
+        .toMatchObject({ counts: { completed: 1 } });
+      const history = await call('list-offboardings', 'GET', `/offboardings?organization_id=${ORG}&limit=1`);
+      expect(history).toMatchObject({ status: 200, body: { offboardings: [{ organization_id: ORG, batch_id }] } });
     });
 
     test('an organization that Auth0 does not know', async () => {
