@@ -40,6 +40,7 @@ export async function startGateway(port: number, environment: Record<string, str
         ...environment,
         ORG_CONNECTIONS_PLACE: 'laptop',
         SLS_NOTIFICATIONS_MODE: 'off',
+        NODE_OPTIONS: `--import ${new URL('request-ids.ts', import.meta.url)}`,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
