@@ -154,6 +154,7 @@ export async function startAuth0Tenant({
   let faults: Fault[] = [];
   let calls: Call[] = [];
   const effects: Effect[] = [];
+  const streams: ((organizationId: string, connectionId: string) => void)[] = [];
   let revokedBefore = 0;
   let issued = 0;
   let clock = 0;
@@ -168,6 +169,17 @@ export async function startAuth0Tenant({
           new Map(connections.map((connection) => [connection.connection_id, association(connection)])),
         );
       }
+    },
+    /** Somebody else's tool enables a connection, or adds it again; the tenant's Event Stream tells of it. */
+    enableConnection(organizationId: string, connectionId: string) {
+      const all = organizations.get(organizationId) ?? new Map<string, Association>();
+      organizations.set(organizationId, all);
+      all.set(connectionId, {
+        ...association({ connection_id: connectionId }),
+        ...all.get(connectionId),
+        is_enabled: true,
+      });
+      for (const listener of streams) listener(organizationId, connectionId);
     },
     deleteOrganization: (id: string) => organizations.delete(id),
     setClient(id: string, client: Client) {
@@ -485,6 +497,10 @@ export async function startAuth0Tenant({
 
   return {
     ...control,
+    /** Event Stream: `listener` gets what somebody else has enabled. */
+    stream(listener: (organizationId: string, connectionId: string) => void) {
+      streams.push(listener);
+    },
     /** The origin, as `AUTH0_DOMAIN` takes it. */
     url,
     close: async () => {

@@ -8,6 +8,7 @@ import { freePort, startGateway } from './gateway.ts';
 const ACME = 'org_bCE84ZIRjtX58FeO';
 const GLOBEX = 'org_Qk2vN8sT5rWx1YzA';
 const INITECH = 'org_Zm7pL3kJhGfD9sQw';
+const RESELLER = ['org_aA1bB2cC3dD4eE5f', 'org_gG6hH7iI8jJ9kK0l', 'org_mM1nN2oO3pP4qQ5r'];
 const [OKTA, GOOGLE, ENTRA, SAML, PING, LDAP] = [
   'con_PmFe8KxCsPJvZRrj',
   'con_Yt4Lw9QeRb7UiXc3',
@@ -27,6 +28,9 @@ const named = (connection_id: string, name: string, strategy: string) => ({
 tenant.setOrganizations({
   [ACME]: [named(OKTA, 'acme-okta', 'okta'), named(GOOGLE, 'acme-google', 'google-apps')],
   [GLOBEX]: [named(ENTRA, 'globex-entra', 'waad'), named(SAML, 'globex-saml', 'samlp')],
+  ...Object.fromEntries(
+    RESELLER.map((id, i) => [id, [named('con_Rs7Tu8Vw9Xy0Za1B', `customer-${i + 1}-okta`, 'okta')]]),
+  ),
   [INITECH]: [named(PING, 'initech-ping', 'pingfederate'), named(LDAP, 'initech-ldap', 'ad')],
 });
 
@@ -38,7 +42,7 @@ const inAuth0 = () =>
       .map(({ connection, is_enabled }) => [connection.name, is_enabled ? 'enabled' : 'disabled']),
   );
 const show = (title: string) => {
-  const lines = Object.entries(inAuth0()).map(([name, state]) => `    ${name.padEnd(14)} ${state}`);
+  const lines = Object.entries(inAuth0()).map(([name, state]) => `    ${name.padEnd(16)} ${state}`);
   console.log(`\n${title}\n${lines.join('\n')}`);
 };
 
@@ -67,9 +71,7 @@ async function offboard(detail: object, outcome: string): Promise<void> {
   const id = sent.Entries?.[0]?.EventId;
   console.log(`\n> organization.offboarding.requested ${JSON.stringify(detail)}`);
   const told = await local.event(
-    (event) =>
-      event['detail-type'] === `organization.offboarding.${outcome}` &&
-      (event.detail.request as { id: string } | null)?.id === id,
+    ({ 'detail-type': type, detail }) => type === `organization.offboarding.${outcome}` && detail.offboarding_id === id,
   );
   const connections = told.detail.connections as { name: string; outcome: string }[];
   const due = told.detail.removal_due_at ? `, removal due at ${told.detail.removal_due_at}` : '';
@@ -102,8 +104,31 @@ try {
     connections: { name: string; outcome: string }[];
   };
   console.log(`  ${cancelled.connections.map(({ name, outcome }) => `${name} ${outcome}`).join(', ')}`);
+
+  const order = { action: 'disable', reason: 'the reseller has gone', on_reenable: 'disable_again' };
+  const { batch_id } = (await call('POST', '/offboardings', { organization_ids: RESELLER, ...order })) as {
+    batch_id: string;
+  };
+  for (const organization_id of RESELLER)
+    await local.event(
+      ({ detail }) =>
+        detail.batch_id === batch_id && detail.organization_id === organization_id && Boolean(detail.connections),
+    );
+  const list = (await call('GET', `/offboardings?batch_id=${batch_id}`)) as { counts: Record<string, number> };
+  console.log(
+    `  ${Object.entries(list.counts)
+      .flatMap(([status, count]) => (count ? `${count} ${status}` : []))
+      .join(', ')}`,
+  );
+
+  console.log(`\n> somebody's tool enables customer-1-okta again`);
+  tenant.enableConnection(RESELLER[0] as string, 'con_Rs7Tu8Vw9Xy0Za1B');
+  const drifted = await local.event((event) => event['detail-type'] === 'organization.offboarding.drifted');
+  const [noticed] = drifted.detail.connections as { name: string; outcome: string }[];
+  console.log(`< ${drifted['detail-type']}: ${noticed?.name} ${noticed?.outcome}`);
   show('After, in Auth0');
-  const wanted = { 'acme-okta': 'disabled', 'initech-ping': 'enabled', 'initech-ldap': 'enabled' };
+  const customers = Object.fromEntries(RESELLER.map((_, i) => [`customer-${i + 1}-okta`, 'disabled']));
+  const wanted = { 'acme-okta': 'disabled', ...customers, 'initech-ping': 'enabled', 'initech-ldap': 'enabled' };
   const right = isDeepStrictEqual(inAuth0(), wanted);
   console.log(right ? '\nAuth0 is as it was asked to be.' : `\nWRONG: wanted ${JSON.stringify(wanted)}`);
   process.exitCode = right ? 0 : 1;

@@ -1,5 +1,6 @@
 // The surroundings of the functions on a laptop and in tests: a tenant, the AWS services, and the two functions that no HTTP
 // route calls, wired as serverless.yml wires them in AWS.
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateTableCommand, DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
@@ -73,6 +74,17 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     AWS_SECRET_ACCESS_KEY: 'local',
     ...options.environment,
   };
+  tenant.stream((organizationId, connectionId) => {
+    const object = { organization: { id: organizationId }, connection: { id: connectionId }, is_enabled: true };
+    const cloudEvent = { id: randomUUID(), type: 'organization.connection.updated', time: new Date().toISOString() };
+    const envelope = { id: randomUUID(), time: cloudEvent.time, 'detail-type': cloudEvent.type };
+    aws.publish({
+      ...envelope,
+      source: 'aws.partner/auth0.com/local/events',
+      detail: { ...cloudEvent, data: { object } },
+    });
+  });
+
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
   const dynamoDb = new DynamoDBClient({ endpoint: aws.url, region: 'us-east-1', credentials });
   const schema = { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes };

@@ -33,7 +33,8 @@ aws.onEvent(({ 'detail-type': type, detail }) => {
   const connections = ((detail.connections ?? []) as { name: string; connection_id: string; outcome: string }[])
     .map(({ name, connection_id, outcome }) => `${name ?? connection_id} ${outcome}`)
     .join(', ');
-  console.log(`[bus] ${type}  ${detail.organization_id}  ${detail.removal_due_at ?? ''}  ${connections}`);
+  if (detail.organization_id)
+    console.log(`[bus] ${type}  ${detail.organization_id}  ${detail.removal_due_at ?? ''}  ${connections}`);
 });
 
 const json = "-H 'content-type: application/json'";
@@ -56,7 +57,14 @@ Offboard the other organization: disabled now, removed in a minute; see what is 
   curl -s ${url}/organizations/${GLOBEX}/offboarding
   curl -i -X DELETE ${url}/organizations/${GLOBEX}/offboarding
 
-The same by event (any AWS SDK or the AWS CLI, with AWS_ENDPOINT_URL=${aws.url}):
+Many at once, and a view of it all (npm run offboard -- --help is the command for people):
+  curl -s -X POST ${url}/offboardings ${json} -d '{"organization_ids":["${ACME}","${GLOBEX}"],"action":"disable","on_reenable":"disable_again","reason":"the reseller has gone"}'
+  curl -s '${url}/offboardings?organization_id=${ACME}'
+
+Enable a connection behind the service's back, as the next terraform apply might, and see it noticed:
+  curl -s -X POST ${tenant.url}/_tenant/enableConnection -d '["${ACME}","con_Yt4Lw9QeRb7UiXc3"]'
+
+The same as the offboarding above by event (any AWS SDK or the AWS CLI, with AWS_ENDPOINT_URL=${aws.url}):
   aws events put-events --entries '[{"EventBusName":"org-connections-local","Source":"billing","DetailType":"organization.offboarding.requested","Detail":"{\\"organization_id\\":\\"${GLOBEX}\\",\\"action\\":\\"disable\\",\\"requested_by\\":\\"billing\\",\\"reason\\":\\"contract ended\\"}"}]'
 
 Make the next nine calls of Auth0 fail:

@@ -32,8 +32,8 @@ import {
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Auth0Tenant, startAuth0Tenant } from '../../infra/local/auth0-tenant.ts';
+import { type Credentials, signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Deployment, wireSuite } from '../integration/wire.ts';
-import { type Credentials, signedFetchAs } from '../signed-fetch.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUCKET = 'org-connections-artifacts';

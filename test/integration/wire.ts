@@ -13,8 +13,8 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, type SQSClient } from
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Auth0Tenant } from '../../infra/local/auth0-tenant.ts';
 import { SCOPES } from '../../infra/local/environment.ts';
+import type { signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Answer, assertDescribed, assertOutcome } from '../contract.ts';
-import type { signedFetchAs } from '../signed-fetch.ts';
 
 export interface Deployment {
   tenant: Auth0Tenant;

@@ -1,4 +1,4 @@
-// How a caller in Node signs its request (README, "Call it").
+// How a caller in Node signs its requests (README, "Call it"): for the operator's command and the end-to-end tests.
 import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 
@@ -22,8 +22,13 @@ export interface Credentials {
 }
 
 /** `fetch` with requests that are signed for API Gateway as whoever has `credentials`. */
-export function signedFetchAs(credentials: Credentials, region = 'us-east-1') {
-  const signer = new SignatureV4({ service: 'execute-api', region, credentials, sha256: Sha256 as never });
+export function signedFetchAs(credentials: Credentials | (() => Promise<object>), region = 'us-east-1') {
+  const signer = new SignatureV4({
+    service: 'execute-api',
+    region,
+    credentials: credentials as never,
+    sha256: Sha256 as never,
+  });
   return async (
     address: string,
     init: { method: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal },
