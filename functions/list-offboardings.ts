@@ -5,14 +5,14 @@ import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts
 import { describeIssues } from '../lib/json.ts';
 import { OrganizationId } from '../lib/management-api.ts';
 import { createOffboardingList, type ListedBy } from '../lib/offboarding-list.ts';
-import { createOffboardingRecords, type Offboarding, TRANSITIONS } from '../lib/offboarding-record.ts';
+import { createOffboardingRecords, type Offboarding, STATUSES } from '../lib/offboarding-record.ts';
 import { Problem } from '../lib/problem.ts';
 
 const Query = v.pipe(
   v.strictObject({
     organization_id: v.optional(OrganizationId),
     batch_id: v.optional(v.pipe(v.string(), v.uuid('must be the batch_id that POST /offboardings answered'))),
-    status: v.optional(v.picklist(Object.keys(TRANSITIONS), `must be one of ${Object.keys(TRANSITIONS).join(', ')}`)),
+    status: v.optional(v.picklist(STATUSES, `must be one of ${STATUSES.join(', ')}`)),
     limit: v.optional(v.pipe(v.string(), v.regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100')), '100'),
     cursor: v.optional(v.pipe(v.string(), v.maxLength(2000, 'is too long'))),
   }),

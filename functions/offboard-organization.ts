@@ -86,10 +86,12 @@ export async function handler(event: SQSEvent, context: Partial<Context> = {}): 
       {
         Deliveries: [1, 'Count'],
         Latency: [Date.now() - started, 'Milliseconds'],
+        Waited: [started - Number(message.attributes?.SentTimestamp ?? started), 'Milliseconds'],
         ColdStarts: [isColdStart() ? 1 : 0, 'Count'],
         ...auth0Metrics(delivery.calls),
       },
       { auth0_statuses: delivery.calls.statuses },
+      ['lane', laneOf(message)],
     );
   }
   return { batchItemFailures };

@@ -7,7 +7,7 @@ import { createLog } from '../lib/log.ts';
 import { ConnectionId, OrganizationId } from '../lib/management-api.ts';
 import { LOOK } from '../lib/offboarding-message.ts';
 import { createLookSender } from '../lib/offboarding-queue.ts';
-import { createOffboardingQueries } from '../lib/offboarding-record.ts';
+import { createOffboardingQueries, hasEnded, STATUSES } from '../lib/offboarding-record.ts';
 import { watchedOf } from '../lib/organization-watch.ts';
 
 const records = createOffboardingQueries(required('OFFBOARDINGS_TABLE'), dynamoDb());
@@ -43,6 +43,8 @@ export async function handler(
     const due = await records.dueForLook(LOOKS_A_RUN);
     await queue.sendLooks(due.map(look));
     log.metrics('looks_requested', { LooksDue: [due.length, 'Count'] });
+    for (const status of STATUSES.filter((one) => !hasEnded(one)))
+      log.metrics('records_counted', { Records: [await records.count(status), 'Count'] }, {}, ['status', status]);
     return;
   }
   const hint = hintIn(event.detail);

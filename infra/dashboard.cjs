@@ -12,6 +12,9 @@ const HTTP = [
 ];
 const ALL = [...HTTP, 'offboard-organization', 'rotate-management-token'];
 const CALLERS_OF_AUTH0 = ALL.filter((name) => /^(disable|remove|get|cancel|offboard)-/.test(name));
+const LANES = ['single', 'batch', 'watch'];
+/** The statuses that something may follow, as the hourly run of the watch counts them. */
+const PENDING = ['requested', 'working', 'scheduled', 'removing', 'cancelling'];
 /** The outcomes of a request that an operator tells apart; every other code is in the log and in the API's own metrics. */
 const OUTCOMES = [
   'ok',
@@ -46,10 +49,21 @@ const widgets = [
   [
     'Offboardings by outcome',
     'Sum',
-    ['completed', 'scheduled', 'failed'].map((outcome) =>
+    ['completed', 'scheduled', 'failed', 'drifted'].map((outcome) =>
       own('Offboardings', 'offboard-organization', 'outcome', outcome),
     ),
   ],
+  [
+    "The lanes' deliveries, the batch lane's being batches in progress",
+    'Sum',
+    LANES.map((lane) => own('Deliveries', 'offboard-organization', 'lane', lane)),
+  ],
+  [
+    'How long messages have waited, by lane, ms',
+    'Maximum',
+    LANES.map((lane) => own('Waited', 'offboard-organization', 'lane', lane)),
+  ],
+  ['Records by status', 'Maximum', PENDING.map((status) => own('Records', 'watch-offboardings', 'status', status))],
   ['Queue: waiting', 'Maximum', [queue('ApproximateNumberOfMessagesVisible', 'offboarding.fifo')]],
   ['Queue: age of the oldest, seconds', 'Maximum', [queue('ApproximateAgeOfOldestMessage', 'offboarding.fifo')]],
   [

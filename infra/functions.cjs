@@ -65,7 +65,7 @@ const PERMISSIONS = {
     ),
     allow(['sqs:SendMessage'], arnOf('OffboardingDeadLetters')),
   ],
-  'watch-offboardings': [allow(['dynamodb:Query'], [table, ...indexes('by_watch')]), sendToQueue],
+  'watch-offboardings': [allow(['dynamodb:Query'], [table, ...indexes('by_watch', 'by_status')]), sendToQueue],
   'rotate-management-token': [
     allow(['secretsmanager:GetSecretValue'], { Ref: 'ManagementClientSecret' }),
     allow(

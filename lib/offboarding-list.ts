@@ -6,8 +6,8 @@ import {
   fromItem,
   type Offboarding,
   type OffboardingRecords,
+  STATUSES,
   type Status,
-  TRANSITIONS,
   unavailable,
 } from './offboarding-record.ts';
 import { Problem } from './problem.ts';
@@ -98,10 +98,7 @@ export function createOffboardingList(TableName: string, client: DynamoDBClient,
 
     /** How many offboardings of a batch have each status. */
     async countsOf(batchId: string): Promise<Record<Status, number>> {
-      const counts = Object.fromEntries(Object.keys(TRANSITIONS).map((status) => [status, 0])) as Record<
-        Status,
-        number
-      >;
+      const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
       for (let start: Key | undefined, more = true; more; more = start !== undefined) {
         const { items, last } = await keysOf('batch_id', batchId, 1000, start);
         for (const { status } of items) counts[status as Status] += 1;

@@ -32,6 +32,7 @@ export const TRANSITIONS = {
 } as const satisfies Record<string, readonly string[]>;
 
 export type Status = keyof typeof TRANSITIONS;
+export const STATUSES = Object.keys(TRANSITIONS) as Status[];
 
 /** Whether nothing may follow `status`. */
 export const hasEnded = (status: Status) => TRANSITIONS[status].length === 0;
@@ -298,6 +299,19 @@ export function createOffboardingQueries(TableName: string, client: DynamoDBClie
       };
       for await (const item of query(parameters)) found.push(fromItem(item));
       return found.sort(byTime);
+    },
+
+    /** How many records have a status, by the index; for the dashboard. */
+    async count(status: Status): Promise<number> {
+      let count = 0;
+      const parameters = {
+        IndexName: 'by_status',
+        KeyConditionExpression: '#status = :status',
+        ExpressionAttributeNames: { '#status': 'status' },
+        ExpressionAttributeValues: marshall({ ':status': status }),
+      };
+      for await (const _ of query(parameters)) count += 1;
+      return count;
     },
 
     /** The organizations that are due for a look, those that have waited longest first; `most` of them. */

@@ -121,7 +121,7 @@ export function createPacer(lane: Lane = 'single') {
       if (remaining !== undefined) learn(state, remaining);
       // At the reserve the next token is ours; below it others fill the reserve again.
       const missing = remaining === undefined ? 0 : Math.max(0, reserve + 1 - remaining);
-      const byHeader = reset + (missing - 1) * 1000;
+      const byHeader = reset + (missing - 1) * (state.interval || Math.max(1000, reset));
       const wait = state.interval > 0 ? Math.min(missing * state.interval * ALLOWANCE, byHeader) : byHeader;
       state.next = Date.now() + (missing > 0 ? wait : 0);
     },

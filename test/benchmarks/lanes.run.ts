@@ -1,0 +1,85 @@
+// A batch, and urgent single organizations beside it, in a process whose clock runs faster (scaled-clock.ts):
+// `lanes.run.ts PLAN ORGANIZATIONS SINGLES LOOKS`. Ten connections an organization; the singles come one after the other, and
+// LOOKS organizations that were offboarded before are looked at meanwhile. Prints figures as JSON.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as realSleep } from 'node:timers/promises';
+import { PLANS, type Plan } from '../../infra/local/auth0-tenant.ts';
+import { QUEUE, startEnvironment } from '../../infra/local/environment.ts';
+
+const [plan, batch, singles, looks] = [process.argv[2] as Plan, ...process.argv.slice(3).map(Number)] as [
+  Plan,
+  number,
+  number,
+  number,
+];
+const { CLOCK_SPEED = '1', CLOCK_BASE = '0' } = process.env;
+const local = await startEnvironment({
+  plan: 'unlimited',
+  visibilityTimeout: 65_000,
+  environment: { CLOCK_SPEED, CLOCK_BASE },
+  functions: { execArgv: ['--import', new URL('../scaled-clock.ts', import.meta.url).href], timeout: 600_000 },
+});
+const { tenant, aws } = local;
+const ten = Array.from({ length: 10 }, (_, n) => ({ connection_id: `con_${n}` }));
+const named = (kind: string, i: number) => `org_${kind}${String(i).padStart(15, '0')}`;
+function ask(organization_id: string, batch_id?: string) {
+  tenant.setOrganizations({ [organization_id]: ten });
+  const id = randomUUID();
+  const detail = {
+    organization_id,
+    action: 'disable',
+    requested_by: 'bench',
+    reason: 'bench',
+    offboarding_id: id,
+    batch_id,
+  };
+  const envelope = { version: '0', id, source: 'org-connections', account: '', region: '', resources: [] };
+  const time = new Date().toISOString();
+  aws.publish({ ...envelope, time, 'detail-type': 'organization.offboarding.requested', detail });
+  return id;
+}
+const isDone = (id: string) => aws.events.some(({ detail }) => detail.offboarding_id === id && detail.connections);
+
+// Organizations that are watched, and due for a look.
+const watched = Array.from({ length: looks }, (_, i) => ({ organization: named('w', i), id: ask(named('w', i)) }));
+while (aws.messages(QUEUE).length > 0) await realSleep(5);
+for (const { organization, id } of watched)
+  await local.changeRecord(organization, id, { look_at: new Date(Date.now() - 1000).toISOString() });
+
+const batch_id = randomUUID();
+for (let i = 0; i < batch; i++) ask(named('b', i), batch_id);
+tenant.clearCalls();
+tenant.setPlan(plan);
+const started = Date.now();
+if (looks > 0) await local.lookByClock();
+const latencies: number[] = [];
+const inBatch = () => aws.messages(QUEUE).filter(({ group }) => group === 'batch').length;
+for (let i = 0; i < singles; i++) {
+  // Scaled like every other time of this process: once in a minute and a half.
+  await new Promise((resolve) => setTimeout(resolve, 90_000));
+  const at = Date.now();
+  const id = ask(named('s', i));
+  while (!isDone(id)) await realSleep(1);
+  latencies.push(Date.now() - at);
+}
+while (inBatch() > 0) await realSleep(2);
+const minutes = ((tenant.calls().at(-1)?.at ?? started) - started) / 60_000;
+const calls = tenant.calls().filter(({ path }) => path.startsWith('/api/v2'));
+const limit = (PLANS[plan] as Record<string, { burst: number; perMinute: number }>).write ?? { burst: 0, perMinute: 0 };
+const writes = calls.filter(({ method, status }) => method === 'PATCH' && status === 200).length;
+console.log(
+  JSON.stringify({
+    plan,
+    organizations: batch,
+    minutes,
+    ofLimit: writes / (limit.burst + limit.perMinute * minutes),
+    limited: calls.filter(({ status }) => status === 429).length / calls.length,
+    singles: latencies.map((ms) => Math.round(ms / 100) / 10),
+    looked: calls.filter(({ method, path }) => method === 'GET' && path.includes('org_w')).length,
+    left: Object.values(tenant.state().organizations)
+      .flat()
+      .filter(({ is_enabled }) => is_enabled).length,
+  }),
+);
+await local.close();
+process.exit(0);

@@ -1,0 +1,120 @@
+// One outage, in a process whose clock runs sixty times as fast and jumps over the time in which nobody does anything: `node
+// --import ./test/scaled-clock.ts test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as realSleep } from 'node:timers/promises';
+import { DEAD_LETTERS, QUEUE, SCOPES, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { jump } from '../scaled-clock.ts';
+
+const [scenario = '503', hours = 2, count = 20] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const local = await startEnvironment({ plan: 'enterprise', connected: false, visibilityTimeout: 65_000 });
+const { tenant, aws } = local;
+Object.assign(process.env, local.environment, { LOG_LEVEL: 'ERROR' });
+process.stdout.write = (() => true) as typeof process.stdout.write;
+const { handler } = await import(new URL('../../dist/offboard-organization.mjs', import.meta.url).href);
+let busy = 0;
+const invoke = async (event: unknown) => {
+  busy += 1;
+  const deadline = Date.now() + 60_000;
+  return handler(event, { getRemainingTimeInMillis: () => deadline - Date.now() }).finally(() => {
+    busy -= 1;
+  });
+};
+aws.connect(QUEUE, [invoke, invoke, invoke]);
+
+/** The token as the rotation would have it: this process's clock is not the rotation's. */
+function token(lifetime: number) {
+  const value = { access_token: tenant.issueToken(SCOPES, lifetime), scope: SCOPES };
+  const version = [...aws.secret(TOKEN_SECRET).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'));
+  const expires_at = new Date(Date.now() + lifetime * 1000).toISOString();
+  if (version) version.value = JSON.stringify({ ...value, expires_at });
+}
+token(30 * 86_400);
+
+const AUTH0: Record<string, object> = {
+  '503': { status: 503, body: '<html>' },
+  refused: { reset: 'before' },
+  stalled: { delay: 30_000, status: 503, body: '' },
+  limited: { status: 429, body: { statusCode: 429, error: 'Too Many Requests' } },
+};
+const always = { times: Number.POSITIVE_INFINITY };
+function breakIt(): void {
+  if (AUTH0[scenario]) tenant.addFaults({ path: '/api/v2/', ...always, ...AUTH0[scenario] });
+  else if (scenario === 'token expired') token(-60);
+  else if (scenario === 'token refused') {
+    tenant.revokeTokens();
+    // Nor does Auth0 give out another one.
+    tenant.addFaults({ path: '/oauth/token', ...always, status: 401, body: { error: 'access_denied' } });
+  } else if (scenario === 'one organization')
+    tenant.addFaults({ path: 'org_0000000000000003', ...always, status: 503, body: '' });
+  else aws.addFaults({ operation: scenario, error: 'ThrottlingException', status: 400, ...always });
+}
+function repairIt(): void {
+  tenant.clearFaults();
+  aws.clearFaults();
+  token(30 * 86_400);
+}
+
+const ids = Array.from({ length: count }, (_, i) => `org_${String(i).padStart(16, '0')}`);
+const connections = Array.from({ length: 10 }, (_, n) => ({ connection_id: `con_${n}` }));
+tenant.setOrganizations(Object.fromEntries(ids.map((id) => [id, connections])));
+breakIt();
+tenant.clearCalls();
+const started = Date.now();
+const end = started + hours * 3_600_000;
+const requests = ids.map((organization_id) => {
+  const detail = { organization_id, action: 'disable_then_remove', requested_by: 'test', reason: scenario };
+  const envelope = {
+    version: '0',
+    source: 'test',
+    account: '',
+    region: '',
+    resources: [],
+    time: new Date().toISOString(),
+  };
+  const event = { ...envelope, id: randomUUID(), 'detail-type': 'organization.offboarding.requested', detail };
+  aws.publish(event);
+  return event.id;
+});
+
+/** Runs until `done`, jumping over the time in which all messages are hidden and nobody is at work. */
+async function run(done: () => boolean, limit = Number.POSITIVE_INFINITY): Promise<void> {
+  while (!done()) {
+    await realSleep(2);
+    const messages = aws.messages(QUEUE);
+    const next = Math.min(limit, ...messages.map(({ visibleAt }) => visibleAt));
+    const isIdle = () => busy === 0 && messages.length > 0 && next > Date.now() + 500;
+    if (!isIdle()) continue;
+    await realSleep(2);
+    if (!isIdle()) continue;
+    jump(next - Date.now() - 1);
+    aws.wake(QUEUE);
+  }
+}
+await run(() => Date.now() >= end, end);
+const during = tenant.calls().filter(({ path, at }) => path.startsWith('/api/v2/') && at < end);
+const doneInOutage = count - aws.messages(QUEUE).length;
+repairIt();
+const repaired = Date.now();
+await run(() => aws.messages(QUEUE).length === 0);
+const told = (kind: string) =>
+  requests.filter((id) =>
+    aws.events.some((event) => event.detail.offboarding_id === id && event['detail-type'].endsWith(kind)),
+  ).length;
+process.stderr.write(
+  `${JSON.stringify({
+    scenario,
+    hours,
+    organizations: count,
+    calls_a_minute: Math.round((during.length / ((Math.min(end, Date.now()) - started) / 60_000)) * 100) / 100,
+    done_in_outage: doneInOutage,
+    dead_letters: aws.messages(DEAD_LETTERS).length,
+    scheduled: told('.scheduled'),
+    failed: told('.failed'),
+    left_enabled: Object.values(tenant.state().organizations)
+      .flat()
+      .filter(({ is_enabled }) => is_enabled).length,
+    minutes_afterwards: Math.round((Date.now() - repaired) / 6000) / 10,
+    minutes_of_the_limit: Math.round((count * 10) / 15) / 10,
+  })}\n`,
+);
+process.exit(0);

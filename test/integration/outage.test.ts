@@ -1,0 +1,41 @@
+// Auth0, the token or a service of AWS away for hours while organizations wait: nothing is lost, and nothing is given up.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const ALL = [
+  '503',
+  'refused',
+  'stalled',
+  'limited',
+  'token expired',
+  'token refused',
+  'PutEvents',
+  'PutItem',
+  'CreateSchedule',
+];
+const SCENARIOS: [scenario: string, hours: number, organizations: number][] = process.env.DEEP
+  ? [...ALL.map((scenario): [string, number, number] => [scenario, 2, 100]), ['503', 24, 1000], ['limited', 24, 1000]]
+  : [
+      ['503', 0.25, 8],
+      ['PutItem', 0.1, 8],
+    ];
+
+test.each(SCENARIOS)(
+  '%s for %d h while %d organizations wait',
+  async (scenario, hours, organizations) => {
+    const { stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--import', here('../scaled-clock.ts'), here('outage.run.ts'), scenario, String(hours), String(organizations)],
+      { env: { ...process.env, CLOCK_SPEED: '60', CLOCK_BASE: String(Date.now()) } },
+    );
+    const figures = JSON.parse(stderr.trim().split('\n').at(-1) ?? '');
+    if (process.env.DEEP) console.log(JSON.stringify(figures));
+    expect(figures).toMatchObject({ dead_letters: 0, failed: 0, scheduled: organizations, left_enabled: 0 });
+    expect(figures.calls_a_minute).toBeLessThanOrEqual(6);
+    expect(figures.minutes_afterwards).toBeLessThanOrEqual(figures.minutes_of_the_limit + 6);
+  },
+  3_600_000,
+);
