@@ -48,7 +48,9 @@ async function cancelOffboarding({ organizationId, calls }: HttpRequest): Promis
     }
     await sleep(LOOK_AGAIN_MS);
   }
-  const last = [...done.values()].at(-1);
+  const ended = [...done.values()];
+  const cancelled = ended.filter(({ status }) => status !== 'completed');
+  const last = cancelled.at(-1) ?? ended.at(-1);
   if (!last) throw new Problem('not_found', 'No offboarding of this organization is pending or watched');
   return {
     status: 200,
@@ -56,9 +58,9 @@ async function cancelOffboarding({ organizationId, calls }: HttpRequest): Promis
       organization_id: organizationId,
       offboarding_id: last.offboarding_id,
       status: last.status,
-      watch: last.watch ?? null,
-      cancelled_removal_due_at: (last.status !== 'completed' && last.removal_due_at) || null,
-      connections: [...done.values()].filter(({ status }) => status !== 'completed').flatMap(outcomesOf),
+      watch: ended.length > cancelled.length ? 'ended' : null,
+      cancelled_removal_due_at: cancelled.at(-1)?.removal_due_at ?? null,
+      connections: cancelled.flatMap(outcomesOf),
     },
   };
 }
@@ -81,7 +83,8 @@ async function step(
   for (const record of all.filter(isCancelling))
     if (!done.has(record.offboarding_id)) keep(await cancel(record, calls));
   if (all.some(({ status }) => status === 'working' || status === 'removing')) return 'worker';
-  const watched = done.size === 0 ? watchedOf(all).reverse() : [];
+  // Whoever cancels has the customer back: nothing that is completed is watched any more, either.
+  const watched = watchedOf(all).reverse();
   for (const record of watched) keep(await records.endWatch(record));
   // A look that was disabling something when the watch ended shows in the next turn.
   return watched.length > 0 ? 'more' : 'nothing';

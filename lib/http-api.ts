@@ -3,7 +3,7 @@ import middy from '@middy/core';
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { CorrelationId, IdempotencyKey } from './correlation-id.ts';
+import { CorrelationId } from './correlation-id.ts';
 import { before, requestDeadline } from './deadline.ts';
 import { describeIssues } from './json.ts';
 import { createLog, describeError, isColdStart } from './log.ts';
@@ -68,7 +68,7 @@ export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, 
     .before(({ event }) => {
       const { organizationId, connectionId, idempotencyKey } = event.request;
       if (options.organization && !v.is(OrganizationId, organizationId)) throw invalidPath('organization_id', 'org_');
-      if (idempotencyKey !== undefined && !v.is(IdempotencyKey, idempotencyKey))
+      if (idempotencyKey !== undefined && !v.is(CorrelationId, idempotencyKey))
         throw new Problem('invalid_header', 'Idempotency-Key must be 1 to 128 visible ASCII characters');
       if (options.connection && !v.is(ConnectionId, connectionId)) throw invalidPath('connection_id', 'con_');
     });

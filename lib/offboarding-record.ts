@@ -165,15 +165,14 @@ export function createOffboardingRecords(TableName: string, client: DynamoDBClie
   }
 
   /** Writes `changes` to the record as `known`, and its next status if it gets one. Condition: status and revision are as known. */
-  function change(known: Offboarding, changes: Partial<Offboarding>, to: Status = known.status): Promise<Offboarding> {
+  function change(known: Offboarding, changes: Partial<Offboarding>, to?: Status): Promise<Offboarding> {
     const allowed: readonly Status[] = TRANSITIONS[known.status];
-    if (to !== known.status && !allowed.includes(to)) return Promise.reject(new RecordChanged(known));
+    if (to && !allowed.includes(to)) return Promise.reject(new RecordChanged(known));
     const now = new Date();
-    const moved = to !== known.status && { tries: 0, last_error: undefined, next_try_at: undefined };
-    const ended = to !== known.status &&
+    const moved = to && { status: to, tries: 0, last_error: undefined, next_try_at: undefined, ...watching(known, to) };
+    const ended = to &&
       hasEnded(to) && { ended_at: now.toISOString(), expires_at: Math.floor(now.getTime() / 1000) + KEEP_SECONDS };
-    const watch = to !== known.status && watching(known, to);
-    const record = { ...known, ...moved, ...ended, ...watch, ...changes, status: to, ...stamp(now) };
+    const record = { ...known, ...moved, ...ended, ...changes, ...stamp(now) };
     return put(record, '#status = :status AND revision = :revision', {
       ':status': known.status,
       ':revision': known.revision,

@@ -1,0 +1,63 @@
+// A batch of 1,000 accepted, and lists over a table of many records: `batch.run.ts RECORDS`. Prints figures as JSON.
+import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { inParallel } from '../../lib/concurrency.ts';
+import { answerOf, gatewayEvent } from '../service.ts';
+
+const count = Number(process.argv[2] ?? 100_000);
+const local = await startEnvironment({ connected: false });
+const { aws, dynamoDb } = local;
+const organization_ids = Array.from({ length: 1000 }, (_, i) => `org_${String(i).padStart(16, '0')}`);
+const post = local.functionNamed('request-offboardings');
+const body = { organization_ids, action: 'disable', reason: 'bench' };
+await post.invoke(gatewayEvent('request-offboardings', { body: { ...body, organization_ids: ['org_warm'] } }));
+const calls = aws.calls.length;
+const started = performance.now();
+const { status } = answerOf(await post.invoke(gatewayEvent('request-offboardings', { body })));
+const accepted = { status, ms: Math.round(performance.now() - started), calls: aws.calls.length - calls };
+post.kill();
+
+const connections = Array.from({ length: 10 }, (_, n) => ({
+  connection_id: `con_${n}`,
+  name: `connection-${n}`,
+  strategy: 'okta',
+  before: JSON.stringify({ is_enabled: true, show_as_button: true, assign_membership_on_login: false }),
+  outcome: 'disabled',
+  error: null,
+  attempted: true,
+  disabled_by_offboarding: true,
+}));
+const chunks = Array.from({ length: count / 25 }, (_, chunk) => chunk);
+await inParallel(chunks, 8, async (chunk) => {
+  const items = Array.from({ length: 25 }, (_, i) => {
+    const time = new Date(1_700_000_000_000 + (chunk * 25 + i) * 1000).toISOString();
+    const keys = { organization_id: `org_l${chunk % 100}`, offboarding_id: `record-${chunk}-${i}` };
+    const state = { status: 'completed', created_at: time, updated_at: time, due_at: time, tries: 0, dry_run: false };
+    const request = { id: keys.offboarding_id, source: 'bench', time };
+    const order = { action: 'disable', requested_by: 'bench', reason: 'bench', on_reenable: 'report', revision: 'x' };
+    return { PutRequest: { Item: marshall({ ...keys, ...state, ...order, request, connections }) } };
+  });
+  await dynamoDb.send(new BatchWriteItemCommand({ RequestItems: { [TABLE]: items } }));
+});
+Object.assign(process.env, local.environment, { LOG_LEVEL: 'ERROR' });
+const { handler } = await import(new URL('../../dist/list-offboardings.mjs', import.meta.url).href);
+process.stdout.write = (() => true) as typeof process.stdout.write;
+const page = (query: Record<string, string>) => handler(gatewayEvent('list-offboardings', { query }), {});
+await page({ status: 'completed' });
+globalThis.gc?.();
+const [heap, before, at] = [process.memoryUsage().heapUsed, aws.calls.length, performance.now()];
+let cursor: string | null = null;
+for (let pages = 0; pages < 20; pages++) {
+  const query: Record<string, string> = { status: 'completed', ...(cursor && { cursor }) };
+  cursor = (answerOf(await page(query)).body as { cursor: string }).cursor;
+}
+globalThis.gc?.();
+const list = {
+  records: count,
+  ms_a_page: Math.round((performance.now() - at) / 20),
+  calls_a_page: (aws.calls.length - before) / 20,
+  heap_growth_kb: Math.round((process.memoryUsage().heapUsed - heap) / 1000),
+};
+process.stderr.write(`${JSON.stringify({ accepted, list })}\n`);
+process.exit(0);
