@@ -139,7 +139,8 @@ function describe(event: GatewayEvent, context: Context): PipelineEvent['request
     account: requestContext?.authorizer?.iam?.accountId ?? 'unknown',
     route: `${requestContext?.http?.method} ${rawPath}`,
     query: event.queryStringParameters ?? {},
-    idempotencyKey: headers['idempotency-key'],
+    // What may be sent again without harm anyway takes no key.
+    idempotencyKey: requestContext?.http?.method === 'POST' ? headers['idempotency-key'] : undefined,
     started: Date.now(),
     coldStart: isColdStart(),
     calls: { deadline: requestDeadline(context.getRemainingTimeInMillis?.()), log, statuses: [], auth0Ms: 0 },

@@ -163,7 +163,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
 
     /** Has whatever waits in the queue be due now: no test waits for minutes. */
     hurry() {
-      for (const message of aws.messages(QUEUE)) message.visibleAt = 0;
+      for (const message of aws.messages(QUEUE)) if (!message.inFlight) message.visibleAt = 0;
       aws.wake(QUEUE);
     },
 

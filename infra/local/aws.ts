@@ -46,6 +46,8 @@ interface Message {
   visibleAt: number;
   receipt: string;
   sentAt: number;
+  /** Somebody is at it. */
+  inFlight?: boolean;
 }
 
 interface Queue {
@@ -463,12 +465,14 @@ export async function startAws({ port = 0 } = {}) {
         awsRegion: REGION,
       };
       const { receipt } = message;
+      message.inFlight = true;
       try {
         const result = (await invoke({ Records: [record] })) as { batchItemFailures?: unknown[] } | undefined;
         if (!result?.batchItemFailures?.length) remove(queue, receipt);
       } catch {
         // The message comes back when its visibility timeout is over.
       }
+      message.inFlight = false;
       wake(queue);
     }
   }

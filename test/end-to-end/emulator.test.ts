@@ -320,6 +320,6 @@ function forEmulator(value: unknown, type: string): unknown {
       'Fn::Sub': `arn:aws:secretsmanager:us-east-1:000000000000:secret:org-connections/local/management-${Ref?.includes('Token') ? 'token' : 'client'}*`,
     };
   if (type === 'AWS::IAM::Role' && text?.includes(':schedule/'))
-    return { 'Fn::Sub': text.replace('${RemovalScheduleGroup}', 'default') };
+    return { 'Fn::Sub': text.replace(/\$\{RemovalScheduleGroup\}/, 'default') };
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, forEmulator(member, type)]));
 }

@@ -6,7 +6,12 @@ import { DEAD_LETTERS, QUEUE, SCOPES, startEnvironment, TOKEN_SECRET } from '../
 import { jump } from '../scaled-clock.ts';
 
 const [scenario = '503', hours = 2, count = 20] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
-const local = await startEnvironment({ plan: 'enterprise', connected: false, visibilityTimeout: 65_000 });
+const local = await startEnvironment({
+  plan: 'enterprise',
+  connected: false,
+  visibilityTimeout: 65_000,
+  functions: { timeout: 3_600_000 },
+});
 const { tenant, aws } = local;
 Object.assign(process.env, local.environment, { LOG_LEVEL: 'ERROR' });
 process.stdout.write = (() => true) as typeof process.stdout.write;
