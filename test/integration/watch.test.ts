@@ -193,7 +193,8 @@ describe('a look by hint', () => {
     await offboard({ action: 'disable' });
     service.tenant.addFaults({ method: 'GET', delay: 300 });
     enable(CON);
-    await Promise.all(Array.from({ length: 200 }, () => service.watch.invoke({ detail: hint() })));
+    const detail = hint({ time: new Date().toISOString() });
+    await Promise.all(Array.from({ length: 200 }, () => service.watch.invoke({ detail })));
     await settled();
     expect(service.managementCalls().length).toBeLessThanOrEqual(2);
     expect(drifts().length).toBe(1);
