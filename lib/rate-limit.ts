@@ -114,7 +114,8 @@ export function createPacer(lane: Lane = 'single') {
       state.refused = status === 429 ? state.refused + 1 : 0;
       if (status === 429) {
         state.since.at = 0;
-        state.interval = 0;
+        // It was taken for too short, or others have come: longer, until enough tokens have been seen to know better.
+        state.interval *= 1.1;
         state.next = Date.now() + waitAfter429(rateLimit, state.refused) + reserve * 1000;
         return;
       }

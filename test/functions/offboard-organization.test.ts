@@ -61,7 +61,7 @@ describe('what is asked for is done', () => {
     });
     expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
     expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH', 'PATCH']);
-    expect(service.logged('offboarding_completed').at(-1).detail).toEqual(event.detail);
+    await expect.poll(() => service.logged('offboarding_completed').at(-1)?.detail).toEqual(event.detail);
     expect(service.enabled(OTHER)).toEqual({ [CON]: true });
   });
 
