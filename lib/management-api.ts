@@ -224,10 +224,7 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
       };
       const { status } = await call(operation, calls);
       if (status === 204) return;
-      const left = await get(organizationId, connectionId, calls).catch((error: unknown) => {
-        if (error instanceof Problem && error.code === 'not_found') return undefined;
-        throw error;
-      });
+      const left = await get(organizationId, connectionId, calls).catch(unlessNotFound);
       if (left) throw new Problem('auth0_unavailable', 'Auth0 does not say that the connection is removed');
     },
 
@@ -251,16 +248,17 @@ export function createManagementApi(origin: URL, tokens: ManagementTokenSource) 
       }
       if (!whole) throw incomplete();
       for (const { connection_id } of [...all.values()].filter(({ is_enabled }) => is_enabled === undefined)) {
-        const found = await get(organizationId, connection_id, calls).catch((error: unknown) => {
-          if (error instanceof Problem && error.code === 'not_found') return undefined;
-          throw error;
-        });
+        const found = await get(organizationId, connection_id, calls).catch(unlessNotFound);
         if (found) all.set(connection_id, found);
         else all.delete(connection_id);
       }
       return [...all.values()];
     },
   };
+}
+
+function unlessNotFound(error: unknown): undefined {
+  if (!(error instanceof Problem && error.code === 'not_found')) throw error;
 }
 
 export type ManagementApi = ReturnType<typeof createManagementApi>;

@@ -170,6 +170,14 @@ export async function startService(options: Parameters<typeof startEnvironment>[
     /** The organization's records, oldest first. */
     records: (organization = ORG) => records.ofOrganization(organization),
 
+    /** Between two tests: no fault is left, nothing is in the queue, and nobody is at work. */
+    async startOver() {
+      tenant.clearFaults();
+      aws.clearFaults();
+      aws.messages(QUEUE).splice(0);
+      await local.worker.idle();
+    },
+
     /** Deletes the organization's records. */
     async forget(organization = ORG) {
       for (const { organization_id, offboarding_id } of await records.ofOrganization(organization)) {

@@ -1,6 +1,5 @@
 // Many at once, and a view of it all.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { QUEUE } from '../../infra/local/environment.ts';
 import type { Offboarding } from '../../lib/offboarding-record.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
@@ -14,10 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 beforeEach(async () => {
-  service.tenant.clearFaults();
-  service.aws.clearFaults();
-  service.aws.messages(QUEUE).splice(0);
-  await service.worker.idle();
+  await service.startOver();
   for (const id of [ORG, ...ids(30)]) await service.forget(id);
   service.tenant.setOrganizations(Object.fromEntries([ORG, ...ids(30)].map((id) => [id, [{ connection_id: CON }]])));
 });

@@ -3,7 +3,6 @@
 // report adds its shape in infra/local/auth0-tenant.ts and its line here.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { QUEUE } from '../../infra/local/environment.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
@@ -15,9 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 beforeEach(async () => {
-  service.tenant.clearFaults();
-  service.aws.messages(QUEUE).splice(0);
-  await service.worker.idle();
+  await service.startOver();
   await service.forget();
   service.tenant.clearCalls();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });

@@ -12,10 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 beforeEach(async () => {
-  service.tenant.clearFaults();
-  service.aws.clearFaults();
-  service.aws.messages(QUEUE).splice(0);
-  await service.worker.idle();
+  await service.startOver();
   await service.forget();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
   service.aws.events.splice(0);
