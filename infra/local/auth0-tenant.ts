@@ -210,9 +210,9 @@ export async function startAuth0Tenant({
         ]),
       );
     },
-    /** Every token issued until now is refused from now on. */
-    revokeTokens() {
-      revokedBefore = issued;
+    /** Every token issued until now is refused from now on, but for the newest `keep`. */
+    revokeTokens(keep = 0) {
+      revokedBefore = issued - keep;
     },
     /** A token as /oauth/token gives it out. `lifetime` in seconds. */
     issueToken: (scope: string, lifetime = tokenLifetime) => jwt(scope, lifetime),

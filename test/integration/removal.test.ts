@@ -120,7 +120,7 @@ test('cut off between superseding the first and inheriting from it, the second e
   service.aws.addFaults({ operation: 'PutItem', delay: 10, times: 3 }, { operation: 'PutItem', delay: 1500 });
   const { id } = service.publish({ ...IN_A_MONTH, connection_ids: [CON3] });
   await expect
-    .poll(() => service.aws.calls.filter((operation) => operation === 'PutItem').length, { timeout: 9000 })
+    .poll(() => service.aws.calls.filter((operation) => operation === 'PutItem').length, { timeout: 30_000 })
     .toBe(before + 4);
   service.worker.kill();
   await service.outcome(id, 'scheduled');
@@ -358,7 +358,7 @@ describe('cut off', () => {
     async (operation) => {
       service.aws.addFaults({ operation, error: 'ThrottlingException', status: 400, times: 30 });
       const event = service.publish(IN_A_MONTH);
-      await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 9000 }).toBeGreaterThan(0);
+      await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
       if (operation.endsWith('Item')) expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
       service.aws.clearFaults();
       const hurry = setInterval(service.hurry, 50);

@@ -93,7 +93,7 @@ describe('an offboarding', () => {
       service.tenant.addFaults({ method: 'GET', shape, times: 999 });
       service.publish({ action: 'disable' });
       const waiting = { status: 'requested', last_error: { code: 'auth0_unavailable' } };
-      await expect.poll(async () => (await service.records())[0], { timeout: 9000 }).toMatchObject(waiting);
+      await expect.poll(async () => (await service.records())[0], { timeout: 30_000 }).toMatchObject(waiting);
       expect(service.managementCalls().every(({ method }) => method === 'GET')).toBe(true);
     },
   );
