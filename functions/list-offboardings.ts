@@ -1,11 +1,9 @@
 import * as v from 'valibot';
-import { dynamoDb } from '../lib/aws.ts';
-import { required } from '../lib/environment.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http-api.ts';
+import { OrganizationId } from '../lib/ids.ts';
 import { describeIssues } from '../lib/json.ts';
-import { OrganizationId } from '../lib/management-api.ts';
-import { createOffboardingList, type ListedBy } from '../lib/offboarding-list.ts';
-import { createOffboardingRecords, type Offboarding, STATUSES } from '../lib/offboarding-record.ts';
+import { countBatch, type ListedBy, listOffboardings } from '../lib/offboarding-list.ts';
+import { type Offboarding, STATUSES } from '../lib/offboarding-record.ts';
 import { Problem } from '../lib/problem.ts';
 
 const Query = v.pipe(
@@ -22,27 +20,22 @@ const Query = v.pipe(
   ),
 );
 
-const table = required('OFFBOARDINGS_TABLE');
-const client = dynamoDb();
-const list = createOffboardingList(table, client, createOffboardingRecords(table, client));
-
-export const handler = httpApi(listOffboardings);
+export const handler = httpApi(getPage);
 
 /** `GET /offboardings`: 200, a page of offboardings by organization, batch or status; with a batch its counts by status. */
-async function listOffboardings({ query }: HttpRequest): Promise<HttpResponse> {
+async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
   const parsed = v.safeParse(Query, query);
   if (!parsed.success) throw new Problem('invalid_query', describeIssues(parsed.issues, 'query'));
   const { limit, cursor, ...by } = parsed.output;
   const [name = '', value = ''] = Object.entries(by).find(([, given]) => given !== undefined) ?? [];
-  const [page, counts] = await Promise.all([
-    list.page(name as ListedBy, value, Number(limit), cursor),
-    by.batch_id === undefined ? undefined : list.countsOf(by.batch_id),
-  ]);
-  const body = { offboardings: page.offboardings.map(shown), cursor: page.cursor, ...(counts && { counts }) };
-  return { status: 200, body };
+  const counts = by.batch_id === undefined ? undefined : await countBatch(by.batch_id);
+  const page = await listOffboardings(name as ListedBy, value, Number(limit), cursor);
+  return { status: 200, body: { offboardings: page.offboardings.map(shown), cursor: page.cursor, counts } };
 }
 
 /** A record as its readers see it: what serves the table alone is left out. */
-function shown({ revision, fingerprint, unpublished, expires_at, look_at, disabling_until, ...record }: Offboarding) {
-  return record;
+function shown(record: Offboarding) {
+  const { revision, fingerprint, unpublished, expires_at, cursor_key, ...rest } = record;
+  const { check_at, disabling_until, ...seen } = rest;
+  return seen;
 }

@@ -37,12 +37,7 @@ const PERMISSIONS = {
   'request-offboardings': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
   'list-offboardings': [
     allow(['dynamodb:Query'], indexes('by_organization', 'by_status', 'by_batch')),
-    allow(['dynamodb:BatchGetItem'], table),
-    // It signs cursors with a key that lies in the table, and makes it when there is none.
-    {
-      ...allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table),
-      Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['cursor-signing-key'] } },
-    },
+    allow(['dynamodb:GetItem'], table),
   ],
   'get-offboarding': [readToken, ...askForRotation, allow(['dynamodb:Query'], table)],
   'cancel-offboarding': [readToken, ...askForRotation, publish, readRecords, writeRecords],

@@ -1,4 +1,4 @@
-// Where the tenant has an Event Stream to EventBridge: its partner's bus, and the rule that takes its events for hints to look.
+// Where the tenant has an Event Stream to EventBridge: its partner's bus, and the rule that takes its events for reasons to check.
 
 module.exports = async ({ resolveVariable }) => {
   const source = await resolveVariable("param:auth0EventSource, ''");

@@ -35,7 +35,7 @@ const ofTable = (MetricName, ...more) => ({
 });
 const throttled = (MetricName) => ({ ...ofTable(MetricName), Statistic: 'Sum', Period: 300 });
 /** DynamoDB counts its failures by operation alone. */
-const OPERATIONS = ['GetItem', 'BatchGetItem', 'Query', 'PutItem'];
+const OPERATIONS = ['GetItem', 'Query', 'PutItem'];
 const failures = {
   Metrics: [
     { Id: 'failures', Expression: OPERATIONS.map((_, i) => `FILL(m${i}, 0)`).join(' + '), Label: 'Failures' },
@@ -64,14 +64,14 @@ module.exports = {
           'due_at',
           'batch_id',
           'watch',
-          'look_at',
+          'check_at',
         ].map(string),
         KeySchema: keys('organization_id', 'offboarding_id'),
         GlobalSecondaryIndexes: [
           index('by_organization', 'organization_id', 'created_at'),
           index('by_status', 'status', 'due_at'),
           index('by_batch', 'batch_id', 'created_at', 'status'),
-          index('by_watch', 'watch', 'look_at'),
+          index('by_watch', 'watch', 'check_at'),
         ],
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
         DeletionProtectionEnabled: '${param:deletionProtection}',

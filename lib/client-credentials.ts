@@ -2,30 +2,23 @@ import { createPrivateKey, type KeyObject, randomUUID, sign } from 'node:crypto'
 import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 import { backoff, sleep } from './deadline.ts';
-import { type Answer, ExchangeError, exchangeOrError } from './http-client.ts';
-import { claimsOf, parseJson, parseSecret } from './json.ts';
+import { type Answer, exchange } from './http-client.ts';
+import { claimsOf, Optional, parseAs, parseJson, parseSecret } from './json.ts';
 import { hide } from './log.ts';
 import { AccessToken, scopeOf } from './management-token.ts';
 import { readRateLimit } from './rate-limit.ts';
 
-const Text = v.pipe(v.string(), v.trim(), v.nonEmpty());
+const Text = v.pipe(v.string(), v.trim(), v.nonEmpty('must not be empty'));
 
 /** The value of the secret `org-connections/{stage}/management-client`: the client's id and its secret, or its private key. */
-const ClientCredentials = v.object({
-  client_id: Text,
-  client_secret: v.optional(Text),
-  private_key: v.optional(Text),
-});
+const ClientCredentials = v.object({ client_id: Text, client_secret: v.optional(Text), private_key: v.optional(Text) });
 type ClientCredentials = v.InferOutput<typeof ClientCredentials>;
 
 /** What OAuth makes optional (RFC 6749, 5.1) may be missing: the token's own claims have it. */
 const TokenResponse = v.object({
   access_token: AccessToken,
-  expires_in: v.fallback(
-    v.optional(v.pipe(v.union([v.number(), v.string()]), v.transform(Number), v.minValue(1))),
-    undefined,
-  ),
-  scope: v.fallback(v.optional(v.string()), undefined),
+  expires_in: Optional(v.pipe(v.union([v.number(), v.string()]), v.transform(Number), v.minValue(1))),
+  scope: Optional(v.string()),
 });
 /** No token is trusted for longer than this, seconds. */
 const LONGEST_LIFETIME_S = 30 * 86_400;
@@ -35,32 +28,30 @@ const ASSERTION_LIFETIME_S = 180;
 
 /** Why there is no token: `wrong_credentials`, `grant_not_allowed`, `audience_not_granted`, `quota_exceeded`, `unreachable`. */
 export class ClientCredentialsError extends Error {
+  override readonly name = 'ClientCredentialsError';
   readonly reason: string;
+  /** Seconds. */
   readonly retryAfter: number | undefined;
 
-  constructor(reason: string, message: string, options: { retryAfter?: number | undefined; cause?: unknown } = {}) {
+  constructor(reason: string, message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
     super(`${reason}: ${message}`, { cause: options.cause });
-    this.name = 'ClientCredentialsError';
     this.reason = reason;
     this.retryAfter = options.retryAfter;
   }
 }
 
+const wrong = (what: string) => new ClientCredentialsError('wrong_credentials', what);
+
 /** The client secret's value as credentials; throws `ClientCredentialsError` that says what is wrong and quotes nothing of it. */
 export function parseClientCredentials(secret: GetSecretValueCommandOutput): ClientCredentials {
-  const wrong = (what: string) => new ClientCredentialsError('wrong_credentials', `the client secret ${what}`);
-  const json = parseSecret(secret);
-  if (json === undefined) throw wrong('is not JSON; it is to be {"client_id": "…", "client_secret": "…"}');
-  const parsed = v.safeParse(ClientCredentials, json);
-  if (!parsed.success) {
-    const members = new Set(parsed.issues.map((issue) => v.getDotPath(issue)?.split('.')[0]));
-    if (members.has(undefined)) throw wrong('is JSON, but not an object with client_id');
-    throw wrong(`has no usable ${[...members].join(' and no usable ')}: each is text that is not empty`);
-  }
-  const { client_secret, private_key } = parsed.output;
-  if (!client_secret && !private_key) throw wrong('has a client_id, but neither client_secret nor private_key');
-  hide(client_secret ?? '');
-  return parsed.output;
+  const shape = '{"client_id": "…", "client_secret": "…"}';
+  const malformed = (what: string) => wrong(`the client secret ${what}; it is to be ${shape}`);
+  const credentials = parseSecret(secret, ClientCredentials, malformed);
+  const { client_secret = '', private_key } = credentials;
+  if (!client_secret && !private_key)
+    throw wrong('the client secret has a client_id, but neither client_secret nor private_key');
+  hide(client_secret);
+  return credentials;
 }
 
 /**
@@ -71,26 +62,12 @@ export function parseClientCredentials(secret: GetSecretValueCommandOutput): Cli
 export async function requestToken(origin: URL, audience: string, credentials: ClientCredentials, deadline: number) {
   for (let tries = 1; ; tries++) {
     const asked = Date.now();
-    const answer = await exchangeOrError({
-      method: 'POST',
-      origin,
-      path: '/oauth/token',
-      headers: { accept: 'application/json', 'content-type': 'application/json' },
-      body: JSON.stringify({ grant_type: 'client_credentials', audience, ...authentication(credentials, audience) }),
-      timeout: Math.min(10_000, deadline - asked),
-    });
-    const body = answer instanceof ExchangeError ? undefined : parseJson(answer.body);
-    if (!(answer instanceof ExchangeError) && answer.status === 200 && v.is(TokenResponse, body)) {
-      const { access_token, expires_in, scope } = v.parse(TokenResponse, body);
-      hide(access_token);
-      const claims = claimsOf(access_token);
-      // The claims' own clock is Auth0's: only the difference of its times is of use here.
-      const lifetime = expires_in ?? Number(claims?.exp) - Number(claims?.iat);
-      if (!(lifetime > 0)) throw new ClientCredentialsError('unreachable', 'Auth0 did not say when the token expires');
-      const expiresAt = asked + Math.min(lifetime, LONGEST_LIFETIME_S) * 1000;
-      return { value: access_token, expiresAt, scope: scope ?? scopeOf(claims) };
-    }
-    const error = refusal(answer, body);
+    const timeout = Math.min(10_000, deadline - asked);
+    const body = { grant_type: 'client_credentials', audience, ...authentication(credentials, audience) };
+    const answer = await exchange({ method: 'POST', origin, path: '/oauth/token', body, timeout });
+    const token = answer.status === 200 ? parseAs(TokenResponse, parseJson(answer.body)) : undefined;
+    if (token) return issued(token, asked);
+    const error = refusal(answer);
     const pause = backoff(tries, 500, 5000);
     // A refusal stays one, and a quota is not gained by asking more often.
     if (error.reason !== 'unreachable' || tries >= 3 || Date.now() + pause >= deadline) throw error;
@@ -98,19 +75,23 @@ export async function requestToken(origin: URL, audience: string, credentials: C
   }
 }
 
+function issued({ access_token: value, expires_in, scope }: v.InferOutput<typeof TokenResponse>, asked: number) {
+  hide(value);
+  const claims = claimsOf(value);
+  // The claims' own clock is Auth0's: only the difference of its times is of use here.
+  const lifetime = expires_in ?? Number(claims?.exp) - Number(claims?.iat);
+  if (!(lifetime > 0)) throw new ClientCredentialsError('unreachable', 'Auth0 did not say when the token expires');
+  const expiresAt = asked + Math.min(lifetime, LONGEST_LIFETIME_S) * 1000;
+  return { value, expiresAt, scope: scope ?? scopeOf(claims) };
+}
+
 function authentication({ client_id, client_secret, private_key }: ClientCredentials, audience: string) {
   const key = private_key ?? (client_secret?.includes('-----BEGIN') ? client_secret : undefined);
   if (!key) return { client_id, client_secret };
   const now = Math.floor(Date.now() / 1000);
   // The assertion is for the tenant itself: the audience's origin, which is canonical also behind a custom domain.
-  const claims = {
-    iss: client_id,
-    sub: client_id,
-    aud: `${new URL(audience).origin}/`,
-    iat: now - CLOCK_MARGIN_S,
-    exp: now + ASSERTION_LIFETIME_S,
-    jti: randomUUID(),
-  };
+  const times = { iat: now - CLOCK_MARGIN_S, exp: now + ASSERTION_LIFETIME_S };
+  const claims = { iss: client_id, sub: client_id, aud: `${new URL(audience).origin}/`, ...times, jti: randomUUID() };
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
   const unsigned = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`;
   const signature = sign('RSA-SHA256', Buffer.from(unsigned), privateKey(key)).toString('base64url');
@@ -126,45 +107,42 @@ function authentication({ client_id, client_secret, private_key }: ClientCredent
  * characters, or all of it in base64. The body of PEM is base64, so what stands between its characters means nothing.
  */
 function privateKey(stored: string) {
-  const wrong = (what: string) => new ClientCredentialsError('wrong_credentials', `the private key ${what}`);
   const text = stored.includes('-----BEGIN') ? stored : Buffer.from(stored, 'base64').toString();
   const [, label = '', body = ''] = /-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----/s.exec(text) ?? [];
-  if (!label) throw wrong('is not PEM: its BEGIN line or its END line is missing');
+  if (!label) throw wrong('the private key is not PEM: its BEGIN line or its END line is missing');
   if (label.includes('ENCRYPTED') || body.includes('ENCRYPTED'))
-    throw wrong('is encrypted; store it without a passphrase');
-  if (!label.endsWith('PRIVATE KEY')) throw wrong(`is none: its PEM is a ${label.toLowerCase()}`);
+    throw wrong('the private key is encrypted; store it without a passphrase');
+  if (!label.endsWith('PRIVATE KEY')) throw wrong(`the private key is none: its PEM is a ${label.toLowerCase()}`);
   const base64 = body.replace(/\\+[nrt]|\s/g, '').replace(/(.{64})/g, '$1\n');
   let key: KeyObject;
   try {
     key = createPrivateKey(`-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`);
   } catch {
     // The parser's message may quote its input.
-    throw wrong('is PEM, but its content is damaged');
+    throw wrong('the private key is PEM, but its content is damaged');
   }
-  if (key.asymmetricKeyType !== 'rsa') throw wrong('is not an RSA key; assertions are signed with RS256');
+  if (key.asymmetricKeyType !== 'rsa')
+    throw wrong('the private key is not an RSA key; assertions are signed with RS256');
   return key;
 }
 
 /** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */
-function refusal(answer: Answer | ExchangeError, body: unknown): ClientCredentialsError {
-  if (answer instanceof ExchangeError)
-    return new ClientCredentialsError('unreachable', 'Auth0 gave no answer', { cause: answer });
-  const { status, headers } = answer;
-  const name = v.is(v.looseObject({ error: v.string() }), body) ? body.error : undefined;
+const REFUSALS = new Map<string, [reason: string, message: string]>([
+  ['403 access_denied', ['audience_not_granted', 'the application has no grant for the Management API']],
+  ['unauthorized_client', ['grant_not_allowed', 'the application may not use client credentials']],
+  ['401', ['wrong_credentials', 'Auth0 does not know the client by these credentials']],
+  ['403', ['wrong_credentials', 'Auth0 does not know the client by these credentials']],
+]);
+
+function refusal({ status, headers, body, failure }: Answer): ClientCredentialsError {
+  if (failure) return new ClientCredentialsError('unreachable', 'Auth0 gave no answer', { cause: failure.cause });
   if (status === 429) {
     const { retryAfter, reset } = readRateLimit(headers);
     const wait = retryAfter ?? reset;
-    return new ClientCredentialsError('quota_exceeded', 'the quota of tokens is used up', {
-      retryAfter: wait === undefined ? undefined : Math.ceil(wait / 1000),
-    });
+    const after = wait === undefined ? {} : { retryAfter: Math.ceil(wait / 1000) };
+    return new ClientCredentialsError('quota_exceeded', 'the quota of tokens is used up', after);
   }
-  if (status === 403 && name === 'access_denied') {
-    return new ClientCredentialsError('audience_not_granted', 'the application has no grant for the Management API');
-  }
-  if (name === 'unauthorized_client') {
-    return new ClientCredentialsError('grant_not_allowed', 'the application may not use client credentials');
-  }
-  if (status === 401 || status === 403)
-    return new ClientCredentialsError('wrong_credentials', 'Auth0 does not know the client by these credentials');
-  return new ClientCredentialsError('unreachable', `Auth0 answered ${status}, not as it documents`);
+  const { error = '' } = parseAs(v.object({ error: v.string() }), parseJson(body)) ?? {};
+  const known = [`${status} ${error}`, error, `${status}`].map((key) => REFUSALS.get(key)).find(Boolean);
+  return new ClientCredentialsError(...(known ?? ['unreachable', `Auth0 answered ${status}, not as it documents`]));
 }

@@ -8,15 +8,13 @@ export function requestDeadline(remainingMs: number | undefined): number {
   return Date.now() + Math.max(0, Math.min(remainingMs ?? GATEWAY_LIMIT_MS, GATEWAY_LIMIT_MS) - MARGIN_MS);
 }
 
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /**
  * `promise`, or a rejection with `late()` at `deadline` (Unix time in milliseconds). The promise itself goes on, for
  * others who wait for it.
  */
-export function before<T>(deadline: number, promise: Promise<T>, late: () => Error): Promise<T> {
+export function withDeadline<T>(deadline: number, promise: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late()), Math.max(0, deadline - Date.now()));

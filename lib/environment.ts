@@ -5,7 +5,7 @@ export function required(name: string): string {
   return value;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+const LOOPBACK_ORIGIN = /^https?:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/;
 const HOSTNAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/i;
 
 /**
@@ -17,25 +17,15 @@ const HOSTNAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z
  */
 export function auth0Tenant(): { origin: URL; audience: string } {
   const domain = required('AUTH0_DOMAIN');
-  const origin = domain.includes('://')
-    ? loopbackOrigin(domain)
-    : HOSTNAME.test(domain) && new URL(`https://${domain}`);
-  if (!origin) {
+  const url = HOSTNAME.test(domain) ? `https://${domain}` : domain;
+  if (!URL.canParse(url) || (url === domain && !LOOPBACK_ORIGIN.test(domain)))
     throw new Error('Environment variable AUTH0_DOMAIN is neither a host name nor the origin of a loopback host');
-  }
-  return { origin, audience: process.env.AUTH0_AUDIENCE || `${origin.origin}/api/v2/` };
+  const { origin } = new URL(url);
+  return { origin: new URL(origin), audience: process.env.AUTH0_AUDIENCE || `${origin}/api/v2/` };
 }
 
-function loopbackOrigin(text: string): URL | false | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const bare = url && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
-  return bare && LOOPBACK.test(url.hostname) && url;
-}
-
-/** Where the schedules of removals are kept and what they send to; the dead-letter queue may be left out. */
-export const removalScheduleConfig = () => ({
-  group: required('REMOVAL_SCHEDULE_GROUP'),
-  roleArn: required('REMOVAL_SCHEDULE_ROLE_ARN'),
-  queueUrl: required('OFFBOARDING_QUEUE_URL'),
-  deadLetterQueueArn: process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN,
-});
+/** Settings of each client of an AWS service. Each call is small: one that takes seconds is lost and better made again. */
+export const AWS_CLIENT = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
+};

@@ -3,123 +3,92 @@ import middy from '@middy/core';
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { CorrelationId } from './correlation-id.ts';
-import { before, requestDeadline } from './deadline.ts';
+import { requestDeadline, withDeadline } from './deadline.ts';
+import { ConnectionId, CorrelationId, OrganizationId } from './ids.ts';
 import { describeIssues } from './json.ts';
-import { createLog, describeError, isColdStart } from './log.ts';
-import { type Calls, ConnectionId, OrganizationId } from './management-api.ts';
-import { auth0Metrics } from './metrics.ts';
+import { createLog, describeError, workMetrics } from './log.ts';
+import type { Calls } from './management-api.ts';
 import { asProblem, Problem } from './problem.ts';
+import { createPacer } from './rate-limit.ts';
 
 /** A call that ends at the deadline needs a moment to say so. */
 const GRACE_MS = 200;
 
 /** What a route gets: validated ids, the parsed body, who calls, and the deadline and log that its calls of Auth0 need. */
-export interface HttpRequest {
-  /** Empty on routes that have none, as is the connection's. */
-  organizationId: string;
-  connectionId: string;
-  body: unknown;
-  query: Record<string, string | undefined>;
-  /** Method and path, as they were called. */
-  route: string;
-  /** The caller's AWS account. */
-  account: string;
-  idempotencyKey: string | undefined;
-  requestId: string;
-  correlationId: string | undefined;
-  /** The ARN of the IAM identity that signed the request. */
-  caller: string | undefined;
-  calls: Calls;
-}
+export type HttpRequest = ReturnType<typeof describe> & { body: unknown };
 
-export interface HttpResponse {
-  status: number;
-  /** Left out for an empty body. */
-  body?: object;
-}
+/** What a route answers; the body is left out for an empty one. */
+export type HttpResponse = { status: number; body?: object };
 
-interface RouteOptions {
-  /** The path names an organization, or a connection, too. */
-  organization?: boolean;
-  connection?: boolean;
-  /** The route takes a JSON body. */
-  body?: boolean;
-}
+type Route = (request: HttpRequest) => Promise<HttpResponse>;
 
 type GatewayEvent = APIGatewayProxyEventV2WithIAMAuthorizer;
-
+type GatewayResponse = APIGatewayProxyStructuredResultV2;
 /** The gateway's event with what was made of it, as it goes from one step of the pipeline to the next. */
-interface PipelineEvent extends GatewayEvent {
-  request: Omit<HttpRequest, 'body'> & { started: number; coldStart: boolean };
-}
-type Step = middy.Request<PipelineEvent, APIGatewayProxyStructuredResultV2 | HttpResponse, Error, Context>;
+type PipelineEvent = GatewayEvent & { request: ReturnType<typeof describe> };
+type Step = middy.Request<PipelineEvent, GatewayResponse, Error, Context>;
 
 /**
- * A Lambda handler for a route of the HTTP API (payload 2.0) around `route`, which does the job.
+ * A Lambda handler for a route of the HTTP API (payload 2.0) around `route`, which does the job; `options` say whether its path
+ * names an organization and a connection, and whether it takes a JSON body.
  *
  * Path ids are validated before anything else, the body is parsed after them. Whatever is thrown becomes a problem
  * response (RFC 9457); every response carries `x-request-id` and the caller's `x-correlation-id`; each request leaves
  * one log line that holds its metrics, too.
  */
-export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, options: RouteOptions = {}) {
-  const pipeline = middy<PipelineEvent, APIGatewayProxyStructuredResultV2 | HttpResponse>({ timeoutEarlyInMillis: 0 })
-    .use(requestAndResponse)
-    .before(({ event }) => {
-      const { organizationId, connectionId, idempotencyKey } = event.request;
-      if (options.organization && !v.is(OrganizationId, organizationId)) throw invalidPath('organization_id', 'org_');
-      if (idempotencyKey !== undefined && !v.is(CorrelationId, idempotencyKey))
-        throw new Problem('invalid_header', 'Idempotency-Key must be 1 to 128 visible ASCII characters');
-      if (options.connection && !v.is(ConnectionId, connectionId)) throw invalidPath('connection_id', 'con_');
-    });
-  if (options.body) {
-    pipeline.before(({ event }) => {
-      if (typeof event.body !== 'string' || event.body === '') throw new Problem('invalid_body', 'The body is missing');
-    });
-    pipeline.use(httpJsonBodyParser());
-  }
+export function httpApi(route: Route, options: { organization?: true; connection?: true; body?: true } = {}) {
   // Calls of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
   const late = () => new Problem('internal_error', 'A service that the request needs did not answer in time');
-  return pipeline.handler(({ request, body }: PipelineEvent) =>
-    before(request.calls.deadline + GRACE_MS, route({ ...request, body }), late),
-  );
+  return middy<PipelineEvent, GatewayResponse>({ timeoutEarlyInMillis: 0 })
+    .use(requestAndResponse)
+    .before(({ event: { request, body } }) => {
+      if (options.organization && !v.is(OrganizationId, request.organizationId)) throw invalidPath('organization_id');
+      if (request.idempotencyKey !== undefined && !v.is(CorrelationId, request.idempotencyKey))
+        throw new Problem('invalid_header', 'Idempotency-Key must be 1 to 128 visible ASCII characters');
+      if (options.connection && !v.is(ConnectionId, request.connectionId)) throw invalidPath('connection_id');
+      if (options.body && !body) throw new Problem('invalid_body', 'The body is missing');
+    })
+    .use(options.body ? httpJsonBodyParser() : [])
+    .handler(async ({ request, body: parsed }: PipelineEvent) => {
+      const working = route({ ...request, body: parsed });
+      const { status, body } = await withDeadline(request.calls.deadline + GRACE_MS, working, late);
+      const json = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+      return { statusCode: status, ...json };
+    });
 }
 
-/** The outermost step: what the request is before the others see it, and the one place that makes responses. */
+const invalidPath = (parameter: 'organization_id' | 'connection_id') => {
+  const shape = `${parameter.slice(0, 3)}_ followed by letters and digits, 50 characters at most`;
+  return new Problem('invalid_path', `${parameter} must be ${shape}`);
+};
+
+/** The outermost step: what the request is before the others see it, and the one place that completes responses. */
 const requestAndResponse = {
   before(step: Step) {
-    const event = { ...step.event, headers: lowerCased(step.event?.headers) };
-    step.event = { ...event, request: describe(event, step.context) };
+    // Names in lower case, as HTTP API sends them and as other senders of this event may not; values that are text.
+    const texts = Object.entries(step.event?.headers ?? {}).filter(([, value]) => typeof value === 'string');
+    const headers = Object.fromEntries(texts.map(([name, value]) => [name.toLowerCase(), value]));
+    step.event = { ...step.event, headers, request: describe({ ...step.event, headers }, step.context) };
   },
 
-  after(step: Step) {
-    const { status, body } = step.response as HttpResponse;
-    answer(step, 'ok', {
-      statusCode: status,
-      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-    });
-  },
+  after: (step: Step) => complete(step, 'ok'),
 
   onError(step: Step) {
     const problem = asProblem(fromBodyParser(step.error));
     const { requestId, calls } = step.event.request;
     // A fault of this service or of its surroundings has a cause worth reading; a caller's mistake has none.
     if (problem.status >= 500) calls.log.error(problem.code, { error: describeError(problem) });
-    answer(step, problem.code, {
-      statusCode: problem.status,
-      headers: {
-        'content-type': 'application/problem+json',
-        ...(problem.retryAfter !== undefined && { 'retry-after': String(problem.retryAfter) }),
-      },
-      body: JSON.stringify(problem.toMembers(requestId)),
-    });
+    const retry = problem.retryAfter !== undefined && { 'retry-after': String(problem.retryAfter) };
+    const headers = { 'content-type': 'application/problem+json', ...retry };
+    step.response = { statusCode: problem.status, headers, body: JSON.stringify(problem.toMembers(requestId)) };
+    complete(step, problem.code);
   },
 };
 
-function describe(event: GatewayEvent, context: Context): PipelineEvent['request'] {
-  const { requestContext, pathParameters, headers, rawPath } = event;
-  const ids = [requestContext?.requestId, context.awsRequestId].filter((id) => v.is(CorrelationId, id));
-  const requestId = ids[0] ?? randomUUID();
+function describe(event: GatewayEvent, context: Context) {
+  const { requestContext, pathParameters, headers } = event;
+  const ids = [requestContext?.requestId, context.awsRequestId];
+  const requestId = ids.find((id) => v.is(CorrelationId, id)) ?? randomUUID();
   const correlationId = v.is(CorrelationId, headers['x-correlation-id']) ? headers['x-correlation-id'] : undefined;
   const organizationId = String(pathParameters?.organization_id ?? '');
   const connectionId = String(pathParameters?.connection_id ?? '');
@@ -130,64 +99,40 @@ function describe(event: GatewayEvent, context: Context): PipelineEvent['request
     organization_id: organizationId.slice(0, 50) || undefined,
     connection_id: connectionId.slice(0, 50) || undefined,
   });
+  const { http, authorizer } = requestContext ?? {};
+  const deadline = requestDeadline(context.getRemainingTimeInMillis?.());
   return {
+    /** Empty on routes that have none, as is the connection's. */
     organizationId,
     connectionId,
     requestId,
     correlationId,
-    caller: requestContext?.authorizer?.iam?.userArn,
-    account: requestContext?.authorizer?.iam?.accountId ?? 'unknown',
-    route: `${requestContext?.http?.method} ${rawPath}`,
+    /** The ARN of the IAM identity that signed the request, and its AWS account. */
+    caller: authorizer?.iam?.userArn,
+    account: authorizer?.iam?.accountId ?? 'unknown',
+    /** Method and path, as they were called. */
+    route: `${http?.method} ${event.rawPath}`,
     query: event.queryStringParameters ?? {},
     // What may be sent again without harm anyway takes no key.
-    idempotencyKey: requestContext?.http?.method === 'POST' ? headers['idempotency-key'] : undefined,
-    started: Date.now(),
-    coldStart: isColdStart(),
-    calls: { deadline: requestDeadline(context.getRemainingTimeInMillis?.()), log, statuses: [], auth0Ms: 0 },
+    idempotencyKey: http?.method === 'POST' ? headers['idempotency-key'] : undefined,
+    calls: { started: Date.now(), deadline, log, pacer: createPacer(0), statuses: [], auth0Ms: 0 } as Calls,
   };
 }
 
-function answer(step: Step, outcome: string, response: APIGatewayProxyStructuredResultV2) {
-  const { requestId, correlationId, caller, calls, started, coldStart } = step.event.request;
-  const status = response.statusCode as number;
-  step.response = {
-    ...response,
-    headers: {
-      ...response.headers,
-      'x-request-id': requestId,
-      ...(correlationId && { 'x-correlation-id': correlationId }),
-    },
-  };
-  calls.log.metrics(
-    'request_answered',
-    {
-      Requests: [1, 'Count'],
-      Faults: [status >= 500 ? 1 : 0, 'Count'],
-      Latency: [Date.now() - started, 'Milliseconds'],
-      ColdStarts: [coldStart ? 1 : 0, 'Count'],
-      ...auth0Metrics(calls),
-    },
-    { status, caller, auth0_statuses: calls.statuses },
-    ['outcome', outcome],
-  );
+/** Adds the ids to the response, and writes the request's log line. */
+function complete(step: Step, outcome: string) {
+  const { requestId, correlationId, caller, calls } = step.event.request;
+  const { statusCode: status = 500, headers } = step.response ?? {};
+  const ids = { 'x-request-id': requestId, ...(correlationId && { 'x-correlation-id': correlationId }) };
+  step.response = { ...step.response, headers: { ...headers, ...ids } };
+  const metrics = { Requests: 1, Faults: status >= 500 ? 1 : 0, ...workMetrics(calls) };
+  const fields = { status, caller, auth0_statuses: calls.statuses };
+  calls.log.metrics('request_answered', metrics, fields, ['outcome', outcome]);
 }
-
-/** Header names in lower case, as HTTP API sends them and as other senders of this event may not; values that are text. */
-function lowerCased(headers: GatewayEvent['headers'] | undefined): Record<string, string> {
-  const entries = Object.entries(headers ?? {}).filter(([, value]) => typeof value === 'string');
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value as string]));
-}
-
-const invalidPath = (parameter: string, prefix: string) =>
-  new Problem('invalid_path', `${parameter} must be ${prefix} followed by letters and digits, 50 characters at most`);
 
 /** The body parser's refusals in the contract's terms: 400 for what is not JSON, 422 for JSON with a forbidden key. */
 function fromBodyParser(error: unknown): unknown {
-  const { statusCode, message, cause } = (error ?? {}) as {
-    statusCode?: number;
-    message?: string;
-    cause?: { package?: string };
-  };
+  const { statusCode, message, cause } = Object(error);
   if (cause?.package !== '@middy/http-json-body-parser') return error;
   if (statusCode === 415) return new Problem('unsupported_media_type', 'The content type must be application/json');
   return message?.startsWith('Forbidden key')

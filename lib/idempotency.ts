@@ -4,10 +4,8 @@ import type { HttpRequest } from './http-api.ts';
 const sha256 = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 
 /** A UUID that `parts` determine. */
-export function uuidOf(...parts: string[]): string {
-  const [a, b, c, d, e] = [0, 8, 12, 16, 20].map((start, i) => sha256(...parts).slice(start, [8, 12, 16, 20, 32][i]));
-  return `${a}-${b}-${c}-${d}-${e}`;
-}
+export const uuidOf = (...parts: string[]): string =>
+  sha256(...parts).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5');
 
 /** The id of what a request makes: the same for the same `Idempotency-Key`, caller's account and route; else one of its own. */
 export const idOf = ({ idempotencyKey, account, route }: HttpRequest): string =>

@@ -1,3 +1,4 @@
+import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 
 /** `text` as JSON, whatever byte order mark it has; undefined when it is none. The parser's own message is never shown: it quotes its input. */
@@ -9,10 +10,19 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
+/** A member that may be left out, null or something new without the job being the worse for it: undefined then. */
+export const Optional = <S extends v.GenericSchema>(schema: S) => v.fallback(v.optional(schema), undefined);
+
+/** `value` as `schema` reads it; undefined when it is something else. */
+export function parseAs<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> | undefined {
+  const parsed = v.safeParse(schema, value);
+  return parsed.success ? parsed.output : undefined;
+}
+
 /** What is wrong with a value, member by member, in words and without quoting it; `whole` names the value itself. At most 500 characters. */
 export function describeIssues(issues: v.BaseIssue<unknown>[], whole: string): string {
-  const wrong = issues.slice(0, 5).map((issue) => `${v.getDotPath(issue) ?? whole}: ${inWords(issue)}`);
-  return wrong.join('; ').slice(0, 500);
+  const wrong = issues.map((issue) => `${v.getDotPath(issue) ?? whole}: ${inWords(issue)}`);
+  return wrong.slice(0, 5).join('; ').slice(0, 500);
 }
 
 function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): string {
@@ -23,14 +33,21 @@ function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): s
 }
 
 /**
- * The value of a secret as its operator stored it: text or bytes (UTF-8, or UTF-16 as Windows writes it), JSON or JSON inside a
- * JSON string. Undefined when it is no JSON.
+ * The value of a secret as `schema` reads it, in whatever form its operator stored it: text or bytes (UTF-8, or UTF-16 as
+ * Windows writes it), JSON or JSON inside a JSON string. Throws `wrong` of what is wrong with it, which quotes nothing.
  */
-export function parseSecret(secret: { SecretString?: string | undefined; SecretBinary?: Uint8Array | undefined }) {
-  const bytes = Buffer.from(secret.SecretBinary ?? []);
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8';
-  const value = parseJson(secret.SecretString ?? bytes.toString(encoding));
-  return typeof value === 'string' ? parseJson(value) : value;
+export function parseSecret<S extends v.GenericSchema>(
+  { SecretString, SecretBinary = new Uint8Array() }: GetSecretValueCommandOutput,
+  schema: S,
+  wrong: (what: string) => Error,
+): v.InferOutput<S> {
+  const encoding = SecretBinary[0] === 0xff && SecretBinary[1] === 0xfe ? 'utf16le' : 'utf8';
+  const value = parseJson(SecretString ?? Buffer.from(SecretBinary).toString(encoding));
+  const json = typeof value === 'string' ? parseJson(value) : value;
+  if (json === undefined) throw wrong('is not JSON');
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return parsed.output;
+  throw wrong(`is malformed: ${describeIssues(parsed.issues, 'value')}`);
 }
 
 /** The claims of a JSON Web Token, unverified; undefined when it is none. */
@@ -38,3 +55,7 @@ export function claimsOf(token: string): Record<string, unknown> | undefined {
   const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
   return v.is(v.record(v.string(), v.unknown()), claims) ? claims : undefined;
 }
+
+/** `items` in groups of `size`. */
+export const chunksOf = <T>(items: T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));

@@ -1,7 +1,14 @@
+import type { Calls } from './management-api.ts';
+
 type Fields = Record<string, unknown>;
 
-/** Units of CloudWatch's embedded metric format. */
-export type Metrics = Record<string, [value: number, unit: 'Count' | 'Milliseconds' | 'Seconds']>;
+/** Units of metrics (CloudWatch embedded metric format); of all others it is `Count`. */
+const UNITS: Record<string, string> = {
+  Latency: 'Milliseconds',
+  Waited: 'Milliseconds',
+  Auth0Latency: 'Milliseconds',
+  TokenTimeToExpiry: 'Seconds',
+};
 
 const LEVELS = ['DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
 type Level = (typeof LEVELS)[number];
@@ -31,23 +38,12 @@ export function describeError(error: unknown, depth = 4): Fields {
   if (!(error instanceof Error)) return { message: typeof error };
   const { name, message, cause } = error;
   const code = (error as { code?: unknown }).code;
-  const at = error.stack?.match(/\n\s+at ([^\n]*)/)?.[1];
   return {
     name,
     message: redact(message).slice(0, 500),
     ...(typeof code === 'string' && { code }),
-    ...(at && { at }),
     ...(cause !== undefined && depth > 0 && { cause: describeError(cause, depth - 1) }),
   };
-}
-
-let cold = true;
-
-/** True the first time it is asked in a process, which is how a cold start is counted. */
-export function isColdStart(): boolean {
-  const first = cold;
-  cold = false;
-  return first;
 }
 
 /**
@@ -70,21 +66,39 @@ export function createLog(context: Fields) {
      * One line that is a log line and metrics at once (CloudWatch embedded metric format), written at every log level.
      * Dimensions are the function's name, and `dimension` beside it where one is given as `[name, value]`.
      */
-    metrics(code: string, metrics: Metrics, fields: Fields = {}, dimension?: [name: string, value: string]) {
-      const dimensions = dimension ? [['function'], ['function', dimension[0]]] : [['function']];
-      const definitions = Object.entries(metrics).map(([Name, [, Unit]]) => ({ Name, Unit }));
-      write('ERROR', code, {
-        level: 'INFO',
-        ...fields,
-        ...(dimension && { [dimension[0]]: dimension[1] }),
-        ...Object.fromEntries(Object.entries(metrics).map(([name, [value]]) => [name, value])),
-        _aws: {
-          Timestamp: Date.now(),
-          CloudWatchMetrics: [{ Namespace: 'org-connections', Dimensions: dimensions, Metrics: definitions }],
-        },
-      });
+    metrics(
+      code: string,
+      metrics: Record<string, number>,
+      fields: Fields = {},
+      dimension?: [name: string, value: string],
+    ) {
+      const Dimensions = dimension ? [['function'], ['function', dimension[0]]] : [['function']];
+      const Metrics = Object.keys(metrics).map((Name) => ({ Name, Unit: UNITS[Name] ?? 'Count' }));
+      const CloudWatchMetrics = [{ Namespace: 'org-connections', Dimensions, Metrics }];
+      const named = dimension && { [dimension[0]]: dimension[1] };
+      const _aws = { Timestamp: Date.now(), CloudWatchMetrics };
+      write('ERROR', code, { level: 'INFO', ...fields, ...named, ...metrics, _aws });
     },
   };
 }
 
 export type Log = ReturnType<typeof createLog>;
+
+let coldStarts = 1;
+
+/** What a piece of work took and had to do with Auth0, as metrics: calls, answers by kind, time spent and what is left of the limit. */
+export function workMetrics({ started, statuses, auth0Ms, remaining }: Calls): Record<string, number> {
+  const count = (test: (status: number) => boolean) => statuses.filter(test).length;
+  const ColdStarts = coldStarts;
+  coldStarts = 0;
+  return {
+    Latency: Date.now() - started,
+    ColdStarts,
+    Auth0Calls: statuses.length,
+    Auth0RateLimited: count((status) => status === 429),
+    Auth0Refused: count((status) => status === 401 || status === 403),
+    Auth0Failed: count((status) => status === 0 || status >= 500),
+    ...(statuses.length > 0 && { Auth0Latency: auth0Ms / statuses.length }),
+    ...(remaining !== undefined && { RateLimitRemaining: remaining }),
+  };
+}

@@ -1,110 +1,80 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type AttributeValue, BatchGetItemCommand, type DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
-import { parseJson } from './json.ts';
-import {
-  fromItem,
-  type Offboarding,
-  type OffboardingRecords,
-  STATUSES,
-  type Status,
-  unavailable,
-} from './offboarding-record.ts';
+import * as v from 'valibot';
+import { parseAs, parseJson } from './json.ts';
+import type { Offboarding, Status } from './offboarding-record.ts';
+import * as records from './offboarding-record.ts';
 import { Problem } from './problem.ts';
 
-/** What a list is asked by, with the index that serves it and what each is sorted by. */
-const INDEXES = {
-  organization_id: { name: 'by_organization', range: 'created_at', newestFirst: true },
-  batch_id: { name: 'by_batch', range: 'created_at', newestFirst: true },
-  /** What is due, or has waited longest, first. */
-  status: { name: 'by_status', range: 'due_at', newestFirst: false },
-} as const;
+// An index says which offboardings there are, some moments late, and holds keys alone; what is shown is read from the table
+// itself, as it is now. Memory and cost are those of one page, however many records the table has.
+
+/** What a list is asked by, with the index that serves it; by status, what is due or has waited longest comes first. */
+const INDEXES = { organization_id: 'by_organization', batch_id: 'by_batch', status: 'by_status' } as const;
 export type ListedBy = keyof typeof INDEXES;
 
-type Key = Record<string, string>;
-type Item = Record<string, AttributeValue>;
+const Position = v.objectWithRest({ organization_id: v.string(), offboarding_id: v.string() }, v.string());
+type Position = v.InferOutput<typeof Position>;
 
-/**
- * Lists of offboardings. An index says which there are, some moments late, and holds keys alone; what is shown is read from
- * the table itself, as it is now. Memory and cost are those of one page, however many records the table has.
- */
-export function createOffboardingList(TableName: string, client: DynamoDBClient, records: OffboardingRecords) {
-  /** A page of keys of an index, and where the next begins. */
-  async function keysOf(by: ListedBy, value: string, Limit: number, start: Key | undefined) {
-    const { name: IndexName, newestFirst } = INDEXES[by];
-    const query = new QueryCommand({
-      TableName,
-      IndexName,
-      KeyConditionExpression: '#by = :value',
-      ExpressionAttributeNames: { '#by': by },
-      ExpressionAttributeValues: marshall({ ':value': value }),
-      ScanIndexForward: !newestFirst,
-      Limit,
-      ...(start && { ExclusiveStartKey: marshall(start) }),
-    });
-    const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
-    return {
-      items: Items.map((item) => unmarshall(item)),
-      last: LastEvaluatedKey && (unmarshall(LastEvaluatedKey) as Key),
-    };
-  }
+/** The signature of a position in the list of `by`: with a secret of the record that is there. */
+const sign = (list: [by: ListedBy, value: string], encoded: string, { cursor_key }: Offboarding) =>
+  createHmac('sha256', cursor_key)
+    .update(JSON.stringify([list, encoded]))
+    .digest();
 
-  async function read(keys: Key[]): Promise<Offboarding[]> {
-    const found = new Map<string, Offboarding>();
-    let Keys: Item[] = keys.map(({ organization_id, offboarding_id }) => marshall({ organization_id, offboarding_id }));
-    while (Keys.length > 0) {
-      const get = new BatchGetItemCommand({ RequestItems: { [TableName]: { Keys, ConsistentRead: true } } });
-      const { Responses, UnprocessedKeys } = await client.send(get).catch(unavailable);
-      for (const record of (Responses?.[TableName] ?? []).map(fromItem)) found.set(record.offboarding_id, record);
-      Keys = UnprocessedKeys?.[TableName]?.Keys ?? [];
-    }
-    return keys.flatMap(({ offboarding_id = '' }) => found.get(offboarding_id) ?? []);
-  }
+/** Where the list goes on; throws `invalid_query` for a cursor that is not one of its own. */
+async function positionOf(list: [by: ListedBy, value: string], cursor: string): Promise<Position> {
+  const [encoded = '', signature = ''] = cursor.split('.');
+  const position = parseAs(Position, parseJson(Buffer.from(encoded, 'base64url').toString()));
+  const record = position && (await records.getRecord(position.organization_id, position.offboarding_id));
+  const given = Buffer.from(signature, 'base64url');
+  if (record && given.length === 32 && timingSafeEqual(given, sign(list, encoded, record))) return position;
+  throw new Problem('invalid_query', 'cursor: must be the one that a page of this list came with');
+}
 
-  let signing: Promise<Buffer> | undefined;
-  /** The table has the key, so that every container takes the cursors of every other; the first that needs one makes it. */
-  const sign = async (text: string) => {
-    signing ??= records.signingKey(randomBytes(32).toString('base64url')).then((key) => Buffer.from(key, 'base64url'));
-    signing.catch(() => {
-      signing = undefined;
-    });
-    return createHmac('sha256', await signing)
-      .update(text)
-      .digest('base64url');
-  };
-
+/** A page of offboardings and the cursor of the next; null when this is the last. Throws `invalid_query`. */
+export async function listOffboardings(by: ListedBy, value: string, Limit: number, cursor: string | undefined) {
+  const start = cursor === undefined ? undefined : await positionOf([by, value], cursor);
+  const { Items = [], LastEvaluatedKey } = await records.queryPage({
+    ...records.whereEqual(by, value, INDEXES[by]),
+    ScanIndexForward: by === 'status',
+    Limit,
+    ExclusiveStartKey: start && marshall(start),
+  });
+  const keys = Items.map((item) => unmarshall(item) as Position);
+  const read = keys.map(({ organization_id, offboarding_id }) => records.getRecord(organization_id, offboarding_id));
+  const found = (await Promise.all(read)).filter((record) => record !== undefined);
+  const last = LastEvaluatedKey && found.at(-1);
+  const encoded = LastEvaluatedKey && Buffer.from(JSON.stringify(unmarshall(LastEvaluatedKey))).toString('base64url');
   return {
-    /** A page of offboardings and the cursor of the next; null when this is the last. Throws `invalid_query` for a cursor that is not this list's. */
-    async page(by: ListedBy, value: string, limit: number, cursor: string | undefined) {
-      const list = JSON.stringify([by, value]);
-      let start: Key | undefined;
-      if (cursor !== undefined) {
-        const [encoded = '', signature = ''] = cursor.split('.');
-        const expected = Buffer.from(await sign(list + encoded));
-        const given = Buffer.from(signature);
-        if (given.length !== expected.length || !timingSafeEqual(given, expected))
-          throw new Problem('invalid_query', 'cursor: must be the one that a page of this list came with');
-        start = parseJson(Buffer.from(encoded, 'base64url').toString()) as Key;
-      }
-      const { items, last } = await keysOf(by, value, limit, start);
-      const all = await read(items as Key[]);
-      const encoded = last && Buffer.from(JSON.stringify(last)).toString('base64url');
-      return {
-        // The index may be late: what has another status by now is not one of these.
-        offboardings: all.filter((record) => record[by] === value),
-        cursor: encoded ? `${encoded}.${await sign(list + encoded)}` : null,
-      };
-    },
-
-    /** How many offboardings of a batch have each status. */
-    async countsOf(batchId: string): Promise<Record<Status, number>> {
-      const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
-      for (let start: Key | undefined, more = true; more; more = start !== undefined) {
-        const { items, last } = await keysOf('batch_id', batchId, 1000, start);
-        for (const { status } of items) counts[status as Status] += 1;
-        start = last;
-      }
-      return counts;
-    },
+    // The index may be late: what has another status by now is not one of these.
+    offboardings: found.filter((record) => record[by] === value),
+    cursor: last && encoded ? `${encoded}.${sign([by, value], encoded, last).toString('base64url')}` : null,
   };
+}
+
+/** How many offboardings of a batch have each status. */
+export async function countBatch(batchId: string): Promise<Record<Status, number>> {
+  const counts = Object.fromEntries(records.STATUSES.map((status) => [status, 0])) as Record<Status, number>;
+  for await (const item of records.queryAll(records.whereEqual('batch_id', batchId, INDEXES.batch_id)))
+    counts[unmarshall(item).status as Status] += 1;
+  return counts;
+}
+
+/** How many offboardings have a status; for the dashboard. */
+export async function countStatus(status: Status): Promise<number> {
+  let count = 0;
+  for await (const _ of records.queryAll(records.whereEqual('status', status, INDEXES.status))) count += 1;
+  return count;
+}
+
+/** The organizations that are due for a check, those that have waited longest first; `most` of them. */
+export async function dueForCheck(most: number): Promise<{ organization_id: string; check_at: string }[]> {
+  const due = new Map<string, { organization_id: string; check_at: string }>();
+  for await (const item of records.queryAll(records.whereEqual('watch', 'on', 'by_watch'))) {
+    const { organization_id, check_at } = unmarshall(item);
+    if (due.size >= most || check_at > new Date().toISOString()) break;
+    due.set(organization_id, { organization_id, check_at });
+  }
+  return [...due.values()];
 }

@@ -4,44 +4,31 @@ import { backoff } from './deadline.ts';
 /** Waits that a header may ask for; a longer one is taken for nonsense (Auth0's slowest bucket gains a token every 2.4 s). */
 const LONGEST_WAIT_MS = 3_600_000;
 
-/** What an answer's headers say of its token bucket, as far as it makes sense; times in milliseconds from now. */
-export interface RateLimit {
-  limit: number | undefined;
-  remaining: number | undefined;
-  /** Until tokens are added next, by `x-ratelimit-reset`. */
-  reset: number | undefined;
-  /** What the server asks for, by `Retry-After`. */
-  retryAfter: number | undefined;
-}
+/** What an answer's headers say of its token bucket, as far as it makes sense. */
+export type RateLimit = ReturnType<typeof readRateLimit>;
 
-function numberOf(header: string | string[] | undefined): number | undefined {
-  return typeof header === 'string' && /^\d{1,15}(\.\d{1,9})?$/.test(header.trim()) ? Number(header) : undefined;
-}
-
-function wait(ms: number): number | undefined {
-  return ms >= 0 && ms <= LONGEST_WAIT_MS ? ms : undefined;
-}
+const numberOf = (header: string | string[] | undefined) =>
+  typeof header === 'string' && /^\d{1,15}(\.\d{1,9})?$/.test(header.trim()) ? Number(header) : undefined;
+const wait = (ms: number) => (ms >= 0 && ms <= LONGEST_WAIT_MS ? ms : undefined);
 
 /**
  * The rate limit's headers of `headers`: `x-ratelimit-limit`, `-remaining`, `-reset` (Unix seconds, read against the
- * answer's own `Date` so that a wrong clock on this side does no harm) and `Retry-After` (seconds or a date).
+ * answer's own `Date` so that a wrong clock on this side does no harm) and `Retry-After` (seconds or a date). Times are milliseconds from
+ * now: `reset` until tokens are added next, `retryAfter` what the server asks for.
  */
-export function readRateLimit(headers: IncomingHttpHeaders): RateLimit {
+export function readRateLimit(headers: IncomingHttpHeaders) {
   const date = Date.parse(headers.date ?? '');
   // The Date header has whole seconds: a difference below two is its rounding, not a clock that is off.
   const now = Math.abs(date - Date.now()) >= 2000 ? date : Date.now();
-  const reset = numberOf(headers['x-ratelimit-reset']);
+  // A moment that has just passed is one that has come; only what is long gone is nonsense.
+  const untilReset = (numberOf(headers['x-ratelimit-reset']) ?? Number.NaN) * 1000 - now;
   const retryAfter = headers['retry-after'];
   const retrySeconds = numberOf(retryAfter);
   const retryAt = retrySeconds === undefined ? Date.parse(retryAfter ?? '') - now : retrySeconds * 1000;
   return {
     limit: numberOf(headers['x-ratelimit-limit']),
     remaining: numberOf(headers['x-ratelimit-remaining']),
-    // A moment that has just passed is one that has come; only what is long gone is nonsense.
-    reset:
-      reset === undefined
-        ? undefined
-        : wait(reset * 1000 - now < 0 && reset * 1000 - now > -5000 ? 0 : reset * 1000 - now),
+    reset: wait(untilReset < 0 && untilReset > -5000 ? 0 : untilReset),
     retryAfter: wait(retryAt),
   };
 }
@@ -62,9 +49,8 @@ export type Bucket = 'read' | 'write';
  * meet: a lane that leaves more gives way to one that leaves fewer, and loses nothing when it is alone. One token is always
  * left, so that an urgent request of another client finds one.
  */
-const RESERVES = { single: 1, batch: 3, watch: 5 };
+export const RESERVES = { single: 1, batch: 3, watch: 5 };
 export type Lane = keyof typeof RESERVES;
-export const LANES = Object.keys(RESERVES) as Lane[];
 
 /** Tokens that must have come in before the time that one takes is known well enough, at first and later on. */
 const LEARN_AFTER = 4;
@@ -79,9 +65,9 @@ const ALLOWANCE = 1.02;
 /**
  * Keeps a worker within the tenant's limit: what the answers say of their buckets tells when the next call may go. The reset
  * time comes in whole seconds, so the time that one token takes is learned from what comes in between answers, other
- * clients' share included.
+ * clients' share included. It leaves `keep` tokens in a bucket: one of `RESERVES`, or none where a caller waits.
  */
-export function createPacer(lane: Lane = 'single') {
+export function createPacer(keep = RESERVES.single) {
   const bucket = () => ({ next: 0, refused: 0, interval: 0, since: { at: 0, remaining: 0, calls: 0 } });
   const buckets = { read: bucket(), write: bucket() };
   let oneForAll = false;
@@ -110,7 +96,7 @@ export function createPacer(lane: Lane = 'single') {
       const { limit, remaining, reset = 1000 } = rateLimit;
       if (limit !== undefined) oneForAll = limit <= SMALL_BUCKET;
       const state = stateOf(bucket);
-      const reserve = (limit ?? 0) > SMALL_BUCKET ? Math.min(RESERVES[lane], (limit ?? 0) - 1) : 0;
+      const reserve = (limit ?? 0) > SMALL_BUCKET ? Math.min(keep, (limit ?? 0) - 1) : 0;
       state.refused = status === 429 ? state.refused + 1 : 0;
       if (status === 429) {
         state.since.at = 0;

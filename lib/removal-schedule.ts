@@ -1,48 +1,38 @@
 import { randomUUID } from 'node:crypto';
-import { CreateScheduleCommand, type SchedulerClient } from '@aws-sdk/client-scheduler';
-import { REMOVAL_DUE } from './offboarding-message.ts';
-import { queueArn } from './offboarding-queue.ts';
+import { CreateScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { AWS_CLIENT, required } from './environment.ts';
+import { queueArn, REMOVAL_DUE } from './offboarding-queue.ts';
 import type { Offboarding } from './offboarding-record.ts';
 
+const client = new SchedulerClient(AWS_CLIENT);
+const GroupName = required('REMOVAL_SCHEDULE_GROUP');
+/** Scheduler takes on the role: it may send to the offboarding queue and to that of what it could not deliver. */
+const RoleArn = required('REMOVAL_SCHEDULE_ROLE_ARN');
+const Arn = queueArn(required('OFFBOARDING_QUEUE_URL'));
+const deadLetters = process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN;
+/** Where a schedule's message goes. */
+const QUEUE = {
+  Arn,
+  RoleArn,
+  ...(deadLetters && { DeadLetterConfig: { Arn: deadLetters } }),
+  ...(Arn.endsWith('.fifo') && { SqsParameters: { MessageGroupId: 'batch' } }),
+};
+/** At its time, and then it is gone. */
+const ONE_TIME = { FlexibleTimeWindow: { Mode: 'OFF' }, ActionAfterCompletion: 'DELETE' } as const;
 /** Scheduler refuses a time that has passed. */
 const SOONEST_MS = 5000;
 
-export interface RemovalScheduleConfig {
-  group: string;
-  /** The role that Scheduler takes on: it may send to the offboarding queue and to that of what it could not deliver. */
-  roleArn: string;
-  queueUrl: string;
-  deadLetterQueueArn: string | undefined;
-}
-
 /**
- * The alarm clock of removals: a one-time schedule whose message says "look at this record now" and nothing else. Each has a
- * name of its own, and one that is not needed any more fires without effect. Scheduler delivers at least once, and late.
+ * Schedules the removal of the record: a one-time schedule whose message names the record and nothing else, for the record
+ * decides what is due. Each has a name of its own, and one that is not needed any more fires without effect. Scheduler delivers at
+ * least once, and late.
  */
-export function createRemovalSchedule(config: RemovalScheduleConfig, client: SchedulerClient) {
-  const { group, roleArn, queueUrl, deadLetterQueueArn } = config;
-  return {
-    /** Has the removal of `record` looked at when it is due. */
-    async create({ organization_id, offboarding_id, removal_due_at = '' }: Offboarding): Promise<void> {
-      const at = new Date(Math.max(Date.parse(removal_due_at), Date.now() + SOONEST_MS));
-      const message = { 'detail-type': REMOVAL_DUE, detail: { organization_id, offboarding_id } };
-      await client.send(
-        new CreateScheduleCommand({
-          Name: `${organization_id}-${randomUUID().slice(0, 13)}`,
-          GroupName: group,
-          ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`,
-          ScheduleExpressionTimezone: 'UTC',
-          FlexibleTimeWindow: { Mode: 'OFF' },
-          ActionAfterCompletion: 'DELETE',
-          Target: {
-            Arn: queueArn(queueUrl),
-            RoleArn: roleArn,
-            Input: JSON.stringify(message),
-            ...(deadLetterQueueArn && { DeadLetterConfig: { Arn: deadLetterQueueArn } }),
-            ...(queueUrl.endsWith('.fifo') && { SqsParameters: { MessageGroupId: 'batch' } }),
-          },
-        }),
-      );
-    },
-  };
+export async function scheduleRemoval(record: Offboarding): Promise<void> {
+  const { organization_id, offboarding_id, removal_due_at = '' } = record;
+  const at = new Date(Math.max(Date.parse(removal_due_at), Date.now() + SOONEST_MS));
+  const message = { 'detail-type': REMOVAL_DUE, detail: { organization_id, offboarding_id } };
+  const Name = `${organization_id}-${randomUUID().slice(0, 13)}`;
+  const time = { ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`, ScheduleExpressionTimezone: 'UTC' };
+  const Target = { ...QUEUE, Input: JSON.stringify(message) };
+  await client.send(new CreateScheduleCommand({ Name, GroupName, ...time, ...ONE_TIME, Target }));
 }

@@ -1,12 +1,11 @@
 // The service under test: the packaged bundles, each in a process of its own, between the stand-ins of Auth0 and AWS.
 import { randomUUID } from 'node:crypto';
-import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
-import { createOffboardingQueries } from '../lib/offboarding-record.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
@@ -106,7 +105,18 @@ export async function startService(options: Parameters<typeof startEnvironment>[
   const answers: string[] = [];
   const local: LocalEnvironment = await startEnvironment({ ...options, onLog: (line) => logs.push(line) });
   const { tenant, aws } = local;
-  const records = createOffboardingQueries(TABLE, local.dynamoDb);
+  process.env.OFFBOARDINGS_TABLE ??= TABLE;
+  const { byTime, fromItem } = await import('../lib/offboarding-record.ts');
+  const recordsOf = async (organization: string) => {
+    const query = new QueryCommand({
+      TableName: TABLE,
+      ConsistentRead: true,
+      KeyConditionExpression: 'organization_id = :organization',
+      ExpressionAttributeValues: marshall({ ':organization': organization }),
+    });
+    const { Items = [] } = await local.dynamoDb.send(query);
+    return Items.map(fromItem).sort(byTime);
+  };
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 
@@ -168,7 +178,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
     },
 
     /** The organization's records, oldest first. */
-    records: (organization = ORG) => records.ofOrganization(organization),
+    records: (organization = ORG) => recordsOf(organization),
 
     /** Between two tests: no fault is left, nothing is in the queue, and nobody is at work. */
     async startOver() {
@@ -180,7 +190,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
 
     /** Deletes the organization's records. */
     async forget(organization = ORG) {
-      for (const { organization_id, offboarding_id } of await records.ofOrganization(organization)) {
+      for (const { organization_id, offboarding_id } of await recordsOf(organization)) {
         const Key = marshall({ organization_id, offboarding_id });
         await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
       }
@@ -189,7 +199,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
     /** Has the organization's scheduled removals be due now, and Scheduler say so. */
     async makeDue(organization = ORG) {
       const removal_due_at = `${new Date().toISOString().slice(0, 19)}Z`;
-      for (const { status, offboarding_id } of await records.ofOrganization(organization))
+      for (const { status, offboarding_id } of await recordsOf(organization))
         if (status === 'scheduled') await local.changeRecord(organization, offboarding_id, { removal_due_at });
       aws.fireAll(organization);
     },
@@ -197,7 +207,7 @@ export async function startService(options: Parameters<typeof startEnvironment>[
     /** Makes the organization's records `days` older. */
     async age(days: number, organization = ORG) {
       const created_at = new Date(Date.now() - days * 86_400_000).toISOString();
-      for (const { offboarding_id } of await records.ofOrganization(organization))
+      for (const { offboarding_id } of await recordsOf(organization))
         await local.changeRecord(organization, offboarding_id, { created_at });
     },
 

@@ -624,7 +624,7 @@ export async function startAws({ port = 0 } = {}) {
       return queue.url;
     },
     messages: (name: string) => queueNamed(name).messages,
-    /** Has the queue look at its messages anew, after somebody changed one in place. */
+    /** Has the queue read its messages again, after somebody changed one in place. */
     wake: (name: string) => wake(queueNamed(name)),
     send: (name: string, body: string, group: string) => send(queueNamed(name), body, group, randomUUID()),
     createScheduleGroup(name: string) {

@@ -126,8 +126,8 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     environment,
     worker,
     watch,
-    /** The clock of the watch: looks that are due are asked for now. */
-    lookByClock: () => watch.invoke({ 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }),
+    /** The clock of the watch: checks that are due are asked for now. */
+    checkByClock: () => watch.invoke({ 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }),
     rotation,
     functionNamed,
     /** Resolves to the first event for which `test` holds among those put on the bus since `since` (Unix ms); rejects after 60 s. */

@@ -1,8 +1,8 @@
 // A batch of 1,000 accepted, and lists over a table of many records: `batch.run.ts RECORDS`. Prints figures as JSON.
 import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
+import pMap from 'p-map';
 import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
-import { inParallel } from '../../lib/concurrency.ts';
 import { answerOf, gatewayEvent } from '../service.ts';
 
 const count = Number(process.argv[2] ?? 100_000);
@@ -29,17 +29,18 @@ const connections = Array.from({ length: 10 }, (_, n) => ({
   disabled_by_offboarding: true,
 }));
 const chunks = Array.from({ length: count / 25 }, (_, chunk) => chunk);
-await inParallel(chunks, 8, async (chunk) => {
+const putChunk = async (chunk: number) => {
   const items = Array.from({ length: 25 }, (_, i) => {
     const time = new Date(1_700_000_000_000 + (chunk * 25 + i) * 1000).toISOString();
     const keys = { organization_id: `org_l${chunk % 100}`, offboarding_id: `record-${chunk}-${i}` };
     const state = { status: 'completed', created_at: time, updated_at: time, due_at: time, tries: 0, dry_run: false };
     const request = { id: keys.offboarding_id, source: 'bench', time };
-    const order = { action: 'disable', requested_by: 'bench', reason: 'bench', on_reenable: 'report', revision: 'x' };
+    const order = { action: 'disable', requested_by: 'bench', reason: 'bench', on_reenable: 'report', cursor_key: 'x' };
     return { PutRequest: { Item: marshall({ ...keys, ...state, ...order, request, connections }) } };
   });
   await dynamoDb.send(new BatchWriteItemCommand({ RequestItems: { [TABLE]: items } }));
-});
+};
+await pMap(chunks, putChunk, { concurrency: 8 });
 Object.assign(process.env, local.environment, { LOG_LEVEL: 'ERROR' });
 const { handler } = await import(new URL('../../dist/list-offboardings.mjs', import.meta.url).href);
 process.stdout.write = (() => true) as typeof process.stdout.write;

@@ -1,12 +1,12 @@
 // A batch, and urgent single organizations beside it, in a process whose clock runs faster (scaled-clock.ts):
-// `lanes.run.ts PLAN ORGANIZATIONS SINGLES LOOKS`. Ten connections an organization; the singles come one after the other, and
-// LOOKS organizations that were offboarded before are looked at meanwhile. Prints figures as JSON.
+// `lanes.run.ts PLAN ORGANIZATIONS SINGLES CHECKS`. Ten connections an organization; the singles come one after the other, and
+// CHECKS organizations that were offboarded before are checked meanwhile. Prints figures as JSON.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { PLANS, type Plan } from '../../infra/local/auth0-tenant.ts';
 import { QUEUE, startEnvironment } from '../../infra/local/environment.ts';
 
-const [plan, batch, singles, looks] = [process.argv[2] as Plan, ...process.argv.slice(3).map(Number)] as [
+const [plan, batch, singles, checks] = [process.argv[2] as Plan, ...process.argv.slice(3).map(Number)] as [
   Plan,
   number,
   number,
@@ -40,18 +40,18 @@ function ask(organization_id: string, batch_id?: string) {
 }
 const isDone = (id: string) => aws.events.some(({ detail }) => detail.offboarding_id === id && detail.connections);
 
-// Organizations that are watched, and due for a look.
-const watched = Array.from({ length: looks }, (_, i) => ({ organization: named('w', i), id: ask(named('w', i)) }));
+// Organizations that are watched, and due for a check.
+const watched = Array.from({ length: checks }, (_, i) => ({ organization: named('w', i), id: ask(named('w', i)) }));
 while (aws.messages(QUEUE).length > 0) await realSleep(5);
 for (const { organization, id } of watched)
-  await local.changeRecord(organization, id, { look_at: new Date(Date.now() - 1000).toISOString() });
+  await local.changeRecord(organization, id, { check_at: new Date(Date.now() - 1000).toISOString() });
 
 const batch_id = randomUUID();
 for (let i = 0; i < batch; i++) ask(named('b', i), batch_id);
 tenant.clearCalls();
 tenant.setPlan(plan);
 const started = Date.now();
-if (looks > 0) await local.lookByClock();
+if (checks > 0) await local.checkByClock();
 const latencies: number[] = [];
 const inBatch = () => aws.messages(QUEUE).filter(({ group }) => group === 'batch').length;
 for (let i = 0; i < singles; i++) {
@@ -75,7 +75,7 @@ console.log(
     ofLimit: writes / (limit.burst + limit.perMinute * minutes),
     limited: calls.filter(({ status }) => status === 429).length / calls.length,
     singles: latencies.map((ms) => Math.round(ms / 100) / 10),
-    looked: calls.filter(({ method, path }) => method === 'GET' && path.includes('org_w')).length,
+    checked: calls.filter(({ method, path }) => method === 'GET' && path.includes('org_w')).length,
     left: Object.values(tenant.state().organizations)
       .flat()
       .filter(({ is_enabled }) => is_enabled).length,

@@ -72,7 +72,7 @@ test('a token that lacks a scope, or is not accepted, never becomes current, and
     path: 'org_0000000000000000',
     status: 401,
     body: { statusCode: 401, message: 'Invalid token.' },
-    times: 2,
+    times: 1,
   });
   await expect(service.aws.rotate(TOKEN_SECRET)).rejects.toThrow('Auth0 refused the new token');
   expect(versionWith('AWSCURRENT')?.[0]).toBe(before);

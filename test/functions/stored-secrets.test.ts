@@ -65,11 +65,11 @@ describe('credentials whose meaning is plain', () => {
 describe('credentials whose meaning is not plain: the error says what is wrong, and quotes nothing', () => {
   test.each<[what: string, stored: string, error: RegExp]>([
     ['no JSON', 'client_id=canary-in-secret', /is not JSON; it is to be/],
-    ['a list', '["canary-in-secret"]', /no usable client_id/],
+    ['a list', '["canary-in-secret"]', /client_id: is missing/],
     ['text', '"canary-in-secret"', /is not JSON/],
-    ['no client id', '{"client_secret":"canary-in-secret"}', /no usable client_id/],
-    ['an empty secret', '{"client_id":"a","client_secret":""}', /no usable client_secret/],
-    ['a blank secret', '{"client_id":"a","client_secret":"  "}', /no usable client_secret/],
+    ['no client id', '{"client_secret":"canary-in-secret"}', /client_id: is missing/],
+    ['an empty secret', '{"client_id":"a","client_secret":""}', /client_secret: must not be empty/],
+    ['a blank secret', '{"client_id":"a","client_secret":"  "}', /client_secret: must not be empty/],
     ['neither secret nor key', '{"client_id":"canary-in-secret"}', /neither client_secret nor private_key/],
     ['a key that is no PEM', withKey('canary-in-secret'), /is not PEM/],
     ['a key whose end is missing', withKey(pem.slice(0, 200)), /END line is missing/],

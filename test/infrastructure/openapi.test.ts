@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { ConnectionId, OrganizationId } from '../../lib/management-api.ts';
+import { ConnectionId, OrganizationId } from '../../lib/ids.ts';
 import { Problem, type ProblemCode } from '../../lib/problem.ts';
 import { openapi } from '../contract.ts';
 

@@ -107,7 +107,7 @@ async function interleave(seed: number): Promise<void> {
   await expect
     .poll(() => invoke('cancel-offboarding'), { timeout: 70_000 })
     .toSatisfy((status) => status === 404 || status === 200);
-  const left = (await service.records(organization_id)).filter(({ status }) => !hasEnded(status));
+  const left = (await service.records(organization_id)).filter((record) => !hasEnded(record));
   expect(left, `seed ${seed}`).toEqual([]);
   for (const [id, enabled] of Object.entries(service.enabled(organization_id)))
     if (id !== NOT_OURS && !records.some(({ status }) => status === 'completed' || status === 'failed'))

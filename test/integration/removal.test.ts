@@ -128,18 +128,6 @@ test('cut off between superseding the first and inheriting from it, the second e
   expect(outcomes((await service.request('cancel-offboarding')).body)).toEqual({ [CON]: 'enabled', [CON3]: 'enabled' });
 });
 
-test('a later request to disable is meant to last: cancelling the earlier one leaves its connections disabled', async () => {
-  await offboard();
-  const { id } = service.publish({ action: 'disable', connection_ids: [CON] });
-  await service.outcome(id);
-  expect(outcomes((await service.request('cancel-offboarding')).body)).toEqual({
-    [CON]: 'unchanged',
-    [CON2]: 'unchanged',
-    [CON3]: 'enabled',
-  });
-  expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: true });
-});
-
 test("the message of a removal that was superseded removes nothing, nor does Scheduler's word before its time", async () => {
   await offboard();
   const stale = await removalMessage();

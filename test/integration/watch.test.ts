@@ -1,4 +1,4 @@
-// Stays offboarded: looks by the clock and by hint, and somebody who enables connections behind the service's back.
+// Stays offboarded: checks by the clock and by hint, and somebody who enables connections behind the service's back.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { QUEUE } from '../../infra/local/environment.ts';
 import { randomOf } from '../random.ts';
@@ -33,12 +33,12 @@ const drifts = () =>
   service.aws.events
     .filter((event) => event['detail-type'] === 'organization.offboarding.drifted')
     .map(({ detail }) => (detail.connections as { connection_id: string; outcome: string; error: object | null }[])[0]);
-/** A look by the clock, now. */
-async function lookByClock() {
+/** A check by the clock, now. */
+async function checkByClock() {
   for (const { offboarding_id, watch } of await service.records())
     if (watch === 'on')
-      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
-  await service.lookByClock();
+      await service.changeRecord(ORG, offboarding_id, { check_at: new Date(Date.now() - 1000).toISOString() });
+  await service.checkByClock();
   await settled();
 }
 /** Nothing is in the queue any more; what was made to wait, also just now, does not. */
@@ -65,17 +65,17 @@ async function sendHint(detail: unknown) {
   await settled();
 }
 
-describe('a look by the clock', () => {
+describe('a check by the clock', () => {
   test.each(['disable', 'remove', 'disable_then_remove'])(
     'after %s: reports once each time that it happens',
     async (action) => {
       const id = await offboard({ action });
-      await lookByClock();
+      await checkByClock();
       expect(drifts()).toEqual([]);
       expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET']);
       enable(CON);
-      await lookByClock();
-      await lookByClock();
+      await checkByClock();
+      await checkByClock();
       expect(drifts()).toMatchObject([
         { connection_id: CON, outcome: 'unchanged', before: { is_enabled: true }, now: { is_enabled: true } },
       ]);
@@ -84,9 +84,9 @@ describe('a look by the clock', () => {
         (await service.records()).find((record) => record.offboarding_id === id)?.connections[0]?.drifted_at,
       ).toBeTruthy();
       service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: false }] });
-      await lookByClock();
+      await checkByClock();
       enable(CON);
-      await lookByClock();
+      await checkByClock();
       expect(drifts().length).toBe(2);
     },
   );
@@ -94,7 +94,7 @@ describe('a look by the clock', () => {
   test('disables again where the request says so, and never what this offboarding did not end', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON, CON2);
-    await lookByClock();
+    await checkByClock();
     expect(service.enabled()).toEqual({ [CON]: false, [CON2]: true });
     expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
     expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH']);
@@ -104,7 +104,7 @@ describe('a look by the clock', () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     for (let time = 0; time < 3; time++) {
       enable(CON);
-      await lookByClock();
+      await checkByClock();
     }
     expect(drifts().map((drift) => drift?.outcome)).toEqual(['disabled', 'disabled', 'unchanged']);
     expect(drifts().at(-1)?.error).toMatchObject({ code: 'reenabled_repeatedly' });
@@ -112,48 +112,39 @@ describe('a look by the clock', () => {
     expect(service.logged('reenabled_repeatedly').length).toBeGreaterThan(0);
   });
 
-  test('Auth0 away during a look: nothing is lost, and the look is due again', async () => {
+  test('Auth0 away during a check: nothing is lost, and the check is due again', async () => {
     await offboard({ action: 'disable' });
     enable(CON);
     service.tenant.addFaults({ status: 503, body: 'down', times: 99 });
     for (const { offboarding_id } of await service.records())
-      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
-    await service.lookByClock();
+      await service.changeRecord(ORG, offboarding_id, { check_at: new Date(Date.now() - 1000).toISOString() });
+    await service.checkByClock();
     await expect
-      .poll(async () => Date.parse((await service.records())[0]?.look_at ?? ''), { timeout: 30_000 })
+      .poll(async () => Date.parse((await service.records())[0]?.check_at ?? ''), { timeout: 30_000 })
       .toBeLessThan(Date.now() + 60_000);
     service.tenant.clearFaults();
     service.hurry();
-    await lookByClock();
+    await checkByClock();
     expect(drifts().length).toBe(1);
   });
 
-  test('cut off between disabling again and telling it: the next look tells it', async () => {
+  test('cut off between disabling again and telling it: the next check tells it', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON);
     service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 12 });
     for (const { offboarding_id } of await service.records())
-      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
-    await service.lookByClock();
+      await service.changeRecord(ORG, offboarding_id, { check_at: new Date(Date.now() - 1000).toISOString() });
+    await service.checkByClock();
     await expect.poll(() => service.enabled()[CON], { timeout: 30_000 }).toBe(false);
     await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
     service.aws.clearFaults();
     service.hurry();
-    await lookByClock();
+    await checkByClock();
     expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
-  });
-
-  test('a removal that Scheduler forgot is done by the way', async () => {
-    const id = await offboard({ action: 'disable_then_remove' });
-    service.aws.schedules.clear();
-    await service.changeRecord(ORG, id, { removal_due_at: new Date(Date.now() - 26 * 3_600_000).toISOString() });
-    await lookByClock();
-    expect((await service.records())[0]).toMatchObject({ status: 'completed' });
-    expect(service.enabled()).toEqual({});
   });
 });
 
-describe('a look by hint', () => {
+describe('a check by hint', () => {
   test.each<[what: string, detail: () => unknown]>([
     ['the CloudEvent itself', () => hint()],
     ['inside an envelope', () => ({ payload: { event: hint() } })],
@@ -191,7 +182,7 @@ describe('a look by hint', () => {
     expect(service.managementCalls()).toEqual([]);
   });
 
-  test('a flood becomes one look', async () => {
+  test('a flood becomes one check', async () => {
     await offboard({ action: 'disable' });
     service.tenant.addFaults({ method: 'GET', delay: 300 });
     enable(CON);
@@ -204,7 +195,7 @@ describe('a look by hint', () => {
 });
 
 const RUNS = process.env.DEEP ? 500 : 25;
-test(`${RUNS} interleavings of looks, hints, requests, cancellings and somebody enabling: nothing is disabled after it was allowed`, async () => {
+test(`${RUNS} interleavings of checks, hints, requests, cancellings and somebody enabling: nothing is disabled after it was allowed`, async () => {
   for (let seed = 1; seed <= RUNS; seed++) {
     const { below, chance } = randomOf(seed);
     const organization_id = `org_watch${String(seed).padStart(11, '0')}`;
@@ -222,14 +213,14 @@ test(`${RUNS} interleavings of looks, hints, requests, cancellings and somebody 
     for (let step = 3 + below(5); step > 0; step--) {
       const kind = below(8);
       if (kind < 3) service.tenant.enableConnection(organization_id, CON);
-      else if (kind < 4) busy.push(service.lookByClock());
+      else if (kind < 4) busy.push(service.checkByClock());
       else if (kind < 5)
         busy.push(service.watch.invoke({ detail: hint({}, { organization: { id: organization_id } }) }));
       else if (kind < 6) await service.outcome(request().id);
       else service.worker.idle();
       if (chance(0.5)) await new Promise((resolve) => setTimeout(resolve, below(25)));
     }
-    // The last word: the customer is back, while looks are under way.
+    // The last word: the customer is back, while checks are under way.
     service.tenant.enableConnection(organization_id, CON);
     const { status } = await service.request('cancel-offboarding', { organization: organization_id });
     expect([200, 409], `seed ${seed}`).toContain(status);
@@ -251,7 +242,7 @@ describe('how it ends', () => {
     });
     expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false });
     enable(CON);
-    await lookByClock();
+    await checkByClock();
     await sendHint(hint());
     expect(service.enabled()).toEqual({ [CON]: true });
     expect(drifts()).toEqual([]);
@@ -263,7 +254,7 @@ describe('how it ends', () => {
     enable(CON);
     await offboard({ action: 'disable_then_remove' });
     await service.request('cancel-offboarding');
-    await lookByClock();
+    await checkByClock();
     expect(service.enabled()).toEqual({ [CON]: true });
   });
 
@@ -271,18 +262,18 @@ describe('how it ends', () => {
     const id = await offboard({ action: 'disable' });
     await service.changeRecord(ORG, id, { ended_at: new Date(Date.now() - 401 * 86_400_000).toISOString() });
     enable(CON);
-    await lookByClock();
+    await checkByClock();
     expect(drifts()).toEqual([]);
     expect((await service.records())[0]).toMatchObject({ watch: 'ended' });
   });
 
-  test('cancelling waits for a look that is disabling something, so that nothing is disabled after it was answered', async () => {
+  test('cancelling waits for a check that is disabling something, so that nothing is disabled after it was answered', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON);
     service.tenant.addFaults({ method: 'PATCH', delay: 1500 });
     for (const { offboarding_id } of await service.records())
-      await service.changeRecord(ORG, offboarding_id, { look_at: new Date(Date.now() - 1000).toISOString() });
-    await service.lookByClock();
+      await service.changeRecord(ORG, offboarding_id, { check_at: new Date(Date.now() - 1000).toISOString() });
+    await service.checkByClock();
     await expect
       .poll(() => service.managementCalls().some(({ method }) => method === 'PATCH'), { timeout: 30_000 })
       .toBe(true);

@@ -1,23 +1,15 @@
 // The record's transitions against a table of its own: what may follow what, and who wins.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment, TABLE } from '../../infra/local/environment.ts';
-import {
-  createOffboardingRecords,
-  type Offboarding,
-  type OffboardingRecords,
-  RecordChanged,
-  STATUSES,
-  type Status,
-  TRANSITIONS,
-} from '../../lib/offboarding-record.ts';
+import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { Offboarding, Status } from '../../lib/offboarding-record.ts';
+import * as records from '../../lib/offboarding-record.ts';
 
 const RACES = process.env.DEEP ? 10_000 : 300;
 let local: LocalEnvironment;
-let records: OffboardingRecords;
 beforeAll(async () => {
   local = await startEnvironment({ connected: false });
-  records = createOffboardingRecords(TABLE, local.dynamoDb);
+  Object.assign(process.env, local.environment);
 });
 afterAll(() => local.close());
 
@@ -26,14 +18,13 @@ async function requested(): Promise<Offboarding> {
   const id = randomUUID();
   const request = { id, source: 'test', time: 'now' };
   const order = { action: 'disable_then_remove' as const, requested_by: 'x', reason: 'y', dry_run: false };
-  const { record } = await records.create({
+  return records.createRecord({
     organization_id: 'org_1',
     offboarding_id: id,
     request,
     ...order,
     on_reenable: 'report',
   });
-  return record;
 }
 /** The named transition to each status. */
 const TO: Record<Exclude<Status, 'requested'>, (record: Offboarding) => Promise<Offboarding>> = {
@@ -63,16 +54,16 @@ async function recordIn(status: Status): Promise<Offboarding> {
   return record;
 }
 
-test.each(STATUSES)('what may follow %s, and nothing else', async (from) => {
+test.each(records.STATUSES)('what may follow %s, and nothing else', async (from) => {
   for (const [to, transition] of Object.entries(TO)) {
     const record = await recordIn(from);
     const moved = await transition(record).then(
       ({ status }) => status,
       (error: unknown) => error,
     );
-    if ((TRANSITIONS[from] as readonly string[]).includes(to)) expect(moved, `${from} → ${to}`).toBe(to);
-    else expect(moved, `${from} → ${to}`).toBeInstanceOf(RecordChanged);
-    const stored = await records.get(record.organization_id, record.offboarding_id);
+    if ((records.TRANSITIONS[from] as readonly string[]).includes(to)) expect(moved, `${from} → ${to}`).toBe(to);
+    else expect(moved, `${from} → ${to}`).toBeInstanceOf(records.RecordChanged);
+    const stored = await records.getRecord(record.organization_id, record.offboarding_id);
     expect(stored?.status).toBe(typeof moved === 'string' ? moved : from);
   }
 });
@@ -87,7 +78,7 @@ test(`a cancelling and a removal that falls due in the same instant, ${RACES} ti
     expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(1);
     const lost = results.find((result) => result.status === 'rejected') as PromiseRejectedResult;
     // Who lost is told what won.
-    const { status } = (lost.reason as RecordChanged).current ?? { status: 'none' };
+    const { status } = (lost.reason as InstanceType<typeof records.RecordChanged>).current ?? { status: 'none' };
     won[status as keyof typeof won] += 1;
   }
   expect(won.removing + won.cancelling).toBe(RACES);
@@ -96,5 +87,5 @@ test(`a cancelling and a removal that falls due in the same instant, ${RACES} ti
 test('a write upon a revision that is not the newest is refused, also where the status is the same', async () => {
   const record = await recordIn('working');
   await records.progress(record, []);
-  await expect(records.progress(record, [])).rejects.toBeInstanceOf(RecordChanged);
+  await expect(records.progress(record, [])).rejects.toBeInstanceOf(records.RecordChanged);
 });

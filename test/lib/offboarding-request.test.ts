@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { addDuration, OffboardingRequest } from '../../lib/offboarding-request.ts';
+import { addDuration } from '../../lib/duration.ts';
+import { OffboardingRequest } from '../../lib/offboarding-request.ts';
 import { isRequested, requestedSchema } from '../contract.ts';
 
 describe('durations', () => {

@@ -1,0 +1,11 @@
+import * as v from 'valibot';
+
+const ORGANIZATION_ID = /^org_[A-Za-z0-9]{1,46}$/;
+const CONNECTION_ID = /^con_[A-Za-z0-9]{1,46}$/;
+
+/** Ids as Auth0 gives them out: a prefix, letters and digits. Nothing else ever becomes part of a URL. */
+export const OrganizationId = v.pipe(v.string(), v.regex(ORGANIZATION_ID, 'must be org_ and letters and digits'));
+export const ConnectionId = v.pipe(v.string(), v.regex(CONNECTION_ID, 'must be con_ and letters and digits'));
+
+/** What a caller names a request by: visible ASCII, so that it fits a header and a log line. */
+export const CorrelationId = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/));
