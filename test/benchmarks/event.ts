@@ -1,10 +1,19 @@
+import { randomUUID } from 'node:crypto';
+import { REQUESTED } from '../../lib/offboarding-request.ts';
+
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
 
-/** A request of the HTTP API (payload 2.0) for `disable-connection` or `remove-connection`. */
+const ROUTES: Record<string, string> = {
+  'disable-connection': 'PATCH /organizations/{organization_id}/connections/{connection_id}',
+  'remove-connection': 'DELETE /organizations/{organization_id}/connections/{connection_id}',
+  'cancel-offboarding': 'DELETE /organizations/{organization_id}/offboarding',
+};
+
+/** What a function is called with: a request of the HTTP API (payload 2.0), or a message of the offboarding queue. */
 export function benchmarkEvent(name: string) {
-  const method = name === 'disable-connection' ? 'PATCH' : 'DELETE';
-  const route = '/organizations/{organization_id}/connections/{connection_id}';
+  if (name === 'offboard-organization') return queueEvent();
+  const [method = '', route = ''] = ROUTES[name]?.split(' ') ?? [];
   return {
     version: '2.0',
     routeKey: `${method} ${route}`,
@@ -21,4 +30,12 @@ export function benchmarkEvent(name: string) {
     isBase64Encoded: false,
     ...(method === 'PATCH' && { body: '{"is_enabled":false}' }),
   };
+}
+
+function queueEvent() {
+  const id = randomUUID();
+  const detail = { organization_id: ORG, action: 'disable', requested_by: 'bench', reason: 'bench' };
+  const event = { id, source: 'bench', time: new Date().toISOString(), 'detail-type': REQUESTED, detail };
+  const attributes = { ApproximateReceiveCount: '1', MessageGroupId: 'single', SentTimestamp: String(Date.now()) };
+  return { Records: [{ messageId: id, receiptHandle: id, body: JSON.stringify(event), attributes }] };
 }

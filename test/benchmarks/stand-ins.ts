@@ -1,14 +1,33 @@
 // The stand-ins of the benchmark, in a process of their own; prints the functions' environment and then what was called.
+import { randomUUID } from 'node:crypto';
 import { startEnvironment } from '../../infra/local/environment.ts';
 import { CON, ORG } from './event.ts';
 
 const local = await startEnvironment({ connected: false });
-const reset = () => local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
+Object.assign(process.env, local.environment);
+const records = await import('../../lib/offboarding-record.ts');
+
+/** What each function finds: a connection that is enabled, or a scheduled offboarding that has disabled it. */
+async function reset(name: string): Promise<void> {
+  const cancelling = name === 'cancel-offboarding';
+  local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: !cancelling }] });
+  if (!cancelling) return;
+  const order = { action: 'disable_then_remove', requested_by: 'bench', reason: 'bench', dry_run: false } as const;
+  const request = { ...order, organization_id: ORG, offboarding_id: randomUUID(), on_reenable: 'report' } as const;
+  const connection = { connection_id: CON, name: null, strategy: null, before: {}, error: null, attempted: true };
+  const disabled = { ...connection, outcome: 'disabled', disabled_by_offboarding: true } as const;
+  const begun = await records.begin(await records.createRecord(request), [disabled], '2099-01-01T00:00:00Z');
+  await records.schedule(begun);
+}
 local.worker.kill();
 local.rotation.kill();
 process.send?.(local.environment);
-process.on('message', (what) => {
-  if (what === 'reset') return reset();
+process.on('message', async (what: { reset: string } | 'count') => {
+  if (what !== 'count') {
+    await reset(what.reset);
+    process.send?.('ready');
+    return;
+  }
   const calls = local.tenant.calls();
   const secrets = local.aws.calls.filter((operation) => operation === 'GetSecretValue').length;
   process.send?.({
