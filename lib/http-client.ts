@@ -40,28 +40,37 @@ export async function exchange({ method, origin, path, headers, body, timeout }:
   const [host, port] = [origin.hostname.replace(/^\[|\]$/g, ''), origin.port || undefined];
   const json = body && JSON.stringify(body);
   const sent = json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeout)));
+  const all = { accept: 'application/json', ...headers, ...sent };
+  const request = send({ agent, host, port, method, path, headers: all });
+  let timedOut = false;
+  // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.
+  const timeOut = () => {
+    timedOut = true;
+    request.destroy();
+  };
+  const timer = setTimeout(timeOut, Math.max(1, timeout));
   try {
-    const all = { accept: 'application/json', ...headers, ...sent };
-    const request = send({ agent, host, port, method, path, headers: all, signal });
     // Once there is an answer, its own reader gets what happens to the socket.
     request.on('error', () => {});
     request.end(json);
     const [response]: [http.IncomingMessage] = (await once(request, 'response')) as never;
     const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of response) {
+    response.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_BODY_BYTES) throw new Error('The answer is larger than a megabyte');
-      chunks.push(chunk);
-    }
+      if (size > MAX_BODY_BYTES) response.destroy(new Error('The answer is larger than a megabyte'));
+      else chunks.push(chunk);
+    });
+    await once(response, 'close');
     // A body without a length ends with its connection, whoever closed that.
-    if (signal.aborted || !response.complete) throw new Error('The answer was cut off');
+    if (timedOut || !response.complete) throw new Error('The answer was cut off');
     const text = Buffer.concat(chunks).toString();
     return { status: response.statusCode ?? 0, headers: response.headers, body: text, failure: undefined };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const kind = signal.aborted ? 'timeout' : TLS_FAILURE.test(code ?? '') ? 'tls' : 'connection';
+    const kind = timedOut ? 'timeout' : TLS_FAILURE.test(code ?? '') ? 'tls' : 'connection';
     return { status: 0, headers: {} as http.IncomingHttpHeaders, body: '', failure: { kind, cause } };
+  } finally {
+    clearTimeout(timer);
   }
 }

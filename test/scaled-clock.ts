@@ -26,6 +26,3 @@ for (const name of ['setTimeout', 'setInterval'] as const) {
     [name]: (run: (...of: unknown[]) => void, ms = 0, ...rest: unknown[]) => real(run, ms / speed, ...rest),
   });
 }
-
-const realTimeout = AbortSignal.timeout.bind(AbortSignal);
-AbortSignal.timeout = (ms: number) => realTimeout(Math.ceil(ms / speed));

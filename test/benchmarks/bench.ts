@@ -163,7 +163,7 @@ for (const [memory, runs] of SHARES) {
 }
 
 const warm: Record<string, Report[]> = { ours: [], conventional: [], plain: [], limit: [] };
-for (let round = 0; round < 3; round++) {
+for (let round = 0; round < 9; round++) {
   for (const way of WAYS) warm[way]?.push(await measure(way, 'disable-connection', { warm: WARM }));
 }
 const all = (way: string, pick: (report: Report) => number | undefined) =>
