@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 
@@ -10,7 +9,7 @@ const MAX_BODY_BYTES = 1_000_000;
 const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_)/;
 
 /** Bounded, so that a burst of requests in one container can not exhaust its file descriptors; the rest queue inside the agent. */
-const AGENT_OPTIONS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 16 };
+const AGENT_OPTIONS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 64 };
 const plain = { request: http.request, agent: new http.Agent(AGENT_OPTIONS) };
 const secure = { request: https.request, agent: new https.Agent(AGENT_OPTIONS) };
 
@@ -50,10 +49,11 @@ export async function exchange({ method, origin, path, headers, body, timeout }:
   };
   const timer = setTimeout(timeOut, Math.max(1, timeout));
   try {
-    // Once there is an answer, its own reader gets what happens to the socket.
-    request.on('error', () => {});
     request.end(json);
-    const [response]: [http.IncomingMessage] = (await once(request, 'response')) as never;
+    // Once there is an answer, its own reader gets what happens to the socket.
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      request.on('response', resolve).on('error', reject);
+    });
     const chunks: Buffer[] = [];
     let size = 0;
     response.on('data', (chunk: Buffer) => {
@@ -61,7 +61,7 @@ export async function exchange({ method, origin, path, headers, body, timeout }:
       if (size > MAX_BODY_BYTES) response.destroy(new Error('The answer is larger than a megabyte'));
       else chunks.push(chunk);
     });
-    await once(response, 'close');
+    await new Promise((resolve, reject) => response.on('close', resolve).on('error', reject));
     // A body without a length ends with its connection, whoever closed that.
     if (timedOut || !response.complete) throw new Error('The answer was cut off');
     const text = Buffer.concat(chunks).toString();
