@@ -430,10 +430,6 @@ export async function startAws({ port = 0 } = {}) {
       wake(queue);
       return {};
     },
-    PurgeQueue(input) {
-      queueOf(input).messages = [];
-      return {};
-    },
   };
 
   /** Hands a queue's messages to a function, one at a time, as an event source mapping with partial batch responses does. */
@@ -479,8 +475,6 @@ export async function startAws({ port = 0 } = {}) {
 
   // EventBridge Scheduler
 
-  const keyOf = (group: string, name: string) => `${group}/${name}`;
-
   function fire(key: string): void {
     const found = schedules.get(key);
     if (!found) return;
@@ -503,33 +497,20 @@ export async function startAws({ port = 0 } = {}) {
     schedule.timer.unref();
   }
 
-  function putSchedule(key: string, body: Json): Json {
+  function createSchedule(name: string, group: string, body: Json): Json {
+    const key = `${group}/${name}`;
+    if (!groups.has(group))
+      throw new AwsError('ResourceNotFoundException', `Schedule group ${group} does not exist.`, 404);
+    const found = schedules.get(key);
+    // The same client token is the same request, sent again because its answer was lost.
+    if (found && found.body.ClientToken === body.ClientToken) return { ScheduleArn: '' };
+    if (found) throw new AwsError('ConflictException', `Schedule ${name} already exists.`, 409);
     const [, at] = /^at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)$/.exec(text(body, 'ScheduleExpression')) ?? [];
     if (!at) throw new AwsError('ValidationException', `Invalid Schedule Expression ${body.ScheduleExpression}.`);
-    clearTimeout(schedules.get(key)?.timer);
     const schedule = { body, at: Date.parse(`${at}Z`), timer: undefined };
     schedules.set(key, schedule);
     arm(key, schedule);
     return { ScheduleArn: `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule/${key}` };
-  }
-
-  function scheduler(method: string, name: string, group: string, body: Json): Json {
-    const key = keyOf(group, name);
-    if (!groups.has(group))
-      throw new AwsError('ResourceNotFoundException', `Schedule group ${group} does not exist.`, 404);
-    const found = schedules.get(key);
-    if (method === 'POST') {
-      // The same client token is the same request, sent again because its answer was lost.
-      if (found && found.body.ClientToken === body.ClientToken) return { ScheduleArn: '' };
-      if (found) throw new AwsError('ConflictException', `Schedule ${name} already exists.`, 409);
-      return putSchedule(key, body);
-    }
-    if (!found) throw new AwsError('ResourceNotFoundException', `Schedule ${name} does not exist.`, 404);
-    if (method === 'PUT') return putSchedule(key, body);
-    if (method === 'GET') return { ...found.body, Name: name, GroupName: group, State: 'ENABLED' };
-    clearTimeout(found.timer);
-    schedules.delete(key);
-    return {};
   }
 
   // The wire
@@ -544,7 +525,7 @@ export async function startAws({ port = 0 } = {}) {
 
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
-    const { pathname, searchParams } = new URL(request.url ?? '/', url);
+    const { pathname } = new URL(request.url ?? '/', url);
     const [service = '', operation = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const isDynamoDb = service.startsWith('DynamoDB');
     try {
@@ -554,8 +535,7 @@ export async function startAws({ port = 0 } = {}) {
     }
     const body: Json = chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {};
     const [, name] = /^\/schedules\/([^/]+)$/.exec(pathname) ?? [];
-    const verb = { POST: 'Create', PUT: 'Update', GET: 'Get', DELETE: 'Delete' }[request.method ?? ''];
-    const called = name ? `${verb}Schedule` : operation;
+    const called = name ? 'CreateSchedule' : operation;
     calls.push(called);
     const fault = faults.find((candidate) => candidate.operation === called && (candidate.times ?? 1) > 0);
     if (fault) fault.times = (fault.times ?? 1) - 1;
@@ -575,11 +555,10 @@ export async function startAws({ port = 0 } = {}) {
     }
     try {
       if (fault?.error) throw new AwsError(fault.error, 'Failed on purpose.', fault.status ?? 400);
-      const group = searchParams.get('groupName') ?? (body.GroupName as string | undefined) ?? 'default';
+      const group = (body.GroupName as string | undefined) ?? 'default';
       const run = OPERATIONS[service]?.[operation];
       if (!name && !run) throw new AwsError('UnknownOperationException', `${called} is not played here.`, 404);
-      const result =
-        fault?.answer ?? (name ? scheduler(request.method ?? '', decodeURIComponent(name), group, body) : run?.(body));
+      const result = fault?.answer ?? (name ? createSchedule(decodeURIComponent(name), group, body) : run?.(body));
       answer(200, result ?? {});
     } catch (error) {
       const { type, status, message } =
