@@ -37,18 +37,11 @@ async function cancelOffboarding({ organizationId, calls }: HttpRequest): Promis
   const cancelled = ended.filter(({ status }) => status !== 'completed');
   const last = cancelled.at(-1) ?? ended.at(-1);
   if (!last) throw new Problem('not_found', 'No offboarding of this organization is pending or watched');
-  const { offboarding_id, status } = last;
+  const { organization_id, offboarding_id, status } = last;
   const watch = ended.length > cancelled.length ? 'ended' : null;
   const cancelled_removal_due_at = cancelled.at(-1)?.removal_due_at ?? null;
   const connections = cancelled.flatMap(outcomesOf);
-  const body = {
-    organization_id: organizationId,
-    offboarding_id,
-    status,
-    watch,
-    cancelled_removal_due_at,
-    connections,
-  };
+  const body = { organization_id, offboarding_id, status, watch, cancelled_removal_due_at, connections };
   return { status: 200, body };
 }
 

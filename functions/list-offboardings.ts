@@ -28,8 +28,10 @@ async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
   if (!parsed.success) throw new Problem('invalid_query', describeIssues(parsed.issues, 'query'));
   const { limit, cursor, ...by } = parsed.output;
   const [name = '', value = ''] = Object.entries(by).find(([, given]) => given !== undefined) ?? [];
-  const counts = by.batch_id === undefined ? undefined : await countBatch(by.batch_id);
-  const page = await listOffboardings(name as ListedBy, value, Number(limit), cursor);
+  const [page, counts] = await Promise.all([
+    listOffboardings(name as ListedBy, value, Number(limit), cursor),
+    by.batch_id === undefined ? undefined : countBatch(by.batch_id),
+  ]);
   return { status: 200, body: { offboardings: page.offboardings.map(shown), cursor: page.cursor, counts } };
 }
 

@@ -50,9 +50,11 @@ export async function handler(event: SQSEvent, context: Partial<Context> = {}): 
 }
 
 function startCalls(message: SQSRecord, deadline: number, request_id: string | undefined): Calls {
-  const { organization_id, correlation_id, offboarding_id } = queue.describeMessage(parseJson(message.body));
-  const ids = { organization_id, correlation_id, offboarding_id, message_id: message.messageId };
-  const log = createLog({ request_id, ...ids });
+  const { detail, id } = Object(parseJson(message.body));
+  const { organization_id, correlation_id, offboarding_id = id } = Object(detail);
+  const ids = Object.entries({ organization_id, correlation_id, offboarding_id });
+  const texts = ids.filter(([, value]) => typeof value === 'string').map(([name, text]) => [name, text.slice(0, 128)]);
+  const log = createLog({ request_id, message_id: message.messageId, ...Object.fromEntries(texts) });
   const probe = (probing || queue.receivesOf(message) > 1) && { maxTries: 1 };
   const limits = { deadline, longestWait: LONGEST_WAIT_MS, ...probe };
   return { started: Date.now(), log, pacer: pacers[queue.laneOf(message)], ...limits, statuses: [], auth0Ms: 0 };
@@ -80,8 +82,10 @@ async function endInFault({ message, calls, about }: Delivery, error: unknown): 
     const record = wait.problem && about && (await records.getRecord(about.organization_id, about.offboarding_id));
     if (wait.problem && record && !records.hasEnded(record)) {
       const reason = finalReason(wait.problem);
-      if (reason) await failOffboarding(record, reason, { message, calls });
-      if (reason) return true;
+      if (reason) {
+        await failOffboarding(record, reason, { message, calls });
+        return true;
+      }
       const { code, message: text } = wait.problem;
       await records.waiting(record, { code, message: text }, new Date(Date.now() + wait.ms));
     }

@@ -2,22 +2,20 @@ import {
   DescribeSecretCommand,
   GetSecretValueCommand,
   PutSecretValueCommand,
-  SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import type { Context, SecretsManagerRotationEvent } from 'aws-lambda';
 import { ClientCredentialsError, parseClientCredentials, requestToken } from '../lib/client-credentials.ts';
 import { backoff, sleep } from '../lib/deadline.ts';
-import { AWS_CLIENT, auth0Tenant, required } from '../lib/environment.ts';
+import { auth0Tenant, required } from '../lib/environment.ts';
 import { exchange } from '../lib/http-client.ts';
 import { parseJson } from '../lib/json.ts';
-import { createLog, describeError } from '../lib/log.ts';
-import { type ManagementToken, parseManagementToken, SCOPES } from '../lib/management-token.ts';
+import { createLog, describeError, type Log } from '../lib/log.ts';
+import { type ManagementToken, parseManagementToken, SCOPES, secretsManager } from '../lib/management-token.ts';
 
 const { origin, audience } = auth0Tenant();
 const CLIENT_SECRET_ID = required('MANAGEMENT_CLIENT_SECRET_ID');
 const TOKEN_SECRET_ID = required('MANAGEMENT_TOKEN_SECRET_ID');
-const client = new SecretsManagerClient(AWS_CLIENT);
 
 /** Connections of an organization that no tenant has: asking for them proves a token and reads nothing. */
 const PROOF_PATH = '/api/v2/organizations/org_0000000000000000/connections';
@@ -26,8 +24,8 @@ const MARGIN_MS = 1000;
 const ATTEMPT_MS = 5000;
 const MAX_TRIES = 4;
 
-/** The version that a step is about, and when the step must be done. */
-type Rotation = { SecretId: string; versionId: string; deadline: number };
+/** The version that a step is about, when the step must be done, and its log. */
+type Rotation = { SecretId: string; versionId: string; deadline: number; log: Log };
 
 const STEPS = new Map<string, (rotation: Rotation) => Promise<void>>([
   ['createSecret', createSecret],
@@ -49,24 +47,19 @@ export async function handler(event: SecretsManagerRotationEvent, context: Parti
   try {
     const run = STEPS.get(step);
     if (!run) throw new Error('The rotation has no such step');
-    if (await isPending(SecretId, versionId)) await run({ SecretId, versionId, deadline });
+    if (await isPending(SecretId, versionId)) await run({ SecretId, versionId, deadline, log });
     log.info('rotation_step_done');
   } catch (error) {
     const { reason = 'other', retryAfter } = error instanceof ClientCredentialsError ? error : {};
     const fields = { error: describeError(error), retry_after_s: retryAfter };
     log.metrics('rotation_step_failed', { RotationFailures: 1 }, fields, ['reason', reason]);
     throw error;
-  } finally {
-    // How long the current token has still to live: the alarm warns when several rotations in a row have failed.
-    const token = await readToken(SecretId, 'AWSCURRENT').catch(() => undefined);
-    const seconds = token ? Math.max(0, (token.expiresAt - Date.now()) / 1000) : 0;
-    log.metrics('token_time_to_expiry', { TokenTimeToExpiry: seconds });
   }
 }
 
 /** Whether the version waits to become current; false when it is current already. Throws when it must not be rotated. */
 async function isPending(SecretId: string, versionId: string): Promise<boolean> {
-  const secret = await client.send(new DescribeSecretCommand({ SecretId }));
+  const secret = await secretsManager.send(new DescribeSecretCommand({ SecretId }));
   // Secrets Manager names the secret by its ARN, the configuration may by its name.
   if (![SecretId, secret.ARN, secret.Name].includes(TOKEN_SECRET_ID))
     throw new Error('The secret is not the management token');
@@ -78,15 +71,16 @@ async function isPending(SecretId: string, versionId: string): Promise<boolean> 
 }
 
 /** Asks Auth0 for a token and stores it as the pending version, unless that holds one already. */
-async function createSecret({ SecretId, versionId, deadline }: Rotation): Promise<void> {
+async function createSecret({ SecretId, versionId, deadline, log }: Rotation): Promise<void> {
+  await reportTimeToExpiry(SecretId, log);
   const pending = await readToken(SecretId, 'AWSPENDING', versionId).catch(() => undefined);
   if (pending && pending.expiresAt > Date.now()) return;
   if (pending) await discard(SecretId, versionId, 'The pending token has expired');
-  const stored = await client.send(new GetSecretValueCommand({ SecretId: CLIENT_SECRET_ID }));
+  const stored = await secretsManager.send(new GetSecretValueCommand({ SecretId: CLIENT_SECRET_ID }));
   const { value, expiresAt, scope } = await requestToken(origin, audience, parseClientCredentials(stored), deadline);
   const secret = { access_token: value, expires_at: new Date(expiresAt).toISOString(), scope };
   const put = { SecretId, ClientRequestToken: versionId, VersionStages: ['AWSPENDING'] };
-  await client.send(new PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
+  await secretsManager.send(new PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
 }
 
 /** Proves that Auth0 takes the pending token and that it carries every scope; throws with the scopes that are missing. */
@@ -101,8 +95,10 @@ async function testSecret({ SecretId, versionId, deadline }: Rotation): Promise<
     if (status === 401 || status === 403) await discard(SecretId, versionId, `Auth0 refused the new token (${status})`);
     // Not found, or found after all, is the answer of an Auth0 that has taken the token.
     if ((status === 404 || status === 200) && parseJson(body) !== undefined) return;
-    if (tries === MAX_TRIES) throw new Error(`Auth0 answered ${status} to the new token`, { cause: failure?.cause });
-    await sleep(backoff(tries, 300, 2000));
+    const pause = backoff(tries, 300, 2000);
+    if (tries >= MAX_TRIES || Date.now() + pause >= deadline)
+      throw new Error(`Auth0 answered ${status} to the new token`, { cause: failure?.cause });
+    await sleep(pause);
   }
 }
 
@@ -112,19 +108,27 @@ async function testSecret({ SecretId, versionId, deadline }: Rotation): Promise<
  */
 async function discard(SecretId: string, versionId: string, why: string): Promise<never> {
   const label = { SecretId, VersionStage: 'AWSPENDING', RemoveFromVersionId: versionId };
-  await client.send(new UpdateSecretVersionStageCommand(label));
+  await secretsManager.send(new UpdateSecretVersionStageCommand(label));
   throw new Error(why);
 }
 
 /** Makes the pending version the current one. */
-async function finishSecret({ SecretId, versionId }: Rotation): Promise<void> {
-  const { VersionIdsToStages = {} } = await client.send(new DescribeSecretCommand({ SecretId }));
+async function finishSecret({ SecretId, versionId, log }: Rotation): Promise<void> {
+  const { VersionIdsToStages = {} } = await secretsManager.send(new DescribeSecretCommand({ SecretId }));
   const current = Object.keys(VersionIdsToStages).find((version) =>
     VersionIdsToStages[version]?.includes('AWSCURRENT'),
   );
   const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: current };
-  await client.send(new UpdateSecretVersionStageCommand(move));
+  await secretsManager.send(new UpdateSecretVersionStageCommand(move));
+  await reportTimeToExpiry(SecretId, log);
 }
 
 const readToken = async (SecretId: string, VersionStage: string, VersionId?: string): Promise<ManagementToken> =>
-  parseManagementToken(await client.send(new GetSecretValueCommand({ SecretId, VersionStage, VersionId })));
+  parseManagementToken(await secretsManager.send(new GetSecretValueCommand({ SecretId, VersionStage, VersionId })));
+
+/** How long the current token has still to live; its alarm warns when several rotations in a row have failed. */
+async function reportTimeToExpiry(SecretId: string, log: Log): Promise<void> {
+  const token = await readToken(SecretId, 'AWSCURRENT').catch(() => undefined);
+  const seconds = token ? Math.max(0, (token.expiresAt - Date.now()) / 1000) : 0;
+  log.metrics('token_time_to_expiry', { TokenTimeToExpiry: seconds });
+}

@@ -37,7 +37,7 @@ const PERMISSIONS = {
   'request-offboardings': [publish, allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table)],
   'list-offboardings': [
     allow(['dynamodb:Query'], indexes('by_organization', 'by_status', 'by_batch')),
-    allow(['dynamodb:GetItem'], table),
+    allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem'], table),
   ],
   'get-offboarding': [readToken, ...askForRotation, allow(['dynamodb:Query'], table)],
   'cancel-offboarding': [readToken, ...askForRotation, publish, readRecords, writeRecords],

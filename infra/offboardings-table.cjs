@@ -35,7 +35,7 @@ const ofTable = (MetricName, ...more) => ({
 });
 const throttled = (MetricName) => ({ ...ofTable(MetricName), Statistic: 'Sum', Period: 300 });
 /** DynamoDB counts its failures by operation alone. */
-const OPERATIONS = ['GetItem', 'Query', 'PutItem'];
+const OPERATIONS = ['GetItem', 'BatchGetItem', 'Query', 'PutItem'];
 const failures = {
   Metrics: [
     { Id: 'failures', Expression: OPERATIONS.map((_, i) => `FILL(m${i}, 0)`).join(' + '), Label: 'Failures' },

@@ -20,8 +20,8 @@ export function auth0Tenant(): { origin: URL; audience: string } {
   const url = HOSTNAME.test(domain) ? `https://${domain}` : domain;
   if (!URL.canParse(url) || (url === domain && !LOOPBACK_ORIGIN.test(domain)))
     throw new Error('Environment variable AUTH0_DOMAIN is neither a host name nor the origin of a loopback host');
-  const { origin } = new URL(url);
-  return { origin: new URL(origin), audience: process.env.AUTH0_AUDIENCE || `${origin}/api/v2/` };
+  const origin = new URL(url);
+  return { origin, audience: process.env.AUTH0_AUDIENCE || `${origin.origin}/api/v2/` };
 }
 
 /** Settings of each client of an AWS service. Each call is small: one that takes seconds is lost and better made again. */

@@ -185,6 +185,7 @@ export async function list(organizationId: string, calls: Calls): Promise<Associ
   }
   return [...all.values()];
 }
+
 /** For `catch`: what Auth0 does not have is undefined, and no failure. */
 export function unlessNotFound(error: unknown): undefined {
   if (!(error instanceof Problem && error.code === 'not_found')) throw error;
@@ -225,11 +226,10 @@ function associationOf(connectionId: string, body: unknown): Association | undef
 }
 
 /** What Auth0 said in words, for the caller: without control characters, not endless, and never with the token in it. */
-function upstreamOf(answer: Answer) {
-  const { message, errorCode } = parseAs(ErrorShape, jsonOf(answer)) ?? {};
+function upstreamOf(status: number, { message, errorCode }: v.InferOutput<typeof ErrorShape>) {
   const shown = (text: string | undefined) =>
     text ? redact(text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')).slice(0, 500) : null;
-  return { status: answer.status, error_code: shown(errorCode), message: shown(message) };
+  return { status, error_code: shown(errorCode), message: shown(message) };
 }
 
 /** What Auth0's statuses are to the caller, and how to recover from them. */
@@ -253,7 +253,8 @@ function failure(method: Method, answer: Answer, { deadline, pacer }: Calls): Fa
     const problem = new Problem('auth0_unavailable', 'The connection to Auth0 failed', { cause });
     return { problem, recovery: kind === 'tls' ? undefined : 'retry' };
   }
-  const upstream = upstreamOf(answer);
+  const own = answer.body.trim() === '' ? undefined : parseAs(ErrorShape, jsonOf(answer));
+  const upstream = upstreamOf(status, own ?? {});
   if (status === 429)
     return { problem: rateLimited(pacer.delay(bucketOf(method)), upstream), recovery: 'wait for pacer' };
   const lacksScope = upstream.error_code === 'insufficient_scope' || upstream.message?.startsWith('Insufficient scope');
@@ -261,10 +262,9 @@ function failure(method: Method, answer: Answer, { deadline, pacer }: Calls): Fa
     const detail = `The Management API token lacks the scope ${SCOPES[method]}`;
     return { problem: new Problem('management_token_scope_missing', detail, { upstream }) };
   }
-  const isOwn = answer.body.trim() !== '' && v.is(ErrorShape, jsonOf(answer));
   // Redirects and statuses that this API does not have will be the same again; 5xx and a wrong body are transient.
   const recoverable = status >= 500 || status < 300 || OWN_ONLY.includes(status) ? ('retry' as const) : undefined;
-  const known = isOwn || !OWN_ONLY.includes(status) ? MEANINGS.get(status) : undefined;
+  const known = own || !OWN_ONLY.includes(status) ? MEANINGS.get(status) : undefined;
   const unusable = `Auth0 answered ${status}, not as it documents`;
   const [code, detail, recovery] = known ?? ['auth0_unavailable', unusable, recoverable];
   return { problem: new Problem(code, detail, { upstream }), recovery };

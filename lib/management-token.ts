@@ -61,7 +61,8 @@ export const scopeOf = (claims: Record<string, unknown> | undefined): string =>
 // here: that is what the secret's rotation is for.
 
 const SecretId = required('MANAGEMENT_TOKEN_SECRET_ID');
-const client = new SecretsManagerClient(AWS_CLIENT);
+/** The one client of Secrets Manager that a function has. */
+export const secretsManager = new SecretsManagerClient(AWS_CLIENT);
 let current: ManagementToken | undefined;
 let reading: Promise<ManagementToken> | undefined;
 let rotation: { askedAt: number; accepted: Promise<boolean> } | undefined;
@@ -73,7 +74,7 @@ function unavailable(cause: unknown): Problem {
 
 async function readSecret(): Promise<ManagementToken> {
   try {
-    current = parseManagementToken(await client.send(new GetSecretValueCommand({ SecretId })));
+    current = parseManagementToken(await secretsManager.send(new GetSecretValueCommand({ SecretId })));
     if (current.expiresAt > Date.now()) return current;
   } catch (error) {
     throw unavailable(error);
@@ -91,14 +92,14 @@ function read(deadline: number): Promise<ManagementToken> {
 
 async function askForRotation(log: Log): Promise<boolean> {
   try {
-    const { RotationEnabled, LastRotatedDate } = await client.send(new DescribeSecretCommand({ SecretId }));
+    const { RotationEnabled, LastRotatedDate } = await secretsManager.send(new DescribeSecretCommand({ SecretId }));
     const since_rotation_ms = Date.now() - (LastRotatedDate?.getTime() ?? 0);
     if (!RotationEnabled || since_rotation_ms < ROTATION_PAUSE_MS) {
       const reason = RotationEnabled ? 'the refused token is fresh from a rotation' : 'the secret is not rotated';
       log.error('rotation_not_asked_for', { reason, since_rotation_ms });
       return false;
     }
-    const asked = await client.send(new RotateSecretCommand({ SecretId, RotateImmediately: true }));
+    const asked = await secretsManager.send(new RotateSecretCommand({ SecretId, RotateImmediately: true }));
     const accepted = asked.VersionId !== undefined && asked.VersionId !== current?.versionId;
     log.warn('rotation_asked_for', { accepted });
     return accepted;

@@ -41,9 +41,7 @@ export async function listOffboardings(by: ListedBy, value: string, Limit: numbe
     Limit,
     ExclusiveStartKey: start && marshall(start),
   });
-  const keys = Items.map((item) => unmarshall(item) as Position);
-  const read = keys.map(({ organization_id, offboarding_id }) => records.getRecord(organization_id, offboarding_id));
-  const found = (await Promise.all(read)).filter((record) => record !== undefined);
+  const found = await records.getRecords(Items.map((item) => unmarshall(item) as Position));
   const last = LastEvaluatedKey && found.at(-1);
   const encoded = LastEvaluatedKey && Buffer.from(JSON.stringify(unmarshall(LastEvaluatedKey))).toString('base64url');
   return {
@@ -71,10 +69,15 @@ export async function countStatus(status: Status): Promise<number> {
 /** The organizations that are due for a check, those that have waited longest first; `most` of them. */
 export async function dueForCheck(most: number): Promise<{ organization_id: string; check_at: string }[]> {
   const due = new Map<string, { organization_id: string; check_at: string }>();
-  for await (const item of records.queryAll(records.whereEqual('watch', 'on', 'by_watch'))) {
+  const query = {
+    IndexName: 'by_watch',
+    KeyConditionExpression: 'watch = :on AND check_at <= :now',
+    ExpressionAttributeValues: marshall({ ':on': 'on', ':now': new Date().toISOString() }),
+  };
+  for await (const item of records.queryAll(query)) {
     const { organization_id, check_at } = unmarshall(item);
-    if (due.size >= most || check_at > new Date().toISOString()) break;
     due.set(organization_id, { organization_id, check_at });
+    if (due.size >= most) break;
   }
   return [...due.values()];
 }

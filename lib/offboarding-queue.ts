@@ -59,23 +59,17 @@ export type OffboardingMessage = v.InferOutput<typeof OffboardingMessage>;
 export function describeMessage(raw: unknown) {
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 1000) : null);
   const { id, source, time, detail } = Object(raw);
-  const {
-    organization_id,
-    offboarding_id = id,
-    action,
-    requested_by,
-    reason,
-    correlation_id,
-    dry_run,
-  } = Object(detail);
+  const { organization_id, action, requested_by, reason, correlation_id, dry_run } = Object(detail);
+  const offboarding_id = text(id);
   return {
-    offboarding_id: text(offboarding_id),
+    offboarding_id,
     organization_id: text(organization_id),
     action: text(action),
     requested_by: text(requested_by),
     reason: text(reason),
     correlation_id: text(correlation_id) ?? undefined,
-    request: text(id) && { id: text(id), source: text(source) ?? '', time: text(time) ?? '' },
+    request:
+      offboarding_id === null ? null : { id: offboarding_id, source: text(source) ?? '', time: text(time) ?? '' },
     dry_run: dry_run === true,
     connections: [],
   };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  BatchGetItemCommand,
   ConditionalCheckFailedException,
   DynamoDBClient,
   GetItemCommand,
@@ -105,7 +106,9 @@ export interface Offboarding extends OffboardingRequest {
 }
 
 /** `request` may be left out by this service's own. */
-export type NewOffboarding = OffboardingRequest & { offboarding_id: string } & Partial<Offboarding>;
+export type NewOffboarding = OffboardingRequest &
+  Pick<Offboarding, 'offboarding_id' | 'fingerprint'> &
+  Partial<Pick<Offboarding, 'request'>>;
 
 /** A conditional write was refused: the record is `current` by now (undefined: there is none). */
 export class RecordChanged extends RetryLater {
@@ -132,6 +135,21 @@ export async function getRecord(organization_id: string, offboarding_id: string)
   const Key = marshall({ organization_id, offboarding_id });
   const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true })).catch(unavailable);
   return Item && fromItem(Item);
+}
+
+/** The records of these keys as they are now, in the same order; what is not there is left out. At most 100. */
+export async function getRecords(keys: { organization_id: string; offboarding_id: string }[]): Promise<Offboarding[]> {
+  const found: Offboarding[] = [];
+  let Keys = keys.map(({ organization_id, offboarding_id }) => marshall({ organization_id, offboarding_id }));
+  while (Keys.length > 0) {
+    const get = new BatchGetItemCommand({ RequestItems: { [TableName]: { Keys, ConsistentRead: true } } });
+    const { Responses, UnprocessedKeys } = await client.send(get).catch(unavailable);
+    found.push(...(Responses?.[TableName] ?? []).map(fromItem));
+    Keys = UnprocessedKeys?.[TableName]?.Keys ?? [];
+  }
+  const keyOf = (one: (typeof keys)[number]) => `${one.organization_id} ${one.offboarding_id}`;
+  const byKey = new Map(found.map((record) => [keyOf(record), record]));
+  return keys.flatMap((key) => byKey.get(keyOf(key)) ?? []);
 }
 
 /**

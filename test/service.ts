@@ -106,15 +106,10 @@ export async function startService(options: Parameters<typeof startEnvironment>[
   const local: LocalEnvironment = await startEnvironment({ ...options, onLog: (line) => logs.push(line) });
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;
-  const { byTime, fromItem } = await import('../lib/offboarding-record.ts');
+  const { byTime, fromItem, whereEqual } = await import('../lib/offboarding-record.ts');
   const recordsOf = async (organization: string) => {
-    const query = new QueryCommand({
-      TableName: TABLE,
-      ConsistentRead: true,
-      KeyConditionExpression: 'organization_id = :organization',
-      ExpressionAttributeValues: marshall({ ':organization': organization }),
-    });
-    const { Items = [] } = await local.dynamoDb.send(query);
+    const query = { TableName: TABLE, ConsistentRead: true, ...whereEqual('organization_id', organization) };
+    const { Items = [] } = await local.dynamoDb.send(new QueryCommand(query));
     return Items.map(fromItem).sort(byTime);
   };
   const functions = new Map<string, LocalFunction>();

@@ -534,7 +534,7 @@ export async function startAws({ port = 0 } = {}) {
       return;
     }
     const body: Json = chunks.length ? JSON.parse(Buffer.concat(chunks).toString()) : {};
-    const [, name] = /^\/schedules\/([^/]+)$/.exec(pathname) ?? [];
+    const [, name] = (request.method === 'POST' && /^\/schedules\/([^/]+)$/.exec(pathname)) || [];
     const called = name ? 'CreateSchedule' : operation;
     calls.push(called);
     const fault = faults.find((candidate) => candidate.operation === called && (candidate.times ?? 1) > 0);
