@@ -1,44 +1,47 @@
-import {
-  DescribeSecretCommand,
-  GetSecretValueCommand,
-  PutSecretValueCommand,
-  UpdateSecretVersionStageCommand,
-} from '@aws-sdk/client-secrets-manager';
+import * as secrets from '@aws-sdk/client-secrets-manager';
 import type { Context, SecretsManagerRotationEvent } from 'aws-lambda';
-import { ClientCredentialsError, parseClientCredentials, requestToken } from '../lib/client-credentials.ts';
-import { backoff, sleep } from '../lib/deadline.ts';
+import { auth0ErrorOf, lacksScope } from '../lib/auth0/api-call.ts';
+import { ClientCredentialsError, parseClientCredentials, requestToken } from '../lib/auth0/client-credentials.ts';
+import { type Response, send } from '../lib/auth0/http-client.ts';
+import { parseManagementToken, SCOPES, SESSION_SCOPES, secretsManager } from '../lib/auth0/management-token.ts';
+import { retry } from '../lib/deadline.ts';
 import { auth0Tenant, required } from '../lib/environment.ts';
-import { exchange } from '../lib/http-client.ts';
 import { parseJson } from '../lib/json.ts';
 import { createLog, describeError, type Log } from '../lib/log.ts';
-import { type ManagementToken, parseManagementToken, SCOPES, secretsManager } from '../lib/management-token.ts';
 
 const { origin, audience } = auth0Tenant();
-const CLIENT_SECRET_ID = required('MANAGEMENT_CLIENT_SECRET_ID');
-const TOKEN_SECRET_ID = required('MANAGEMENT_TOKEN_SECRET_ID');
 
-/** Connections of an organization that no tenant has: asking for them proves a token and reads nothing. */
-const PROOF_PATH = '/api/v2/organizations/org_0000000000000000/connections';
-const MARGIN_MS = 1000;
-/** What one call of Auth0 may take, and how often it is made while its answer says nothing of the token. */
-const ATTEMPT_MS = 5000;
-const MAX_TRIES = 4;
-
-/** The version that a step is about, when the step must be done, and its log. */
-type Rotation = { SecretId: string; versionId: string; deadline: number; log: Log };
-
-const STEPS = new Map<string, (rotation: Rotation) => Promise<void>>([
-  ['createSecret', createSecret],
-  // The token is good at Auth0 from the moment that it is issued: there is nothing to set.
-  ['setSecret', async () => {}],
-  ['testSecret', testSecret],
-  ['finishSecret', finishSecret],
-]);
+/** No tenant has this organization: what is asked of it proves a token and reads nothing. */
+const NOBODY = '/api/v2/organizations/org_0000000000000000';
 
 /**
- * A step of the rotation of the management token, as Secrets Manager calls it ("Rotation function", Secrets Manager user
- * guide). Each may be called twice or be cut off at any point. Throws when the step can not be done; the current token then
- * stays as it is and Secrets Manager tries again.
+ * A client and its token: by the variables `{name}_TOKEN_SECRET_ID` and `{name}_CLIENT_SECRET_ID` the secret that holds the token
+ * and the secret of the client's credentials; the scopes that the token is for, and a call that needs no other scope.
+ */
+const pairOf = (name: string, scopes: string[], proof: string) => ({
+  ...{ name, scopes, proof: `${NOBODY}/${proof}` },
+  tokenSecret: required(`${name.toUpperCase()}_TOKEN_SECRET_ID`),
+  clientSecret: required(`${name.toUpperCase()}_CLIENT_SECRET_ID`),
+});
+const PAIRS = [pairOf('management', Object.values(SCOPES), 'connections')];
+// The client that ends sessions is there where the stage has that switched on.
+if (process.env.SESSION_TOKEN_SECRET_ID) PAIRS.push(pairOf('session', SESSION_SCOPES, 'members?take=1'));
+
+const MARGIN_MS = 1000;
+/** What one call of Auth0 may take. */
+const ATTEMPT_MS = 5000;
+
+/** What a step is about: the pair, the version and the one that is current; when the step must be done, and its log. */
+type Rotation = NonNullable<Awaited<ReturnType<typeof findPair>>> & { deadline: number; log: Log };
+
+// The token is good at Auth0 from the moment that it is issued: there is nothing to set.
+const setSecret = async () => {};
+const STEPS = new Map(Object.entries({ createSecret, setSecret, testSecret, finishSecret }));
+
+/**
+ * A step of the rotation of a token, as Secrets Manager calls it ("Rotation function", Secrets Manager user guide). Each may be
+ * called twice or be cut off at any point. Throws when the step can not be done; the current token then stays as it is and Secrets
+ * Manager tries again.
  */
 export async function handler(event: SecretsManagerRotationEvent, context: Partial<Context> = {}): Promise<void> {
   const { SecretId, ClientRequestToken: versionId, Step: step } = event;
@@ -47,88 +50,118 @@ export async function handler(event: SecretsManagerRotationEvent, context: Parti
   try {
     const run = STEPS.get(step);
     if (!run) throw new Error('The rotation has no such step');
-    if (await isPending(SecretId, versionId)) await run({ SecretId, versionId, deadline, log });
-    log.info('rotation_step_done');
+    const found = await findPair(SecretId, versionId);
+    if (found) await run({ ...found, deadline, log });
+    log.info('rotation_step_done', { pair: found?.pair.name });
   } catch (error) {
     const { reason = 'other', retryAfter } = error instanceof ClientCredentialsError ? error : {};
-    const fields = { error: describeError(error), retry_after_s: retryAfter };
-    log.metrics('rotation_step_failed', { RotationFailures: 1 }, fields, ['reason', reason]);
+    const fields = { reason, error: describeError(error), retry_after_s: retryAfter };
+    log.metrics('rotation_step_failed', { RotationFailures: 1 }, fields, undefined, 'ERROR');
     throw error;
   }
 }
 
-/** Whether the version waits to become current; false when it is current already. Throws when it must not be rotated. */
-async function isPending(SecretId: string, versionId: string): Promise<boolean> {
-  const secret = await secretsManager.send(new DescribeSecretCommand({ SecretId }));
+/**
+ * The pair whose version waits to become current, and the version that is; undefined when it is current already. Throws when it must
+ * not be rotated.
+ */
+async function findPair(SecretId: string, versionId: string) {
+  const secret = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
   // Secrets Manager names the secret by its ARN, the configuration may by its name.
-  if (![SecretId, secret.ARN, secret.Name].includes(TOKEN_SECRET_ID))
-    throw new Error('The secret is not the management token');
+  const pair = PAIRS.find(({ tokenSecret }) => [SecretId, secret.ARN, secret.Name].includes(tokenSecret));
+  if (!pair) throw new Error('The secret is not the management token');
   if (!secret.RotationEnabled) throw new Error('The secret is not set up for rotation');
-  const stages = secret.VersionIdsToStages?.[versionId] ?? [];
-  if (stages.includes('AWSCURRENT')) return false;
-  if (!stages.includes('AWSPENDING')) throw new Error('The version is not staged for rotation');
-  return true;
+  const { VersionIdsToStages = {} } = secret;
+  const currentId = Object.keys(VersionIdsToStages).find((id) => VersionIdsToStages[id]?.includes('AWSCURRENT'));
+  if (currentId === versionId) return undefined;
+  if (!VersionIdsToStages[versionId]?.includes('AWSPENDING')) throw new Error('The version is not staged for rotation');
+  return { pair, SecretId, versionId, currentId };
 }
 
 /** Asks Auth0 for a token and stores it as the pending version, unless that holds one already. */
-async function createSecret({ SecretId, versionId, deadline, log }: Rotation): Promise<void> {
-  await reportTimeToExpiry(SecretId, log);
+async function createSecret(rotation: Rotation): Promise<void> {
+  const { pair, SecretId, versionId, deadline } = rotation;
+  await reportTimeToExpiry(rotation);
   const pending = await readToken(SecretId, 'AWSPENDING', versionId).catch(() => undefined);
   if (pending && pending.expiresAt > Date.now()) return;
-  if (pending) await discard(SecretId, versionId, 'The pending token has expired');
-  const stored = await secretsManager.send(new GetSecretValueCommand({ SecretId: CLIENT_SECRET_ID }));
+  if (pending) await discard(rotation, 'other', 'The pending token has expired');
+  const stored = await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId: pair.clientSecret }));
   const { value, expiresAt, scope } = await requestToken(origin, audience, parseClientCredentials(stored), deadline);
   const secret = { access_token: value, expires_at: new Date(expiresAt).toISOString(), scope };
   const put = { SecretId, ClientRequestToken: versionId, VersionStages: ['AWSPENDING'] };
-  await secretsManager.send(new PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
+  await secretsManager.send(new secrets.PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
 }
 
 /** Proves that Auth0 takes the pending token and that it carries every scope; throws with the scopes that are missing. */
-async function testSecret({ SecretId, versionId, deadline }: Rotation): Promise<void> {
+async function testSecret(rotation: Rotation): Promise<void> {
+  const { pair, SecretId, versionId, deadline, log } = rotation;
   const { value, scope } = await readToken(SecretId, 'AWSPENDING', versionId);
+  const granted = scope ? scope.split(' ') : [];
   // Where nobody says what was granted, the call below and each later one shows it.
-  const missing = Object.values(SCOPES).filter((one) => scope && !scope.split(' ').includes(one));
-  if (missing.length > 0) await discard(SecretId, versionId, `The new token lacks the scopes ${missing.join(', ')}`);
-  const call = { method: 'GET' as const, origin, path: PROOF_PATH, headers: { authorization: `Bearer ${value}` } };
-  for (let tries = 1; ; tries++) {
-    const { status, body, failure } = await exchange({ ...call, timeout: Math.min(ATTEMPT_MS, deadline - Date.now()) });
-    if (status === 401 || status === 403) await discard(SecretId, versionId, `Auth0 refused the new token (${status})`);
-    // Not found, or found after all, is the answer of an Auth0 that has taken the token.
-    if ((status === 404 || status === 200) && parseJson(body) !== undefined) return;
-    const pause = backoff(tries, 300, 2000);
-    if (tries >= MAX_TRIES || Date.now() + pause >= deadline)
-      throw new Error(`Auth0 answered ${status} to the new token`, { cause: failure?.cause });
-    await sleep(pause);
-  }
+  const missing = pair.scopes.filter((one) => granted.length > 0 && !granted.includes(one));
+  if (missing.length > 0)
+    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
+  const more = granted.filter((one) => !pair.scopes.includes(one));
+  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
+  const proven = async () => {
+    const { verdict, status, cause } = await prove(rotation, value);
+    if (verdict === 'scope_missing') await discard(rotation, verdict, 'The new token lacks a scope of its first call');
+    if (verdict === 'rejected') await discard(rotation, 'token_rejected', `Auth0 rejected the new token (${status})`);
+    if (verdict === 'unknown') throw new Error(`Auth0 answered ${status} to the new token`, { cause });
+  };
+  await retry(proven, (error) => !(error instanceof ClientCredentialsError), deadline);
+}
+
+/** What Auth0 makes of a token; `unknown` where the response says nothing of it. */
+async function prove({ pair, deadline }: Rotation, token: string) {
+  const timeout = Math.min(ATTEMPT_MS, deadline - Date.now());
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await send({ method: 'GET', origin, path: pair.proof, headers, timeout });
+  return { verdict: verdictOf(response), status: response.status, cause: response.failure?.cause };
+}
+
+function verdictOf(response: Response) {
+  const { status, body } = response;
+  const error = auth0ErrorOf(response);
+  // Not found, or found after all, is the response of an Auth0 that has taken the token.
+  if (status === 200 ? parseJson(body) !== undefined : status === 404 && error) return 'taken';
+  if (status !== 401 && !(status === 403 && error)) return 'unknown';
+  return error && lacksScope(error) ? 'scope_missing' : 'rejected';
 }
 
 /**
  * Gives up a pending token that will never be good, and throws why. A version's value can not be replaced, and Secrets
  * Manager attempts a rotation again with the same version: without this it would fail for ever, also after its cause is repaired.
  */
-async function discard(SecretId: string, versionId: string, why: string): Promise<never> {
+async function discard({ SecretId, versionId }: Rotation, reason: string, why: string): Promise<never> {
   const label = { SecretId, VersionStage: 'AWSPENDING', RemoveFromVersionId: versionId };
-  await secretsManager.send(new UpdateSecretVersionStageCommand(label));
-  throw new Error(why);
+  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(label));
+  throw new ClientCredentialsError(reason, why);
 }
 
 /** Makes the pending version the current one. */
-async function finishSecret({ SecretId, versionId, log }: Rotation): Promise<void> {
-  const { VersionIdsToStages = {} } = await secretsManager.send(new DescribeSecretCommand({ SecretId }));
-  const current = Object.keys(VersionIdsToStages).find((version) =>
-    VersionIdsToStages[version]?.includes('AWSCURRENT'),
-  );
-  const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: current };
-  await secretsManager.send(new UpdateSecretVersionStageCommand(move));
-  await reportTimeToExpiry(SecretId, log);
+async function finishSecret(rotation: Rotation): Promise<void> {
+  const { SecretId, versionId, currentId } = rotation;
+  const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: currentId };
+  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(move));
+  await reportTimeToExpiry(rotation);
 }
 
-const readToken = async (SecretId: string, VersionStage: string, VersionId?: string): Promise<ManagementToken> =>
-  parseManagementToken(await secretsManager.send(new GetSecretValueCommand({ SecretId, VersionStage, VersionId })));
+const readToken = async (SecretId: string, VersionStage: string, VersionId?: string) =>
+  parseManagementToken(
+    await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId, VersionStage, VersionId })),
+  );
 
-/** How long the current token has still to live; its alarm warns when several rotations in a row have failed. */
-async function reportTimeToExpiry(SecretId: string, log: Log): Promise<void> {
-  const token = await readToken(SecretId, 'AWSCURRENT').catch(() => undefined);
-  const seconds = token ? Math.max(0, (token.expiresAt - Date.now()) / 1000) : 0;
-  log.metrics('token_time_to_expiry', { TokenTimeToExpiry: seconds });
+/**
+ * How long the current token has still to live; its alarm warns when several rotations in a row have failed. One that Auth0
+ * rejects (revoked, or signed with a key that is no more) has no time left, whatever it says of itself.
+ */
+async function reportTimeToExpiry(rotation: Rotation): Promise<void> {
+  const { name } = rotation.pair;
+  const token = await readToken(rotation.SecretId, 'AWSCURRENT').catch(() => undefined);
+  const verdict = token && (await prove(rotation, token.value)).verdict;
+  const expiresAt = verdict === 'rejected' ? 0 : (token?.expiresAt ?? 0);
+  const metrics = { TokenTimeToExpiry: Math.max(0, (expiresAt - Date.now()) / 1000) };
+  const dimension: [string, string] | undefined = name === 'management' ? undefined : ['pair', name];
+  rotation.log.metrics('token_time_to_expiry', metrics, { pair: name, verdict }, dimension);
 }

@@ -1,32 +1,54 @@
 // Bundles each file of functions/ into dist/<function>.mjs.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { builtinModules } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { builtinsOnDemand } from './builtins-on-demand.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * A builtin by `process.getBuiltinModule` instead of `import`: importing one as an ES module makes Node read all of its
- * exports, and those of http, stream and others load undici, http2 and worker threads on being read (about 20 ms at a cold
- * start).
+ * What the SDK brings for other places than Lambda, or for what is not used here. Endpoints are none of it: each partition's, FIPS
+ * and dual-stack hosts are found as ever.
  */
-const builtinsOnDemand: Plugin = {
-  name: 'builtins-on-demand',
-  setup({ onResolve, onLoad }) {
-    const filter = new RegExp(`^(node:)?(${builtinModules.filter((name) => !name.startsWith('node:')).join('|')})$`);
-    onResolve({ filter }, ({ path }) => ({ path, namespace: 'builtin' }));
-    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
-    }));
-  },
-};
+const REPLACED: [file: RegExp, contents: string][] = [
+  // A hash in JavaScript is for machines whose Node has no crypto.
+  [/\/Sha256Js\.js$/, 'export const Sha256Js = undefined'],
+  // Lambda has no configuration files, and says its region.
+  [
+    /shared-ini-file-loader\/loadSharedConfigFiles\.js$/,
+    `export { CONFIG_PREFIX_SEPARATOR } from './constants.js';
+     export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,
+  ],
+  [/\/getInstanceMetadataRegion\.js$/, 'export const getInstanceMetadataRegion = async () => undefined'],
+  // DynamoDB's discovery of endpoints is optional, and off unless somebody asks for it; it comes with a cache of its own.
+  [
+    /middleware-endpoint-discovery\/dist-es\/index\.js$/,
+    `export const resolveEndpointDiscoveryConfig = (config) => config;
+     export const NODE_ENDPOINT_DISCOVERY_CONFIG_OPTIONS =
+       { environmentVariableSelector: () => undefined, configFileSelector: () => undefined, default: undefined };`,
+  ],
+  // Signatures for all regions are for EventBridge's global endpoints; a bus has one.
+  [
+    /signature-v4-multi-region\/dist-es\/SignatureV4MultiRegion\.js$/,
+    `import { SignatureV4SignWithCredentials } from './SignatureV4SignWithCredentials.js';
+     export class SignatureV4MultiRegion extends SignatureV4SignWithCredentials { static sigv4aDependency = () => 'none'; }`,
+  ],
+  // Attempts are three, without a rate of the client's own; no client has a logger.
+  [
+    /\/AdaptiveRetryStrategy\.js$/,
+    "export { StandardRetryStrategy as AdaptiveRetryStrategy } from './StandardRetryStrategy.js'",
+  ],
+  [
+    /\/loggerMiddleware\.js$/,
+    `export const [loggerMiddleware, loggerMiddlewareOptions] = [];
+     export const getLoggerPlugin = () => ({ applyToStack() {} });`,
+  ],
+];
 
 /**
- * What the SDK brings for other places than Lambda. Lambda puts its role's credentials into the environment and renews them
- * with the container, so the chain of providers (files, SSO, processes, instance metadata: nearly half of the client) has
- * nothing to find; nor has the reading of configuration files. No operation that is used here streams events.
+ * Lambda puts its role's credentials into the environment and renews them with the container, so the chain of providers (files,
+ * SSO, processes, instance metadata: nearly half of the client) has nothing to find. No operation that is used here streams events.
  */
 const notInLambda: Plugin = {
   name: 'not-in-lambda',
@@ -36,17 +58,13 @@ const notInLambda: Plugin = {
     }));
     onResolve({ filter: /^@smithy\/core\/event-streams$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /./, namespace: 'left-out' }, () => ({ contents: 'export {}' }));
-    // Of its own package.json a client reads the version; a hash in JavaScript is for machines whose Node has no crypto.
+    // Of its own package.json a client reads the version.
     onLoad({ filter: /@aws-sdk\/client-[^/]+\/package\.json$/ }, ({ path }) => ({
       contents: JSON.stringify({ version: JSON.parse(readFileSync(path, 'utf8')).version }),
       loader: 'json',
     }));
-    onLoad({ filter: /\/Sha256Js\.js$/ }, () => ({ contents: 'export const Sha256Js = undefined' }));
-    onLoad({ filter: /shared-ini-file-loader\/loadSharedConfigFiles\.js$/ }, ({ path }) => ({
-      contents: `export { CONFIG_PREFIX_SEPARATOR } from './constants.js';
-        export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,
-      resolveDir: dirname(path),
-    }));
+    for (const [filter, contents] of REPLACED)
+      onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }));
   },
 };
 
@@ -66,6 +84,8 @@ for (const name of names) {
     legalComments: 'none',
     mainFields: ['module', 'main'],
     conditions: ['module'],
+    // Bodies are Node's own streams here; the first look at the global loads the web's beside them.
+    define: { ReadableStream: 'undefined' },
     metafile: true,
     plugins: [builtinsOnDemand, notInLambda],
   });

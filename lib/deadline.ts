@@ -15,14 +15,33 @@ export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(r
  * others who wait for it.
  */
 export function withDeadline<T>(deadline: number, promise: Promise<T>, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), Math.max(0, deadline - Date.now()));
-  });
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), Math.max(0, deadline - Date.now()));
   return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
 /** A doubling pause with full jitter over its upper half: about `base` ms the first time (`times` = 1), never above `most`. */
 export function backoff(times: number, base: number, most: number): number {
   return Math.min(most, base * 2 ** (times - 1)) * (0.5 + Math.random() / 2);
+}
+
+/**
+ * What `work` resolves to. Where it fails and `isWorthRetrying` says so of the error, it is done again after a growing pause:
+ * `maxAttempts` times at most, and not beyond `deadline` (Unix time in milliseconds), when nobody is asked any more.
+ */
+export async function retry<T>(
+  work: () => Promise<T>,
+  isWorthRetrying: (error: unknown, attempts: number) => boolean,
+  deadline: number,
+  maxAttempts = 4,
+): Promise<T> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await work();
+    } catch (error) {
+      const pause = backoff(attempts, 200, 2000);
+      if (attempts >= maxAttempts || Date.now() + pause >= deadline || !isWorthRetrying(error, attempts)) throw error;
+      await sleep(pause);
+    }
+  }
 }

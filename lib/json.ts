@@ -11,13 +11,19 @@ export function parseJson(text: string | undefined): unknown {
 }
 
 /** A member that may be left out, null or something new without the job being the worse for it: undefined then. */
-export const Optional = <S extends v.GenericSchema>(schema: S) => v.fallback(v.optional(schema), undefined);
+export const lenient = <S extends v.GenericSchema>(schema: S) => v.fallback(v.optional(schema), undefined);
 
 /** `value` as `schema` reads it; undefined when it is something else. */
-export function parseAs<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> | undefined {
+export const parseAs = <S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> | undefined =>
+  v.parse(lenient(schema), value);
+
+/** `value` as `schema` reads it; throws `wrong` of what is wrong with it. `whole` names the value itself. */
+export function parseOr<S extends v.GenericSchema>(schema: S, value: unknown, whole: string, wrong: Wrong) {
   const parsed = v.safeParse(schema, value);
-  return parsed.success ? parsed.output : undefined;
+  if (!parsed.success) throw wrong(describeIssues(parsed.issues, whole));
+  return parsed.output;
 }
+type Wrong = (what: string) => Error;
 
 /** What is wrong with a value, member by member, in words and without quoting it; `whole` names the value itself. At most 500 characters. */
 export function describeIssues(issues: v.BaseIssue<unknown>[], whole: string): string {
@@ -36,26 +42,25 @@ function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): s
  * The value of a secret as `schema` reads it, in whatever form its operator stored it: text or bytes (UTF-8, or UTF-16 as
  * Windows writes it), JSON or JSON inside a JSON string. Throws `wrong` of what is wrong with it, which quotes nothing.
  */
-export function parseSecret<S extends v.GenericSchema>(
-  { SecretString, SecretBinary = new Uint8Array() }: GetSecretValueCommandOutput,
-  schema: S,
-  wrong: (what: string) => Error,
-): v.InferOutput<S> {
+export function parseSecret<S extends v.GenericSchema>(secret: GetSecretValueCommandOutput, schema: S, wrong: Wrong) {
+  const { SecretString, SecretBinary = new Uint8Array() } = secret;
   const encoding = SecretBinary[0] === 0xff && SecretBinary[1] === 0xfe ? 'utf16le' : 'utf8';
   const value = parseJson(SecretString ?? Buffer.from(SecretBinary).toString(encoding));
   const json = typeof value === 'string' ? parseJson(value) : value;
   if (json === undefined) throw wrong('is not JSON');
-  const parsed = v.safeParse(schema, json);
-  if (parsed.success) return parsed.output;
-  throw wrong(`is malformed: ${describeIssues(parsed.issues, 'value')}`);
+  return parseOr(schema, json, 'value', (what) => wrong(`is malformed: ${what}`));
 }
 
-/** The claims of a JSON Web Token, unverified; undefined when it is none. */
-export function claimsOf(token: string): Record<string, unknown> | undefined {
-  const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-  return v.is(v.record(v.string(), v.unknown()), claims) ? claims : undefined;
-}
+/** The claims of a JSON Web Token, unverified; none when it is no such token. */
+export const claimsOf = (token: string): Record<string, unknown> =>
+  Object(parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()));
 
 /** `items` in groups of `size`. */
 export const chunksOf = <T>(items: T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+
+/** Of `value` the members that `names` names, with blanks between them: a new member is not shown by itself. */
+export function pick(value: object | undefined, names: string): Record<string, unknown> {
+  const all = Object.entries(value ?? {});
+  return Object.fromEntries(names.split(' ').flatMap((name) => all.filter(([known]) => known === name)));
+}

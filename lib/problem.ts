@@ -1,16 +1,22 @@
 /** Of a fault that ends by itself, or once somebody has repaired its cause: the work is tried again. All others are final. */
 const TRANSIENT = true;
 
+/** When trying a transient problem of a gateway (502, 503, 504) again makes sense, unless it says so itself. */
+const RETRY_AFTER_S = 5;
+
 /** The codes of every problem, with the status and the title of its response (RFC 9457; the contract's table). */
 const PROBLEMS = {
   invalid_path: [400, 'A path id is not an id'],
   invalid_header: [400, 'A header is not what this route takes'],
   invalid_query: [400, 'A query parameter is not what this route takes'],
   invalid_body: [400, 'The body is not what this route takes'],
+  irreversible_not_permitted: [403, 'Not permitted here'],
   idempotency_key_reused: [422, 'The idempotency key was used with another request'],
   unsupported_media_type: [415, 'The content type is not JSON'],
   rejected_by_auth0: [400, 'Auth0 rejected the request'],
   forbidden_by_auth0: [502, 'Auth0 forbids the request'],
+  unknown_organization: [404, 'Auth0 has no such organization'],
+  unknown_connection: [404, 'The organization has no such connection'],
   not_found: [404, 'Not found'],
   conflict: [409, 'Conflict'],
   management_token_rejected: [502, 'Auth0 does not accept the Management API token', TRANSIENT],
@@ -31,7 +37,9 @@ export interface ProblemOptions {
   /** What Auth0 said, as far as it may be shown: its status, its `errorCode` and its message. */
   upstream?: { status: number; error_code: string | null; message: string | null } | undefined;
   /** Seconds after which trying again makes sense; becomes the `Retry-After` header. */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
+  /** Whether Auth0 may have carried out what was asked of it, although it failed. */
+  mayBeDone?: boolean;
   /** For the log alone; never part of a response. */
   cause?: unknown;
 }
@@ -45,22 +53,38 @@ export class Problem extends Error {
   readonly retryAfter: number | undefined;
   /** Whether the same may succeed later. */
   readonly isTransient: boolean;
+  /**
+   * Of a write: whether an attempt may have been carried out all the same (nobody answered, a 5xx, a success that is not what
+   * Auth0 documents). False means that it certainly was not.
+   */
+  readonly mayBeDone: boolean;
 
-  constructor(code: ProblemCode, detail: string, { cause, status, upstream, retryAfter }: ProblemOptions = {}) {
-    super(detail, { cause });
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
+    super(detail, { cause: options.cause });
     this.code = code;
-    this.status = status ?? PROBLEMS[code][0];
-    this.upstream = upstream;
+    this.status = options.status ?? PROBLEMS[code][0];
+    this.upstream = options.upstream;
     this.isTransient = PROBLEMS[code].length === 3;
+    this.mayBeDone = options.mayBeDone ?? false;
+    const retryAfter = options.retryAfter ?? (this.isTransient && this.status > 500 ? RETRY_AFTER_S : undefined);
     this.retryAfter = retryAfter === undefined ? undefined : Math.max(1, Math.ceil(retryAfter));
+  }
+
+  /** This problem, of a write that an earlier attempt may have carried out. A copy: several callers may hold the original. */
+  asMayBeDone(): Problem {
+    return new Problem(this.code, this.message, { ...this, cause: this.cause, mayBeDone: true });
+  }
+
+  /** What is kept of it on a record, and told. */
+  get failure() {
+    return { code: this.code, message: this.message };
   }
 
   /** The problem as members of an `application/problem+json` body; `instance` is the request's id. */
   toMembers(instance: string) {
     const { code, status, message: detail, upstream } = this;
-    const [, title] = PROBLEMS[code];
     const type = `urn:problem:org-connections:${code}`;
-    return { type, title, status, detail, instance, code, ...(upstream && { upstream }) };
+    return { type, title: PROBLEMS[code][1], status, detail, instance, code, upstream };
   }
 }
 
@@ -69,6 +93,9 @@ export function asProblem(cause: unknown): Problem {
   const detail = 'The request failed inside org-connections; its id finds the log line';
   return cause instanceof Problem ? cause : new Problem('internal_error', detail, { cause });
 }
+
+/** Whether an error is a problem that is not gone when the same is tried again. */
+export const isFinal = (error: unknown): error is Problem => error instanceof Problem && !error.isTransient;
 
 /** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; no fault. */
 export class RetryLater extends Error {

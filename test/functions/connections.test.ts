@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
+import { metricsIn } from '../embedded-metrics.ts';
 import { CON, ORG, type RequestOptions, type Service, startService } from '../service.ts';
 
 let service: Service;
@@ -34,8 +35,8 @@ test('disabling keeps the association and answers it as Auth0 did', async () => 
     correlation_id: 'abc-123',
     caller: 'arn:aws:sts::000000000000:assumed-role/billing-service/session',
     status: 200,
-    Requests: 1,
-    Auth0Calls: 1,
+    outcome: 'ok',
+    auth0_statuses: [200],
   });
 });
 
@@ -119,7 +120,7 @@ const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?:
     502,
     'forbidden_by_auth0',
   ],
-  ['404', { status: 404, body: body(404, 'No organization found by that id or name') }, 404, 'not_found'],
+  ['404', { status: 404, body: body(404, 'No organization found by that id or name') }, 404, 'unknown_connection'],
   ['409', { status: 409, body: body(409, 'Conflict') }, 409, 'conflict'],
   [
     'a long 429',
@@ -135,6 +136,9 @@ const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?:
   ['503', { ...ALWAYS, status: 503, body: HTML }, 502, 'auth0_unavailable'],
   ['an HTML 200', { ...ALWAYS, status: 200, body: HTML }, 502, 'auth0_unavailable'],
   ['an HTML 404', { ...ALWAYS, status: 404, body: HTML }, 502, 'auth0_unavailable'],
+  ['an HTML 403', { ...ALWAYS, status: 403, body: HTML }, 502, 'auth0_unavailable'],
+  ['an HTML 400', { ...ALWAYS, status: 400, body: HTML }, 502, 'auth0_unavailable'],
+  ["a firewall's JSON 403", { ...ALWAYS, status: 403, body: { blocked: true } }, 502, 'auth0_unavailable'],
   ['truncated JSON', { ...ALWAYS, status: 200, body: '{"connection_id":' }, 502, 'auth0_unavailable'],
   ['a redirect', { status: 302, body: '', headers: { location: 'http://169.254.169.254/' } }, 502, 'auth0_unavailable'],
   ['a 418', { status: 418, body: body(418, 'teapot') }, 502, 'auth0_unavailable'],
@@ -153,6 +157,7 @@ describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
     const answer = await service.request(name);
     expect(answer).toMatchObject({ status, body: { code } });
     if (code === 'rate_limited') expect(answer.headers['retry-after']).toMatch(/^6[01]$/);
+    if (code === 'auth0_unavailable') expect(answer.headers['retry-after']).toBe('5');
     if (code === 'management_token_scope_missing') {
       expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
     }
@@ -169,6 +174,7 @@ describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
     ['two resets', [{ reset: 'before', times: 2 }]],
     ['a reset after it was done', [{ reset: 'after' }]],
     ['a 503', [{ status: 503, body: HTML }]],
+    ['an HTML 403', [{ status: 403, body: HTML }]],
     [
       'a short 429',
       [{ status: 429, body: body(429, 'Global limit has been reached'), headers: { 'retry-after': '1' } }],
@@ -187,8 +193,28 @@ describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
   ])('%s ends as a timeout at the deadline', async (_what, fault) => {
     service.tenant.addFaults(fault);
     const answer = await service.request(name, { remaining: 2500 });
-    expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' } });
+    expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' }, headers: { 'retry-after': '5' } });
   });
+});
+
+test.each(['disable-connection', 'remove-connection'])(
+  '%s: a mistyped organization is no ended access',
+  async (name) => {
+    const answer = await service.request(name, { organization: 'org_Qk2vN8sT5rWx1YzA' });
+    expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_organization', upstream: { status: 404 } } });
+  },
+);
+
+test('a connection that the organization does not have is told apart from that', async () => {
+  const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
+  expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_connection' } });
+  expect(service.managementCalls().map(({ method }) => method)).toEqual(['PATCH', 'GET']);
+});
+
+test('where Auth0 can not be asked which of the two it is, neither is claimed', async () => {
+  service.tenant.addFaults({ method: 'GET', status: 503, body: HTML, times: 99 });
+  const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
+  expect(answer).toMatchObject({ status: 502, body: { code: 'auth0_unavailable' } });
 });
 
 test('a 200 that still says enabled is no success', async () => {
@@ -217,4 +243,15 @@ test('what a caller or Auth0 says can not forge a log line', async () => {
   });
   await service.request('disable-connection');
   expect(service.logs.filter((line) => line.startsWith('{"code":"forged"'))).toEqual([]);
+});
+
+test("Auth0's 401 and 403 are a metric for the alarm, of one set of dimensions; other requests cost none", async () => {
+  service.logs.length = 0;
+  service.tenant.addFaults({ status: 403, body: body(403, 'Please upgrade', 'insufficient_entitlement') });
+  await service.request('disable-connection');
+  await service.request('disable-connection');
+  const metrics = service.logs.map((line) => metricsIn(line).metrics);
+  expect(metrics.flat()).toEqual([
+    { namespace: 'org-connections', name: 'Auth0Rejected', dimensions: { function: 'disable-connection' }, value: 1 },
+  ]);
 });

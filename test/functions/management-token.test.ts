@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CLIENT_SECRET, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
@@ -32,15 +33,14 @@ test('fifty requests at once in a cold container read the secret once, as do tho
 });
 
 test('a token is read anew shortly before it expires', async () => {
-  store(token(61));
-  await service.request('disable-connection');
-  await service.request('disable-connection');
-  expect(reads()).toBe(1);
-  await new Promise((resolve) => setTimeout(resolve, 1200));
-  store(token(3600));
+  store(token(59));
   await service.request('disable-connection');
   await service.request('disable-connection');
   expect(reads()).toBe(2);
+  store(token(3600));
+  await service.request('disable-connection');
+  await service.request('disable-connection');
+  expect(reads()).toBe(3);
 });
 
 test.each([
@@ -132,6 +132,35 @@ test('a wrong setup, where every token is refused, causes no storm of tokens and
     expect(answer).toMatchObject({ status: 502, body: { code: 'management_token_rejected' } });
   }
   expect(service.tenant.tokensIssued()).toBe(before);
+});
+
+test('a rotation that was asked for and failed is no promise: the words say where its reason is', async () => {
+  // In the function half a minute passes within six seconds.
+  const execArgv = ['--import', fileURLToPath(new URL('../scaled-clock.ts', import.meta.url))];
+  const hurried = await startService({ functions: { execArgv }, environment: { CLOCK_SPEED: '5' } });
+  hurried.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
+  hurried.tenant.setClient('org-connections-local', { client_secret: 'another-client-secret', scope: '' });
+  hurried.aws.secret(TOKEN_SECRET).lastRotated = Date.now() / 1000 - 7200;
+  hurried.tenant.revokeTokens();
+  const ask = () => hurried.request('disable-connection', { remaining: 29_000 });
+  expect(await ask()).toMatchObject({
+    status: 503,
+    body: { code: 'management_token_unavailable', detail: 'Auth0 rejected the token; a new one is on its way' },
+  });
+  await expect.poll(ask, { timeout: 60_000 }).toMatchObject({
+    status: 502,
+    body: {
+      code: 'management_token_rejected',
+      detail: 'Auth0 rejected the token, and its rotation has not succeeded; the log of the rotation says why',
+    },
+  });
+  expect(hurried.logged('rotation_step_failed')[0]).toMatchObject({ level: 'ERROR', reason: 'wrong_credentials' });
+  // A new container knows of no rotation but the one that is not finished.
+  hurried.functionNamed('disable-connection').kill();
+  const { status, body } = await ask();
+  expect(status).toBe(503);
+  expect((body as { detail: string }).detail).toMatch(/its rotation has not finished/);
+  await hurried.close();
 });
 
 test('a secret that is not rotated has none asked for, and the caller gets the 502', async () => {

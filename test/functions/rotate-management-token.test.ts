@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_SECRET, SCOPES, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { metricsIn } from '../embedded-metrics.ts';
 import { type Service, startService } from '../service.ts';
 
 let service: Service;
@@ -72,9 +73,14 @@ test('a token that lacks a scope, or is not accepted, never becomes current, and
     path: 'org_0000000000000000',
     status: 401,
     body: { statusCode: 401, message: 'Invalid token.' },
-    times: 1,
+    // Of the current token, whose time to expiry is told, and of the new one.
+    times: 2,
   });
-  await expect(service.aws.rotate(TOKEN_SECRET)).rejects.toThrow('Auth0 refused the new token');
+  await expect(service.aws.rotate(TOKEN_SECRET)).rejects.toThrow('Auth0 rejected the new token');
+  expect(service.logged('rotation_step_failed').map(({ reason }) => reason)).toEqual([
+    'scope_missing',
+    'token_rejected',
+  ]);
   expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
   await service.aws.rotate(TOKEN_SECRET);
   expect(versionWith('AWSCURRENT')?.[0]).not.toBe(before);
@@ -99,7 +105,7 @@ test.each(OAUTH)(
     service.tenant.addFaults({ path: '/oauth/token', status, body, headers, times: 9 });
     await expect(step('createSecret', stage())).rejects.toThrow(reason);
     const [line] = service.logged('rotation_step_failed');
-    expect(line).toMatchObject({ reason, RotationFailures: 1, step: 'createSecret' });
+    expect(line).toMatchObject({ level: 'ERROR', reason, RotationFailures: 1, step: 'createSecret' });
     if (reason === 'quota_exceeded') {
       expect(line.retry_after_s).toBe(120);
       // Asking again does not gain a quota.
@@ -173,4 +179,70 @@ test('the time that the token has left is a metric of each rotation', async () =
   await service.aws.rotate(TOKEN_SECRET);
   const left = service.logged('token_time_to_expiry').map(({ TokenTimeToExpiry }) => TokenTimeToExpiry);
   expect(left.at(-1)).toBeGreaterThan(86_000);
+});
+
+test('a token that Auth0 rejects has no time left, whatever it says of itself', async () => {
+  service.tenant.revokeTokens();
+  service.logs.length = 0;
+  service.tenant.addFaults({ path: '/oauth/token', status: 401, body: { error: 'access_denied' }, times: 9 });
+  await expect(service.aws.rotate(TOKEN_SECRET)).rejects.toThrow('wrong_credentials');
+  expect(service.logged('token_time_to_expiry')).toMatchObject([{ TokenTimeToExpiry: 0, verdict: 'rejected' }]);
+});
+
+test("a page of a firewall in place of Auth0's answer does not cost a good token", async () => {
+  const id = stage();
+  await step('createSecret', id);
+  service.tenant.addFaults({ path: 'org_0000000000000000', status: 403, body: '<html>Blocked</html>', times: 1 });
+  await step('testSecret', id);
+  await step('finishSecret', id);
+  expect(minted()).toBe(1);
+});
+
+describe('the second pair, where the stage ends sessions', () => {
+  const SESSION_CLIENT = 'org-connections/local/session-client';
+  const SESSION_TOKEN = 'org-connections/local/session-token';
+  const SCOPE = 'read:organization_members read:organizations delete:sessions delete:refresh_tokens';
+  const credentials = { client_id: 'sessions', client_secret: 'session-client-secret-0123456789' };
+  let other: Service;
+  beforeEach(async () => {
+    other = await startService();
+    other.secrets.add(credentials.client_secret);
+    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: SCOPE });
+    other.aws.setSecretValue(SESSION_CLIENT, JSON.stringify(credentials));
+  });
+  afterEach(() => other.close());
+  const current = (name: string) =>
+    [...other.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'))?.value;
+
+  test('is rotated by the same function with its own client, and leaves the first as it is', async () => {
+    const first = current(TOKEN_SECRET);
+    await other.aws.rotate(SESSION_TOKEN);
+    expect(JSON.parse(current(SESSION_TOKEN) ?? '{}')).toMatchObject({ scope: SCOPE });
+    expect(current(TOKEN_SECRET)).toBe(first);
+    const proofs = other.tenant.calls().filter(({ path }) => path.includes('/members'));
+    expect(proofs.map(({ method, path }) => `${method} ${path}`)).toContain(
+      'GET /api/v2/organizations/org_0000000000000000/members?take=1',
+    );
+    // Its alarm must not be kept quiet by the other token's time.
+    expect(metricsIn(JSON.stringify(other.logged('token_time_to_expiry').at(-1))).metrics).toMatchObject([
+      { name: 'TokenTimeToExpiry', dimensions: { function: 'rotate-management-token', pair: 'session' } },
+    ]);
+  });
+
+  test('lacks a scope: the first pair goes on', async () => {
+    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: 'delete:sessions' });
+    await expect(other.aws.rotate(SESSION_TOKEN)).rejects.toThrow(
+      'scope_missing: The new token lacks the scopes read:organization_members, read:organizations, delete:refresh_tokens',
+    );
+    await other.aws.rotate(TOKEN_SECRET);
+  });
+
+  test('has more than it needs: that is told', async () => {
+    const scope = `${SCOPE} update:organization_connections`;
+    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
+    await other.aws.rotate(SESSION_TOKEN);
+    expect(other.logged('scopes_not_needed')).toMatchObject([
+      { pair: 'session', scopes: ['update:organization_connections'] },
+    ]);
+  });
 });

@@ -1,38 +1,161 @@
-import { expect, test } from 'vitest';
-import { describeError, hide, redact } from '../../lib/log.ts';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createLog, describeError, redact, registerSecret } from '../../lib/log.ts';
+import { metricsIn } from '../embedded-metrics.ts';
 
-test('what is hidden, and what looks like a token or a private key, is blanked out', () => {
-  hide('canary-secret-value');
-  hide('with "quotes" and \n breaks');
-  expect(redact('x canary-secret-value y')).toBe('x [hidden] y');
-  expect(redact(JSON.stringify({ a: 'with "quotes" and \n breaks' }))).toBe('{"a":"[hidden]"}');
-  expect(redact('Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl!')).toBe('Bearer [hidden]!');
-  expect(redact('{"k":"-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----"}')).toBe('{"k":"[hidden]"}');
-});
-
-test('what is too short to be a secret is not hidden: it would blank out the log', () => {
-  hide('');
-  hide('a');
-  expect(redact('a banana')).toBe('a banana');
-});
-
-test('an error is its names and messages, causes included, without what it carries', () => {
-  const cause = Object.assign(new Error('refused eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln'), {
-    code: 'ECONNREFUSED',
-    config: { token: 'x' },
+describe('secrets', () => {
+  test('what was registered, and what looks like a token or a private key, is blanked out', () => {
+    registerSecret('canary-secret-value');
+    expect(redact('x canary-secret-value y')).toBe('x [hidden] y');
+    expect(redact('Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl!')).toBe('Bearer [hidden]!');
+    expect(redact('{"k":"-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----"}')).toBe('{"k":"[hidden]"}');
+    expect(redact('a -----BEGIN PRIVATE KEY-----\nMIIE')).toBe('a [hidden]');
   });
-  const described = describeError(new TypeError('outer', { cause }));
-  expect(described).toMatchObject({
-    name: 'TypeError',
-    message: 'outer',
-    cause: { message: 'refused [hidden]', code: 'ECONNREFUSED' },
+
+  test.each([
+    ['as it is', (secret: string) => secret],
+    ['as JSON', (secret: string) => JSON.stringify(secret)],
+    ['as JSON in JSON', (secret: string) => JSON.stringify(JSON.stringify(secret))],
+    ['with its slashes escaped', (secret: string) => JSON.stringify(secret).replaceAll('/', '\\/')],
+    ['with other line ends', (secret: string) => secret.replaceAll('\n', '\r\n')],
+    ['in one line', (secret: string) => secret.replaceAll('\n', ' ')],
+  ])('a secret with quotes, signs and line ends is found %s', (_how, form) => {
+    registerSecret('first "line" of $it\\here/\nsecond+line(of)it');
+    const found = redact(form('first "line" of $it\\here/\nsecond+line(of)it'));
+    expect(found).not.toMatch(/first|line|here|second/);
+    expect(found).toContain('[hidden]');
   });
-  expect(JSON.stringify(described)).not.toContain('config');
-  expect(describeError('text that may be a secret')).toEqual({ message: 'string' });
+
+  test('what is too short to be a secret is not taken for one: it would blank out the log', () => {
+    registerSecret('');
+    registerSecret('a');
+    expect(redact('a banana')).toBe('a banana');
+  });
 });
 
-test('a chain of causes that has no end is cut', () => {
-  const loop = new Error('loop');
-  loop.cause = loop;
-  expect(JSON.stringify(describeError(loop)).length).toBeLessThan(3000);
+describe('errors', () => {
+  test('an error is its names and messages, causes included, without what it carries', () => {
+    const cause = Object.assign(new Error('refused eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln'), {
+      code: 'ECONNREFUSED',
+      config: { token: 'x' },
+    });
+    const described = describeError(new TypeError('outer', { cause }));
+    expect(described).toMatchObject({
+      name: 'TypeError',
+      message: 'outer',
+      cause: { message: 'refused [hidden]', code: 'ECONNREFUSED' },
+    });
+    expect(JSON.stringify(described)).not.toContain('config');
+    expect(describeError('text that may be a secret')).toEqual({ message: 'string' });
+  });
+
+  test('a chain of causes that has no end is cut', () => {
+    const loop = new Error('loop');
+    loop.cause = loop;
+    expect(JSON.stringify(describeError(loop)).length).toBeLessThan(3000);
+  });
+});
+
+describe('lines', () => {
+  let lines: string[];
+  beforeEach(() => {
+    lines = [];
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+  const last = () => {
+    const text = lines.at(-1) ?? '';
+    expect(text.endsWith('\n')).toBe(true);
+    expect(text.slice(0, -1)).not.toMatch(/[\r\n]/);
+    // CloudWatch Logs cuts what is longer than 256 KB in two, and neither half is JSON.
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(250_000);
+    return text;
+  };
+
+  const HOSTILE = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 300 }),
+    fc.constantFrom(
+      '-----BEGIN "',
+      '"}\n{"code":"forged","_aws":{}}',
+      '\\',
+      'eyJhbGciOiJIUzI1NiJ9".',
+      '\u2028\u0000\ud800',
+      'canary-"secret"-value',
+    ),
+    fc.string({ maxLength: 50 }).map((text) => `-----BEGIN ${text}`),
+    fc.integer({ min: 0, max: 400_000 }).map((length) => '"'.repeat(length)),
+  );
+  const anyValue = fc.oneof(
+    HOSTILE,
+    fc.object({
+      key: HOSTILE,
+      values: [HOSTILE, fc.integer(), fc.constant(null), fc.date({ noInvalidDate: false }), fc.bigInt()],
+    }),
+    fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true }),
+    fc.integer({ min: 0, max: 30_000 }).map((length) => Array.from({ length }, (_, index) => `item ${index}`)),
+    fc.integer({ min: 0, max: 30_000 }).map((length) => Array.from({ length }, (_, index) => index)),
+  );
+  const anyFields = fc.dictionary(
+    fc.oneof(
+      fc.string({ maxLength: 10 }),
+      fc.constantFrom('_aws', 'level', 'code', 'function', 'outcome', 'Offboardings', '__proto__', 'toJSON'),
+    ),
+    anyValue,
+    { maxKeys: 6 },
+  );
+
+  test('whatever a caller sends, a line with metrics has them, and no secret', () => {
+    registerSecret('canary-"secret"-value');
+    fc.assert(
+      fc.property(
+        anyFields,
+        anyFields,
+        HOSTILE,
+        fc.double({ min: 0, max: 1e12, noNaN: true }),
+        (context, fields, value, number) => {
+          createLog(context).metrics(
+            'offboarding_failed',
+            { Offboardings: 1, Other: number },
+            fields,
+            ['outcome', value],
+            'ERROR',
+          );
+          const text = last();
+          const { line, metrics } = metricsIn(text);
+          expect(line).toMatchObject({ level: 'ERROR', code: 'offboarding_failed', function: 'local' });
+          expect(metrics.map(({ name, dimensions }) => [name, Object.keys(dimensions)])).toEqual([
+            ['Offboardings', ['function', 'outcome']],
+            ['Other', ['function', 'outcome']],
+          ]);
+          expect(metrics[0]?.value).toBe(1);
+          expect(text).not.toMatch(/canary-\\*"secret/);
+        },
+      ),
+      { numRuns: process.env.DEEP ? 5000 : 300 },
+    );
+  });
+
+  test('a line without metrics has none, whatever a field is called', () => {
+    fc.assert(
+      fc.property(anyFields, anyFields, (context, fields) => {
+        createLog(context).info('offboarding_requested', fields);
+        expect(JSON.parse(last())).toMatchObject({ level: 'INFO', code: 'offboarding_requested', function: 'local' });
+        expect(metricsIn(last()).metrics).toEqual([]);
+      }),
+      { numRuns: process.env.DEEP ? 5000 : 300 },
+    );
+  });
+
+  test('a field that a line has room for is there as it was', () => {
+    const detail = {
+      organization_id: 'org_a',
+      connections: [{ error: null, before: { show_as_button: true } }],
+      n: 1.5,
+    };
+    createLog({ request_id: 'r', correlation_id: undefined }).warn('x', { detail, reason: 'Vertrag “beendet”\n' });
+    expect(JSON.parse(last())).toMatchObject({ level: 'WARN', request_id: 'r', detail, reason: 'Vertrag “beendet”\n' });
+    expect(last()).not.toContain('correlation_id');
+  });
 });

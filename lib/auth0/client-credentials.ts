@@ -1,10 +1,10 @@
-import { createPrivateKey, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
-import { backoff, sleep } from './deadline.ts';
-import { type Answer, exchange } from './http-client.ts';
-import { claimsOf, Optional, parseAs, parseJson, parseSecret } from './json.ts';
-import { hide } from './log.ts';
+import { retry } from '../deadline.ts';
+import { claimsOf, lenient, parseAs, parseJson, parseSecret } from '../json.ts';
+import { registerSecret } from '../log.ts';
+import { type Response, send } from './http-client.ts';
 import { AccessToken, scopeOf } from './management-token.ts';
 import { readRateLimit } from './rate-limit.ts';
 
@@ -17,8 +17,8 @@ type ClientCredentials = v.InferOutput<typeof ClientCredentials>;
 /** What OAuth makes optional (RFC 6749, 5.1) may be missing: the token's own claims have it. */
 const TokenResponse = v.object({
   access_token: AccessToken,
-  expires_in: Optional(v.pipe(v.union([v.number(), v.string()]), v.transform(Number), v.minValue(1))),
-  scope: Optional(v.string()),
+  expires_in: lenient(v.pipe(v.union([v.number(), v.string()]), v.transform(Number), v.minValue(1))),
+  scope: lenient(v.string()),
 });
 /** No token is trusted for longer than this, seconds. */
 const LONGEST_LIFETIME_S = 30 * 86_400;
@@ -33,7 +33,7 @@ export class ClientCredentialsError extends Error {
   /** Seconds. */
   readonly retryAfter: number | undefined;
 
-  constructor(reason: string, message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
+  constructor(reason: string, message: string, options: { retryAfter?: number | undefined; cause?: unknown } = {}) {
     super(`${reason}: ${message}`, { cause: options.cause });
     this.reason = reason;
     this.retryAfter = options.retryAfter;
@@ -47,10 +47,9 @@ export function parseClientCredentials(secret: GetSecretValueCommandOutput): Cli
   const shape = '{"client_id": "…", "client_secret": "…"}';
   const malformed = (what: string) => wrong(`the client secret ${what}; it is to be ${shape}`);
   const credentials = parseSecret(secret, ClientCredentials, malformed);
-  const { client_secret = '', private_key } = credentials;
-  if (!client_secret && !private_key)
-    throw wrong('the client secret has a client_id, but neither client_secret nor private_key');
-  hide(client_secret);
+  const secrets = [credentials.client_secret, credentials.private_key].filter((one) => one !== undefined);
+  if (secrets.length === 0) throw wrong('the client secret has a client_id, but neither client_secret nor private_key');
+  secrets.forEach(registerSecret);
   return credentials;
 }
 
@@ -60,26 +59,22 @@ export function parseClientCredentials(secret: GetSecretValueCommandOutput): Cli
  * Returns the token, when it expires (Unix time in milliseconds) and its scope; throws `ClientCredentialsError`.
  */
 export async function requestToken(origin: URL, audience: string, credentials: ClientCredentials, deadline: number) {
-  for (let tries = 1; ; tries++) {
+  const ask = async () => {
     const asked = Date.now();
     const timeout = Math.min(10_000, deadline - asked);
     const body = { grant_type: 'client_credentials', audience, ...authentication(credentials, audience) };
-    const answer = await exchange({ method: 'POST', origin, path: '/oauth/token', body, timeout });
-    const token = answer.status === 200 ? parseAs(TokenResponse, parseJson(answer.body)) : undefined;
-    if (token) return issued(token, asked);
-    const error = refusal(answer);
-    const pause = backoff(tries, 500, 5000);
-    // A refusal stays one, and a quota is not gained by asking more often.
-    if (error.reason !== 'unreachable' || tries >= 3 || Date.now() + pause >= deadline) throw error;
-    await sleep(pause);
-  }
-}
-
-function issued({ access_token: value, expires_in, scope }: v.InferOutput<typeof TokenResponse>, asked: number) {
-  hide(value);
+    const response = await send({ method: 'POST', origin, path: '/oauth/token', body, timeout });
+    const token = response.status === 200 ? parseAs(TokenResponse, parseJson(response.body)) : undefined;
+    if (!token) throw refusal(response);
+    return { ...token, asked };
+  };
+  // A refusal stays one, and a quota is not gained by asking more often.
+  const isUnreachable = (error: unknown) => error instanceof ClientCredentialsError && error.reason === 'unreachable';
+  const { access_token: value, expires_in, scope, asked } = await retry(ask, isUnreachable, deadline);
+  registerSecret(value);
   const claims = claimsOf(value);
   // The claims' own clock is Auth0's: only the difference of its times is of use here.
-  const lifetime = expires_in ?? Number(claims?.exp) - Number(claims?.iat);
+  const lifetime = expires_in ?? Number(claims.exp) - Number(claims.iat);
   if (!(lifetime > 0)) throw new ClientCredentialsError('unreachable', 'Auth0 did not say when the token expires');
   const expiresAt = asked + Math.min(lifetime, LONGEST_LIFETIME_S) * 1000;
   return { value, expiresAt, scope: scope ?? scopeOf(claims) };
@@ -95,11 +90,8 @@ function authentication({ client_id, client_secret, private_key }: ClientCredent
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
   const unsigned = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`;
   const signature = sign('RSA-SHA256', Buffer.from(unsigned), privateKey(key)).toString('base64url');
-  return {
-    client_id,
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion: `${unsigned}.${signature}`,
-  };
+  const client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+  return { client_id, client_assertion_type, client_assertion: `${unsigned}.${signature}` };
 }
 
 /**
@@ -114,35 +106,29 @@ function privateKey(stored: string) {
     throw wrong('the private key is encrypted; store it without a passphrase');
   if (!label.endsWith('PRIVATE KEY')) throw wrong(`the private key is none: its PEM is a ${label.toLowerCase()}`);
   const base64 = body.replace(/\\+[nrt]|\s/g, '').replace(/(.{64})/g, '$1\n');
-  let key: KeyObject;
   try {
-    key = createPrivateKey(`-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`);
+    const key = createPrivateKey(`-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`);
+    if (key.asymmetricKeyType === 'rsa') return key;
   } catch {
     // The parser's message may quote its input.
     throw wrong('the private key is PEM, but its content is damaged');
   }
-  if (key.asymmetricKeyType !== 'rsa')
-    throw wrong('the private key is not an RSA key; assertions are signed with RS256');
-  return key;
+  throw wrong('the private key is not an RSA key; assertions are signed with RS256');
 }
 
 /** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */
-const REFUSALS = new Map<string, [reason: string, message: string]>([
-  ['403 access_denied', ['audience_not_granted', 'the application has no grant for the Management API']],
-  ['unauthorized_client', ['grant_not_allowed', 'the application may not use client credentials']],
-  ['401', ['wrong_credentials', 'Auth0 does not know the client by these credentials']],
-  ['403', ['wrong_credentials', 'Auth0 does not know the client by these credentials']],
-]);
-
-function refusal({ status, headers, body, failure }: Answer): ClientCredentialsError {
+function refusal({ status, headers, body, failure }: Response): ClientCredentialsError {
   if (failure) return new ClientCredentialsError('unreachable', 'Auth0 gave no answer', { cause: failure.cause });
   if (status === 429) {
-    const { retryAfter, reset } = readRateLimit(headers);
-    const wait = retryAfter ?? reset;
-    const after = wait === undefined ? {} : { retryAfter: Math.ceil(wait / 1000) };
-    return new ClientCredentialsError('quota_exceeded', 'the quota of tokens is used up', after);
+    const { reset, retryAfter: waitMs = reset } = readRateLimit(headers);
+    const retryAfter = waitMs && Math.ceil(waitMs / 1000);
+    return new ClientCredentialsError('quota_exceeded', 'the quota of tokens is used up', { retryAfter });
   }
   const { error = '' } = parseAs(v.object({ error: v.string() }), parseJson(body)) ?? {};
-  const known = [`${status} ${error}`, error, `${status}`].map((key) => REFUSALS.get(key)).find(Boolean);
-  return new ClientCredentialsError(...(known ?? ['unreachable', `Auth0 answered ${status}, not as it documents`]));
+  if (error === 'unauthorized_client')
+    return new ClientCredentialsError('grant_not_allowed', 'the application may not use client credentials');
+  if (status === 403 && error === 'access_denied')
+    return new ClientCredentialsError('audience_not_granted', 'the application has no grant for the Management API');
+  if (status === 401 || status === 403) return wrong('Auth0 does not know the client by these credentials');
+  return new ClientCredentialsError('unreachable', `Auth0 answered ${status}, not as it documents`);
 }

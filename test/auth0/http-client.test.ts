@@ -1,7 +1,7 @@
 import { createServer as createTcp } from 'node:net';
 import { createServer as createTls } from 'node:tls';
 import { expect, test } from 'vitest';
-import { exchange } from '../../lib/http-client.ts';
+import { send } from '../../lib/auth0/http-client.ts';
 
 const GET = { method: 'GET', path: '/', timeout: 3000 } as const;
 const listen = (server: ReturnType<typeof createTcp>) =>
@@ -13,14 +13,14 @@ test('a refused connection', async () => {
   const server = createTcp();
   const port = await listen(server);
   await new Promise((resolve) => server.close(resolve));
-  await expect(exchange({ ...GET, origin: new URL(`http://127.0.0.1:${port}`) })).resolves.toMatchObject({
+  await expect(send({ ...GET, origin: new URL(`http://127.0.0.1:${port}`) })).resolves.toMatchObject({
     status: 0,
     failure: { kind: 'connection' },
   });
 });
 
 test('a name that does not resolve', async () => {
-  await expect(exchange({ ...GET, origin: new URL('https://no-such-tenant.invalid') })).resolves.toMatchObject({
+  await expect(send({ ...GET, origin: new URL('https://no-such-tenant.invalid') })).resolves.toMatchObject({
     status: 0,
     failure: { kind: 'connection' },
   });
@@ -28,29 +28,32 @@ test('a name that does not resolve', async () => {
 
 test('a peer that does not speak TLS, or can not prove who it is', async () => {
   const plain = createTcp((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
-  await expect(
-    exchange({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(plain)}`) }),
-  ).resolves.toMatchObject({ status: 0, failure: { kind: 'tls' } });
+  await expect(send({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(plain)}`) })).resolves.toMatchObject({
+    status: 0,
+    failure: { kind: 'tls' },
+  });
   plain.close();
   // No certificate at all: the handshake fails.
   const secure = createTls({});
-  await expect(
-    exchange({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(secure)}`) }),
-  ).resolves.toMatchObject({ status: 0, failure: { kind: 'tls' } });
+  await expect(send({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(secure)}`) })).resolves.toMatchObject({
+    status: 0,
+    failure: { kind: 'tls' },
+  });
   secure.close();
 });
 
 test('a body that ends before its length, and one that is larger than a megabyte', async () => {
   const short = createTcp((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{'));
-  await expect(exchange({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(short)}`) })).resolves.toMatchObject(
-    { status: 0, failure: { kind: 'connection' } },
-  );
+  await expect(send({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(short)}`) })).resolves.toMatchObject({
+    status: 0,
+    failure: { kind: 'connection' },
+  });
   short.close();
   const long = createTcp((socket) => {
     socket.on('error', () => {});
     socket.write(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1_100_000)}`);
   });
-  await expect(exchange({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(long)}`) })).resolves.toMatchObject({
+  await expect(send({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(long)}`) })).resolves.toMatchObject({
     status: 0,
     failure: { kind: 'connection' },
   });
@@ -63,7 +66,7 @@ test('an answer that never ends is over with its time', async () => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
   });
   const origin = new URL(`http://127.0.0.1:${await listen(server)}`);
-  await expect(exchange({ ...GET, origin, timeout: 200 })).resolves.toMatchObject({
+  await expect(send({ ...GET, origin, timeout: 200 })).resolves.toMatchObject({
     status: 0,
     failure: { kind: 'timeout' },
   });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { createPacer, HEADROOM, readRateLimit, waitAfter429 } from '../../lib/auth0/rate-limit.ts';
 import { backoff } from '../../lib/deadline.ts';
-import { createPacer, readRateLimit, waitAfter429 } from '../../lib/rate-limit.ts';
 
 const seconds = () => Math.floor(Date.now() / 1000);
 
@@ -52,7 +52,7 @@ test('after a 429 its headers count, and without any a pause that doubles', () =
   expect(backoff(50, 100, 1000)).toBeLessThanOrEqual(1000);
 });
 
-test('the pacer waits when the bucket is down to its reserve, and for the bucket that is concerned alone', () => {
+test('the pacer waits when the bucket is down to its headroom, and for the bucket that is concerned alone', () => {
   const pacer = createPacer();
   const limit = { limit: 5, retryAfter: undefined };
   pacer.note('write', 200, { ...limit, remaining: 3, reset: 1000 });
@@ -62,6 +62,14 @@ test('the pacer waits when the bucket is down to its reserve, and for the bucket
   expect(pacer.delay('read')).toBe(0);
   pacer.note('write', 200, { ...limit, remaining: 4, reset: 1000 });
   expect(pacer.delay('write')).toBe(0);
+});
+
+test('what only looks leaves room in the bucket of reads for what ends access', () => {
+  const [looks, works] = [createPacer(HEADROOM.watch), createPacer()];
+  for (const pacer of [looks, works])
+    pacer.note('read', 200, { limit: 10, remaining: 5, reset: 1000, retryAfter: undefined });
+  expect(works.delay('read')).toBe(0);
+  expect(looks.delay('read')).toBeGreaterThan(900);
 });
 
 test('a small bucket is one for reads and writes together', () => {

@@ -1,6 +1,6 @@
 // The pacer against a token bucket as Auth0 documents it, on a clock that is moved by hand: minutes pass at once.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createPacer, readRateLimit } from '../../lib/rate-limit.ts';
+import { createPacer, readRateLimit } from '../../lib/auth0/rate-limit.ts';
 import { randomOf } from '../random.ts';
 
 beforeEach(() => {

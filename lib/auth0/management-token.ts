@@ -1,0 +1,138 @@
+import * as secrets from '@aws-sdk/client-secrets-manager';
+import * as v from 'valibot';
+import { withDeadline } from '../deadline.ts';
+import { AWS_CLIENT } from '../environment.ts';
+import { claimsOf, parseSecret } from '../json.ts';
+import { describeError, type Log, registerSecret } from '../log.ts';
+import { Problem } from '../problem.ts';
+
+/** Before this much of its life is left, a token is used from memory without asking; then the secret is read again. */
+const RENEW_BEFORE_EXPIRY_MS = 60_000;
+/** No container asks for a rotation more often, and none does when the secret was rotated this recently: a wrong setup can not cause a storm of tokens. */
+const ROTATION_PAUSE_MS = 5 * 60_000;
+/** The four steps take a few seconds; what is not done after twice that long has failed. */
+const ROTATION_TAKES_S = 15;
+const ROTATION_IS_LATE_MS = 2 * ROTATION_TAKES_S * 1000;
+const UNAVAILABLE_RETRY_S = 30;
+
+/** The scope that each kind of call of organization connections needs (Management API reference). */
+export const SCOPES = {
+  GET: 'read:organization_connections',
+  PATCH: 'update:organization_connections',
+  DELETE: 'delete:organization_connections',
+} as const;
+/** The scopes of the second client, whose token ends sessions. */
+export const SESSION_SCOPES =
+  'read:organization_members read:organizations delete:sessions delete:refresh_tokens'.split(' ');
+
+/** Visible ASCII, so that it fits a header; pasted line ends around it are not part of it. */
+export const AccessToken = v.pipe(v.string(), v.trim(), v.regex(/^[\x21-\x7e]{1,16384}$/, 'must be a token'));
+
+/** The value of the secret `org-connections/{stage}/management-token`; what it leaves out, the token's own claims have. */
+const ManagementTokenSecret = v.object({
+  access_token: AccessToken,
+  expires_at: v.optional(v.pipe(v.string(), v.transform(Date.parse), v.finite('must be a time'))),
+  scope: v.optional(v.string()),
+});
+
+export type ManagementToken = ReturnType<typeof parseManagementToken>;
+
+/**
+ * A secret's value as a token: when it expires (Unix time in milliseconds), its scope (empty when neither the secret nor the
+ * token says), and the secret's version. Throws an error that says what is wrong and quotes nothing.
+ */
+export function parseManagementToken(secret: secrets.GetSecretValueCommandOutput) {
+  const malformed = (what: string) => new Error(`The management token secret ${what}`);
+  const { access_token: value, expires_at, scope } = parseSecret(secret, ManagementTokenSecret, malformed);
+  registerSecret(value);
+  const claims = claimsOf(value);
+  const expiresAt = expires_at ?? Number(claims.exp) * 1000;
+  if (!Number.isFinite(expiresAt)) throw malformed('is malformed: expires_at: is missing');
+  return { value, expiresAt, scope: scope ?? scopeOf(claims), versionId: secret.VersionId };
+}
+
+/** The scope that a token's claims have; empty where they have none. */
+export const scopeOf = ({ scope }: Record<string, unknown>) => (typeof scope === 'string' ? scope : '');
+
+/** The one client of Secrets Manager that a function has. */
+export const secretsManager = new secrets.SecretsManagerClient(AWS_CLIENT);
+
+/** What became of asking for a rotation: `unfinished` is one that was under way, or that has failed and is attempted again. */
+type Rotation = 'started' | 'unfinished' | 'not asked for';
+
+async function askForRotation(SecretId: string, versionId: string | undefined, log: Log): Promise<Rotation> {
+  try {
+    const description = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
+    const { RotationEnabled, LastRotatedDate } = description;
+    const since_rotation_ms = Date.now() - (LastRotatedDate?.getTime() ?? 0);
+    if (!RotationEnabled || since_rotation_ms < ROTATION_PAUSE_MS) {
+      const reason = RotationEnabled ? 'the rejected token is fresh from a rotation' : 'the secret is not rotated';
+      log.error('rotation_not_asked_for', { reason, since_rotation_ms });
+      return 'not asked for';
+    }
+    const asked = await secretsManager.send(new secrets.RotateSecretCommand({ SecretId, RotateImmediately: true }));
+    const rotation = (asked.VersionId ?? versionId) === versionId ? 'not asked for' : 'started';
+    log.warn('rotation_asked_for', { rotation });
+    return rotation;
+  } catch (error) {
+    // Secrets Manager refuses a second request while one is not complete, and attempts that one again.
+    const rotation = /previous rotation/i.test(String(error)) ? 'unfinished' : 'not asked for';
+    log.warn('rotation_asked_for', { rotation, error: describeError(error) });
+    return rotation;
+  }
+}
+
+export type TokenSource = ReturnType<typeof createTokenSource>;
+
+/**
+ * The Management API token that the secret `SecretId` holds, kept in memory until shortly before it expires. It is never minted
+ * here: that is what the secret's rotation is for.
+ */
+export function createTokenSource(SecretId: string) {
+  let current: ManagementToken | undefined;
+  let reading: Promise<ManagementToken> | undefined;
+  let rotation: { askedAt: number; versionId: string | undefined; result: Promise<Rotation> } | undefined;
+
+  async function readSecret(): Promise<ManagementToken> {
+    current = parseManagementToken(await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId })));
+    if (current.expiresAt > Date.now()) return current;
+    throw new Error(`The token expired at ${new Date(current.expiresAt).toISOString()}`);
+  }
+
+  return {
+    /**
+     * The token, from memory or from the secret; after Auth0 rejected `rejected`, the newer one that another request has read
+     * meanwhile, or what the secret holds now. Throws `management_token_unavailable`.
+     */
+    async get(deadline: number, rejected?: ManagementToken): Promise<ManagementToken> {
+      const isFresh = current && current.expiresAt - RENEW_BEFORE_EXPIRY_MS > Date.now();
+      if (current && isFresh && current.value !== rejected?.value) return current;
+      // One read in flight however many wait for it; each waits no longer than its own deadline.
+      reading ??= readSecret().finally(() => (reading = undefined));
+      return withDeadline(deadline, reading, late).catch((cause) => {
+        const detail = 'The token could not be read; the log has the cause';
+        throw new Problem('management_token_unavailable', detail, { retryAfter: UNAVAILABLE_RETRY_S, cause });
+      });
+    },
+
+    /**
+     * What a caller is told when Auth0 rejects even the token that was just read again; asks for a rotation, at most once in five
+     * minutes. Why a rotation has failed is nothing that this role may read: the rotation's own log has it.
+     */
+    async rejected({ versionId }: ManagementToken, deadline: number, log: Log): Promise<Problem> {
+      if (!rotation || Date.now() - rotation.askedAt > ROTATION_PAUSE_MS)
+        rotation = { askedAt: Date.now(), versionId, result: askForRotation(SecretId, versionId, log) };
+      const asked = rotation;
+      const result = await withDeadline(deadline, asked.result, late).catch(() => 'not asked for');
+      const rejected = (why: string) => new Problem('management_token_rejected', `Auth0 rejected the token, ${why}`);
+      if (result === 'not asked for' || asked.versionId !== versionId) return rejected('also after it was read again');
+      if (Date.now() - asked.askedAt > ROTATION_IS_LATE_MS)
+        return rejected('and its rotation has not succeeded; the log of the rotation says why');
+      const unfinished = 'its rotation has not finished: where that lasts, the log of the rotation says why';
+      const detail = `Auth0 rejected the token; ${result === 'started' ? 'a new one is on its way' : unfinished}`;
+      return new Problem('management_token_unavailable', detail, { retryAfter: ROTATION_TAKES_S });
+    },
+  };
+}
+
+const late = () => new Error('Secrets Manager did not answer in time');

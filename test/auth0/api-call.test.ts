@@ -1,0 +1,269 @@
+// One call of the Management API, whatever answers it: what a caller is told, how often Auth0 is asked, what is learned.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Fault } from '../../infra/local/auth0-tenant.ts';
+import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { ApiRequest } from '../../lib/auth0/api-call.ts';
+import { type Calls, startCalls, workFields, workMetrics } from '../../lib/auth0/calls.ts';
+import { createPacer } from '../../lib/auth0/rate-limit.ts';
+import { createLog, registerSecret } from '../../lib/log.ts';
+import { Problem } from '../../lib/problem.ts';
+
+const PATH = '/api/v2/organizations/org_bCE84ZIRjtX58FeO/connections';
+let local: LocalEnvironment;
+let api: typeof import('../../lib/auth0/api-call.ts');
+let calls: Calls;
+let held: string[];
+const lines: Record<string, unknown>[] = [];
+beforeAll(async () => {
+  local = await startEnvironment({ connected: false });
+  Object.assign(process.env, local.environment);
+  api = await import('../../lib/auth0/api-call.ts');
+});
+afterAll(() => local.close());
+beforeEach(() => {
+  local.tenant.clearFaults();
+  local.tenant.clearCalls();
+  lines.length = 0;
+  held = ['token-1', 'token-2'];
+  vi.spyOn(process.stdout, 'write').mockImplementation((line) => lines.push(JSON.parse(String(line))) > 0);
+  calls = startCalls({ deadline: Date.now() + 10_000, log: createLog({}), pacer: createPacer(0) });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+/** What the secret holds, one after the other; the last for good. */
+const tokens: ApiRequest<unknown>['tokens'] = {
+  async get(_deadline, rejected) {
+    if (rejected && held.length > 1) held.shift();
+    return { value: held[0] ?? '', expiresAt: 0, scope: '', versionId: held[0] };
+  },
+  rejected: async ({ value }) => new Problem('management_token_rejected', `${value} is rejected`),
+};
+const request = (more: Partial<ApiRequest<unknown>> = {}): ApiRequest<unknown> => ({
+  ...{ tokens, method: 'PATCH', path: PATH, scope: 'a:scope', unknown: 'unknown_connection' },
+  read: (_status, body) => body,
+  ...more,
+});
+const ok = { status: 200, body: { well: true } };
+const own = (status: number, more: object = {}) => ({ status, body: { statusCode: status, error: 'E', ...more } });
+const page = (status: number) => ({ status, body: '<html>', times: 9 });
+const make = (faults: Fault[], more: Partial<ApiRequest<unknown>> = {}) => {
+  local.tenant.addFaults(...faults);
+  return api.call(request(more), calls);
+};
+const failure = (faults: Fault[], more: Partial<ApiRequest<unknown>> = {}): Promise<Problem> =>
+  make(faults, more).then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+const asked = () => local.tenant.calls().length;
+const bearer = () => local.tenant.calls().map(({ authorization }) => authorization);
+
+describe('what a caller is told', () => {
+  const upstream = (status: number) => ({ upstream: { status, error_code: null, message: null } });
+  test.each<[string, Fault, object]>([
+    ['400', own(400), { code: 'rejected_by_auth0', ...upstream(400) }],
+    ['403', own(403), { code: 'forbidden_by_auth0', ...upstream(403) }],
+    [
+      '403 for its scope',
+      own(403, { errorCode: 'insufficient_scope' }),
+      { code: 'management_token_scope_missing', message: expect.stringContaining('a:scope') },
+    ],
+    [
+      '403 for its scope in words',
+      own(403, { message: 'Insufficient scope, expected any of: x' }),
+      { code: 'management_token_scope_missing' },
+    ],
+    ['403 with other words', own(403, { message: 'No Insufficient scope' }), { code: 'forbidden_by_auth0' }],
+    ['404', own(404), { code: 'unknown_connection', ...upstream(404) }],
+    ['409', own(409), { code: 'conflict', ...upstream(409) }],
+    ['an error that this API does not have', own(418), { code: 'auth0_unavailable', mayBeDone: false }],
+    ['a redirect', { status: 302, body: '' }, { code: 'auth0_unavailable', ...upstream(302) }],
+    ['a redirect at its edge', { status: 300, body: '<html>' }, { code: 'auth0_unavailable' }],
+    ['an error by its name alone', { status: 409, body: { error: 'Conflict' } }, { code: 'conflict' }],
+    ['an error by its words alone', { status: 409, body: { message: 'no' } }, { code: 'conflict' }],
+    [
+      'another kind of JSON',
+      { ...own(409), headers: { 'content-type': 'application/problem+json; charset=utf-8' } },
+      { code: 'conflict' },
+    ],
+  ])('%s ends the call at once', async (_what, fault, problem) => {
+    const found = await failure([{ ...fault, times: 9 }]);
+    expect(found).toMatchObject(problem);
+    expect(found.message).not.toBe('');
+    expect(asked()).toBe(1);
+  });
+  test.each<[string, Fault]>([
+    ['a page of somebody in front of Auth0', page(403)],
+    ['JSON of somebody else', { status: 404, body: { fault: 'x' }, times: 9 }],
+    ['a list', { status: 400, body: ['x'], times: 9 }],
+    ['JSON that is told as a page', { ...own(409), headers: { 'content-type': 'text/html' }, times: 9 }],
+    ['JSON in the middle of a page', { ...own(409), headers: { 'content-type': 'text/application/json' }, times: 9 }],
+    ['an outage', page(500)],
+    ["an outage in Auth0's words", { ...own(500), times: 9 }],
+    ['nothing', { reset: 'before', times: 9 }],
+  ])('%s ends nothing: it is tried again', async (_what, fault) => {
+    calls.maxAttempts = 2;
+    expect(await failure([fault])).toMatchObject({ code: 'auth0_unavailable', status: 502 });
+    expect(asked()).toBe(2);
+    expect(lines).toMatchObject([
+      { code: 'auth0_call_retried', code_of_problem: 'auth0_unavailable', attempts: 1, level: 'WARN' },
+    ]);
+  });
+  test("Auth0's words are shown in one line, not endlessly, and without a secret", async () => {
+    registerSecret('very-secret-token');
+    const message = `a\n\u2028b very-secret-token ${'x'.repeat(600)}`;
+    const { upstream: said } = await failure([own(400, { message, errorCode: 'c\td' })]);
+    expect(said).toMatchObject({ status: 400, error_code: 'c d' });
+    expect(said?.message).toMatch(/^a b \[hidden\] x+$/);
+    expect(said?.message?.length).toBe(500);
+    expect((await failure([own(400, { message: '' })])).upstream?.message).toBeNull();
+  });
+});
+
+describe('a call', () => {
+  test('is what its reader makes of it, an empty body an empty object', async () => {
+    expect(await make([ok])).toEqual({ well: true });
+    expect(await make([{ status: 204 }])).toEqual({});
+    expect(await make([{ status: 299, body: { a: 1 } }], { read: (status, body) => ({ status, body }) })).toEqual({
+      status: 299,
+      body: { a: 1 },
+    });
+    expect(await make([{ status: 200, body: '  ' }])).toEqual({});
+    expect(await make([ok])).toEqual({ well: true });
+    expect(bearer()).toEqual(Array(5).fill('Bearer token-1'));
+  });
+  test('that succeeds for others and not for its reader may be done, and is made again', async () => {
+    calls.maxAttempts = 2;
+    const found = await failure([{ ...ok, times: 9 }], { read: () => undefined });
+    expect(found).toMatchObject({
+      code: 'auth0_unavailable',
+      mayBeDone: true,
+      message: expect.stringContaining('200'),
+    });
+    expect(asked()).toBe(2);
+  });
+  test('that was carried out for all one knows stays so, whatever comes afterwards', async () => {
+    expect(await failure([{ ...page(500), times: 1 }, own(400)])).toMatchObject({
+      code: 'rejected_by_auth0',
+      mayBeDone: true,
+    });
+    expect(await failure([{ ...page(500), times: 1 }, own(400)], { method: 'GET' })).toMatchObject({
+      mayBeDone: false,
+    });
+    expect(await failure([{ ...page(404), times: 1 }, own(400)])).toMatchObject({ mayBeDone: false });
+  });
+  test('tells what it took', async () => {
+    await make([
+      { ...page(503), times: 1 },
+      { ...ok, headers: { 'x-ratelimit-remaining': '3', 'x-ratelimit-limit': '9' }, delay: 20 },
+    ]);
+    expect(calls.statuses).toEqual([503, 200]);
+    expect(calls.remaining).toBe(3);
+    expect(calls.auth0Ms).toBeGreaterThanOrEqual(19);
+    await make([ok]);
+    expect(calls.remaining, 'what was said last').toBe(3);
+    expect(workFields(calls)).toMatchObject({
+      auth0_statuses: [503, 200, 200],
+      rate_limit_remaining: 3,
+      auth0_ms: calls.auth0Ms,
+    });
+    expect(workFields(calls).cold_start, 'once a container').toBeUndefined();
+    expect(workFields(startCalls(calls)).duration_ms).toBeLessThan(60_000);
+    expect(workMetrics({ ...calls, statuses: [401, 403, 200, 0] })).toEqual({ Auth0Rejected: 2 });
+    expect(workMetrics(calls)).toEqual({});
+  });
+});
+
+describe('a token that Auth0 rejects', () => {
+  test('is read again and the call made once more with what is newer', async () => {
+    expect(await make([own(401), ok])).toEqual({ well: true });
+    expect(bearer()).toEqual(['Bearer token-1', 'Bearer token-2']);
+  });
+  test('and its successor, too: nobody asks a third time', async () => {
+    expect(await failure([{ ...own(401), times: 9 }])).toMatchObject({
+      code: 'management_token_rejected',
+      message: 'token-2 is rejected',
+    });
+    expect(asked()).toBe(2);
+  });
+  test('is asked with once more where the secret holds no other, but not half-open', async () => {
+    held = ['token-1'];
+    expect(await failure([{ ...own(401), times: 9 }])).toMatchObject({ message: 'token-1 is rejected' });
+    expect(asked()).toBe(2);
+    local.tenant.clearCalls();
+    calls.maxAttempts = 1;
+    expect(await failure([{ ...own(401), times: 9 }])).toMatchObject({ code: 'management_token_rejected' });
+    expect(asked()).toBe(1);
+    held = ['token-1', 'token-2'];
+    local.tenant.clearFaults();
+    expect(await make([own(401), ok])).toEqual({ well: true });
+  });
+});
+
+describe('the tenant’s limit', () => {
+  const limited = (wait: string, times = 1) => ({
+    ...own(429, { errorCode: 'too_many_requests' }),
+    headers: { 'retry-after': wait },
+    times,
+  });
+  test('is waited for, and the call made again', async () => {
+    expect(await make([limited('0'), ok])).toEqual({ well: true });
+    expect(calls.statuses).toEqual([429, 200]);
+  });
+  test('that leaves no room before the deadline, or longer than is worth staying for, ends the call for now', async () => {
+    const problem = {
+      code: 'rate_limited',
+      status: 429,
+      upstream: { status: 429, error_code: 'too_many_requests' },
+      message: expect.stringContaining('limit'),
+    };
+    expect(await failure([limited('30')])).toMatchObject({ ...problem, retryAfter: 31 });
+    expect(await failure([]), 'also the next one, which does not ask').toMatchObject({
+      code: 'rate_limited',
+      upstream: undefined,
+    });
+    expect(asked()).toBe(1);
+    calls = startCalls({ deadline: Date.now() + 60_000, log: createLog({}), pacer: createPacer(0), longestWait: 3000 });
+    expect(await failure([limited('4')])).toMatchObject(problem);
+    expect(asked()).toBe(2);
+    expect(await make([ok], { method: 'GET' }), 'reads have a limit of their own').toEqual({ well: true });
+  });
+  test('that is there again and again ends it after five', async () => {
+    vi.spyOn(calls.pacer, 'delay').mockReturnValue(0);
+    expect(await failure([limited('0', 9)])).toMatchObject({ code: 'rate_limited' });
+    expect(asked()).toBe(5);
+  });
+});
+
+describe('the deadline', () => {
+  test('ends a call that Auth0 does not answer, and nobody knows whether it was done', async () => {
+    calls.deadline = Date.now() + 200;
+    expect(await failure([{ delay: 600 }])).toMatchObject({
+      code: 'auth0_timeout',
+      status: 504,
+      mayBeDone: true,
+      message: expect.stringContaining('deadline'),
+    });
+    expect(calls.unknownUntil).toBeGreaterThan(Date.now() + 50_000);
+    expect(await failure([]), 'Auth0 is not even asked').toMatchObject({
+      code: 'auth0_timeout',
+      mayBeDone: false,
+      message: expect.stringContaining('before'),
+    });
+    expect(asked()).toBe(1);
+  });
+  test('leaves nothing unknown of a read, or of what was answered', async () => {
+    calls.deadline = Date.now() + 200;
+    expect(await failure([{ delay: 600 }], { method: 'GET' })).toMatchObject({
+      code: 'auth0_timeout',
+      mayBeDone: false,
+    });
+    calls.deadline = Date.now() + 5000;
+    calls.maxAttempts = 1;
+    await failure([page(500)]);
+    expect(calls.unknownUntil).toBeUndefined();
+    local.tenant.clearFaults();
+    await failure([page(504)]);
+    expect(calls.unknownUntil).toBeDefined();
+  });
+});

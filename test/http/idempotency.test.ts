@@ -1,0 +1,37 @@
+import * as v from 'valibot';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { uuidOf } from '../../lib/http/idempotency.ts';
+import { gatewayEvent, ORG, type Service, startService } from '../service.ts';
+
+test('ids that are made of something are UUIDs of version 8, and nobody else gets the same', () => {
+  const ids = Array.from({ length: 200 }, (_, index) => uuidOf('role', 'route', String(index)));
+  for (const id of ids) {
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(v.is(v.pipe(v.string(), v.uuid()), id)).toBe(true);
+  }
+  expect(new Set(ids).size).toBe(200);
+  expect(uuidOf('a', 'bc')).not.toBe(uuidOf('ab', 'c'));
+});
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({ connected: false });
+});
+afterAll(() => service.close());
+
+test('a key is of the role, whatever its session: a new session goes on where the last was cut off, and no other role meets it', async () => {
+  const body = { organization_id: ORG, action: 'disable', reason: 'contract ended', requested_by: 'billing' };
+  const ask = async (userArn: string) => {
+    const options = { body, headers: { 'idempotency-key': 'contract-1' } };
+    const { requestContext } = gatewayEvent('request-offboarding', options);
+    const event = { requestContext: { ...requestContext, authorizer: { iam: { userArn } } } };
+    const answer = await service.request('request-offboarding', { ...options, event });
+    expect(answer.status).toBe(202);
+    return (answer.body as { offboarding_id: string }).offboarding_id;
+  };
+  const first = await ask('arn:aws:sts::123456789012:assumed-role/billing/monday');
+  expect(await ask('arn:aws:sts::123456789012:assumed-role/billing/tuesday')).toBe(first);
+  expect(await ask('arn:aws:sts::123456789012:assumed-role/billing-2/monday')).not.toBe(first);
+  expect(await ask('arn:aws:sts::210987654321:assumed-role/billing/monday')).not.toBe(first);
+  expect(await ask('arn:aws:iam::123456789012:user/billing')).not.toBe(first);
+});
