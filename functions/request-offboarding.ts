@@ -1,8 +1,7 @@
-import { putEvents } from '../lib/event-bus.ts';
-import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http-api.ts';
-import { fingerprintOf, idOf } from '../lib/idempotency.ts';
-import { createRecord, withdraw } from '../lib/offboarding-record.ts';
-import { OffboardingBody, REQUESTED } from '../lib/offboarding-request.ts';
+import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
+import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
+import { OffboardingBody } from '../lib/offboarding/request.ts';
+import { assertPermitted, submit } from '../lib/offboarding/submission.ts';
 import { Problem } from '../lib/problem.ts';
 
 export const handler = httpApi(requestOffboarding, { organization: true, body: true });
@@ -12,24 +11,22 @@ export const handler = httpApi(requestOffboarding, { organization: true, body: t
  * `Idempotency-Key` the same request is one offboarding however often it is sent, and a repetition goes on where it was cut off.
  */
 async function requestOffboarding(request: HttpRequest): Promise<HttpResponse> {
-  const { organizationId: organization_id, correlationId: correlation_id, caller, calls } = request;
-  const order = parseBody(OffboardingBody, request.body);
-  if ((order.organization_id ?? organization_id) !== organization_id)
+  const { organizationId: organization_id, correlationId: correlation_id, apiStage, calls } = request;
+  const caller = request.caller ?? 'unknown';
+  const asked = parseBody(OffboardingBody, request.body);
+  if ((asked.organization_id ?? organization_id) !== organization_id)
     throw new Problem('invalid_body', 'organization_id: must be the one of the path, or left out', { status: 422 });
+  assertPermitted(asked, apiStage);
+  const fingerprint = fingerprintOf(asked);
   const offboarding_id = idOf(request);
-  const { requested_by = caller ?? 'unknown', action, dry_run } = order;
-  const detail = { ...order, organization_id, requested_by, correlation_id, offboarding_id };
-  const fingerprint = fingerprintOf(order);
-  const record = await createRecord({ ...detail, fingerprint });
-  if (record.fingerprint !== fingerprint)
-    throw new Problem('idempotency_key_reused', 'The Idempotency-Key was used with another body');
-  if (record.status === 'requested') {
-    await putEvents(REQUESTED, [detail]).catch(async (error: unknown) => {
-      // Nobody can repeat it without a key: what was not accepted is not to happen.
-      if (request.idempotencyKey === undefined) await withdraw(record);
-      throw error;
-    });
-  }
-  calls.log.info('offboarding_requested', { offboarding_id, caller, ...order });
-  return { status: 202, body: { offboarding_id, organization_id, action, dry_run } };
+  const about = { organization_id, requested_by: asked.requested_by ?? caller, correlation_id, caller };
+  const offboarding = { ...asked, ...about, offboarding_id, fingerprint };
+  const {
+    submitted: [submitted],
+  } = await submit([offboarding], request.idempotencyKey !== undefined, calls.deadline);
+  const { action, dry_run } = asked;
+  const status = submitted?.record.status;
+  const body = { offboarding_id, organization_id, action, dry_run, status, replayed: !submitted?.isNew };
+  calls.log.info('offboarding_requested', { ...asked, caller, ...body });
+  return { status: 202, body };
 }

@@ -1,4 +1,4 @@
-// The table of offboardings: one item a request. The local environment takes its keys and indexes from here.
+// The table of offboardings: one item a request, and one an organization. The local environment takes its keys and indexes from here.
 
 const string = (AttributeName) => ({ AttributeName, AttributeType: 'S' });
 const keys = (hash, range) => [
@@ -15,63 +15,33 @@ const index = (IndexName, hash, range, ...attributes) => ({
 });
 const table = { Ref: 'OffboardingsTable' };
 
-const alarm = (name, runbook, metrics) => ({
-  Type: 'AWS::CloudWatch::Alarm',
-  Properties: {
-    AlarmName: `org-connections-\${sls:stage}-${name}`,
-    AlarmDescription: runbook,
-    ...metrics,
-    EvaluationPeriods: 1,
-    Threshold: 1,
-    ComparisonOperator: 'GreaterThanOrEqualToThreshold',
-    TreatMissingData: 'notBreaching',
-    AlarmActions: [{ 'Fn::Sub': 'arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${param:alarmTopic}' }],
-  },
-});
-const ofTable = (MetricName, ...more) => ({
-  Namespace: 'AWS/DynamoDB',
-  MetricName,
-  Dimensions: [{ Name: 'TableName', Value: table }, ...more],
-});
-const throttled = (MetricName) => ({ ...ofTable(MetricName), Statistic: 'Sum', Period: 300 });
-/** DynamoDB counts its failures by operation alone. */
-const OPERATIONS = ['GetItem', 'BatchGetItem', 'Query', 'PutItem'];
-const failures = {
-  Metrics: [
-    { Id: 'failures', Expression: OPERATIONS.map((_, i) => `FILL(m${i}, 0)`).join(' + '), Label: 'Failures' },
-    ...OPERATIONS.map((Value, i) => ({
-      Id: `m${i}`,
-      ReturnData: false,
-      MetricStat: { Metric: ofTable('SystemErrors', { Name: 'Operation', Value }), Period: 300, Stat: 'Sum' },
-    })),
-  ],
-};
-
 module.exports = {
   Resources: {
     OffboardingsTable: {
       Type: 'AWS::DynamoDB::Table',
       DeletionPolicy: '${param:deletionPolicy}',
-      UpdateReplacePolicy: '${param:deletionPolicy}',
+      UpdateReplacePolicy: '${param:updateReplacePolicy}',
       Properties: {
         TableName: 'org-connections-${sls:stage}-offboardings',
         BillingMode: 'PAY_PER_REQUEST',
         AttributeDefinitions: [
           'organization_id',
           'offboarding_id',
-          'created_at',
-          'status',
-          'due_at',
+          'position',
+          'status_shard',
+          'status_position',
           'batch_id',
-          'watch',
-          'check_at',
+          'due_shard',
+          'due_at',
         ].map(string),
         KeySchema: keys('organization_id', 'offboarding_id'),
         GlobalSecondaryIndexes: [
-          index('by_organization', 'organization_id', 'created_at'),
-          index('by_status', 'status', 'due_at'),
-          index('by_batch', 'batch_id', 'created_at', 'status'),
-          index('by_watch', 'watch', 'check_at'),
+          index('by_organization', 'organization_id', 'position'),
+          // A status, and what is due, are keys that many items share: each is spread over shards (lib/aws/table.ts).
+          index('by_status', 'status_shard', 'status_position'),
+          index('by_batch', 'batch_id', 'position', 'status'),
+          // Of organizations alone: when their next step is due, and when a message is to say so.
+          index('by_due', 'due_shard', 'due_at', 'notice_at', 'priority'),
         ],
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
         DeletionProtectionEnabled: '${param:deletionProtection}',
@@ -80,21 +50,8 @@ module.exports = {
         TimeToLiveSpecification: { AttributeName: 'expires_at', Enabled: true },
       },
     },
-    TableReadsThrottled: alarm(
-      'table-reads-throttled',
-      'Runbook: table throttled. DynamoDB refused reads of the offboardings for their rate.',
-      throttled('ReadThrottleEvents'),
-    ),
-    TableWritesThrottled: alarm(
-      'table-writes-throttled',
-      'Runbook: table throttled. DynamoDB refused writes of the offboardings for their rate.',
-      throttled('WriteThrottleEvents'),
-    ),
-    TableFailing: alarm(
-      'table-failing',
-      'Runbook: table failing. DynamoDB failed requests for the table of offboardings.',
-      failures,
-    ),
+    // That it is throttled or fails has no alarm of its own: a request is answered with 503 then, which is an alarm of the API's,
+    // and what waits in the queue is overdue, which is another.
   },
   Outputs: { OffboardingsTableName: { Value: table } },
 };

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { CreateScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
-import { AWS_CLIENT, required } from './environment.ts';
-import { queueArn, REMOVAL_DUE } from './offboarding-queue.ts';
-import type { Offboarding } from './offboarding-record.ts';
+import { AWS_CLIENT, required } from '../environment.ts';
+import { DUE } from './messages.ts';
+import type { Offboarding } from './offboarding.ts';
 
 const client = new SchedulerClient(AWS_CLIENT);
 const GroupName = required('REMOVAL_SCHEDULE_GROUP');
 /** Scheduler takes on the role: it may send to the offboarding queue and to that of what it could not deliver. */
 const RoleArn = required('REMOVAL_SCHEDULE_ROLE_ARN');
-const Arn = queueArn(required('OFFBOARDING_QUEUE_URL'));
+const Arn = queueArn(required('OFFBOARDING_QUEUE_URL'), RoleArn);
 const deadLetters = process.env.REMOVAL_DEAD_LETTER_QUEUE_ARN;
 /** Where a schedule's message goes. */
 const QUEUE = {
@@ -19,19 +19,27 @@ const QUEUE = {
 };
 /** At its time, and then it is gone. */
 const ONE_TIME = { FlexibleTimeWindow: { Mode: 'OFF' }, ActionAfterCompletion: 'DELETE' } as const;
-/** Scheduler refuses a time that has passed. */
+/** Scheduler rejects a time that has passed. */
 const SOONEST_MS = 5000;
 
+/** The ARN of the queue at `url` (`https://sqs.{region}.amazonaws.com/{account}/{name}`), in the partition of `roleArn`. */
+function queueArn(url: string, roleArn: string): string {
+  const [name, account] = url.split('/').reverse();
+  const region = process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1';
+  return `arn:${roleArn.split(':')[1]}:sqs:${region}:${account}:${name}`;
+}
+
 /**
- * Schedules the removal of the record: a one-time schedule whose message names the record and nothing else, for the record
- * decides what is due. Each has a name of its own, and one that is not needed any more fires without effect. Scheduler delivers at
- * least once, and late.
+ * Schedules the removal of the record: a one-time schedule whose message names the record and nothing else, for the
+ * records decide what is due. Each has a name and a content of its own, for the queue swallows what equals a message of the
+ * last five minutes; one that is not needed any more fires without effect. Scheduler delivers at least once, and late.
  */
 export async function scheduleRemoval(record: Offboarding): Promise<void> {
   const { organization_id, offboarding_id, removal_due_at = '' } = record;
   const at = new Date(Math.max(Date.parse(removal_due_at), Date.now() + SOONEST_MS));
-  const message = { 'detail-type': REMOVAL_DUE, detail: { organization_id, offboarding_id } };
-  const Name = `${organization_id}-${randomUUID().slice(0, 13)}`;
+  const id = randomUUID();
+  const message = { 'detail-type': DUE, detail: { organization_id, offboarding_id }, id };
+  const Name = `${organization_id}-${id.slice(0, 13)}`;
   const time = { ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`, ScheduleExpressionTimezone: 'UTC' };
   const Target = { ...QUEUE, Input: JSON.stringify(message) };
   await client.send(new CreateScheduleCommand({ Name, GroupName, ...time, ...ONE_TIME, Target }));

@@ -1,0 +1,35 @@
+import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import pMap from 'p-map';
+import { backoff, sleep } from '../deadline.ts';
+import { AWS_CLIENT, required } from '../environment.ts';
+import { chunksOf } from '../json.ts';
+
+const EventBusName = required('EVENT_BUS_NAME');
+const client = new EventBridgeClient(AWS_CLIENT);
+
+const MAX_ATTEMPTS = 4;
+/** What PutEvents takes in one call. */
+const MAX_ENTRIES = 10;
+const CALLS_AT_ONCE = 10;
+
+/** Puts one event of `detailType` on the stage's bus for each detail. Throws when the bus does not take them by `deadline` (Unix time in milliseconds), also after it was tried again. */
+export async function putEvents(DetailType: string, details: object[], deadline = Number.POSITIVE_INFINITY) {
+  const event = { EventBusName, Source: 'org-connections', DetailType };
+  const entries = details.map((detail) => ({ ...event, Detail: JSON.stringify(detail) }));
+  const chunks = chunksOf(entries, MAX_ENTRIES);
+  await pMap(chunks, (chunk) => putEntries(chunk, deadline), { concurrency: CALLS_AT_ONCE });
+}
+
+/** Puts entries in one call, and again those that were rejected: throttling and internal failures are reported per entry. */
+async function putEntries(entries: PutEventsRequestEntry[], deadline: number, attempts = 1): Promise<void> {
+  if (Date.now() >= deadline) throw new Error('The event bus did not take all events in time');
+  const { Entries = [] } = await client.send(new PutEventsCommand({ Entries: entries }));
+  const rejected = entries.filter((_, index) => !Entries[index]?.EventId);
+  if (rejected.length === 0) return;
+  if (attempts >= MAX_ATTEMPTS) {
+    const { ErrorCode = 'no entry' } = Entries.find(({ EventId }) => !EventId) ?? {};
+    throw new Error(`The event bus rejected the event: ${ErrorCode}`);
+  }
+  await sleep(backoff(attempts, 100, 1000));
+  await putEntries(rejected, deadline, attempts + 1);
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import * as sqs from '@aws-sdk/client-sqs';
+import type { SQSRecord } from 'aws-lambda';
+import pMap from 'p-map';
+import { AWS_CLIENT, required } from '../environment.ts';
+import { chunksOf } from '../json.ts';
+import { DUE } from './messages.ts';
+import type { Priority } from './offboarding.ts';
+
+const QueueUrl = required('OFFBOARDING_QUEUE_URL');
+const client = new sqs.SQSClient(AWS_CLIENT);
+
+/** The longest that a message may be hidden, counted from its receive (SQS: "Visibility timeout"); a minute less, for it was received before. */
+const LONGEST_HIDDEN_S = 12 * 3600 - 60;
+/** What SendMessageBatch takes in one call. */
+const MAX_ENTRIES = 10;
+const CALLS_AT_ONCE = 10;
+
+const GROUPS: Priority[] = ['single', 'batch', 'watch'];
+
+/** A priority is a message group: SQS hands out one message of a group at a time, so one worker at a time works in each. */
+export const priorityOf = ({ attributes }: SQSRecord): Priority =>
+  GROUPS.find((group) => group === attributes?.MessageGroupId) ?? 'single';
+
+export const receiveCountOf = ({ attributes }: SQSRecord) => Number(attributes?.ApproximateReceiveCount ?? 1);
+
+/** Hides a delivered message, and its group with it, for `ms` more. */
+export async function changeVisibility({ receiptHandle: ReceiptHandle }: SQSRecord, ms: number): Promise<void> {
+  const VisibilityTimeout = Math.max(0, Math.min(Math.ceil(ms / 1000), LONGEST_HIDDEN_S));
+  await client.send(new sqs.ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout }));
+}
+
+/** Sends a message to the end of its group, as it is. */
+export const requeue = (message: SQSRecord) => send(QueueUrl, message.body, priorityOf(message));
+
+async function send(to: string, body: string, group: Priority, reason?: string): Promise<void> {
+  // No message equals another: what is sent again within five minutes would be accepted and never delivered (SQS FIFO).
+  const fifo = { MessageGroupId: group, MessageDeduplicationId: randomUUID() };
+  const attributes = reason && { reason: { DataType: 'String', StringValue: reason.slice(0, 500) } };
+  const options = { ...(to.endsWith('.fifo') && fifo), ...(attributes && { MessageAttributes: attributes }) };
+  await client.send(new sqs.SendMessageCommand({ QueueUrl: to, MessageBody: body, ...options }));
+}
+
+/**
+ * Sends a message to the dead-letter queue that the queue's own redrive policy names, at once and with its reason as an
+ * attribute. Throws when there is none.
+ */
+export async function sendToDeadLetterQueue(body: string, group: Priority, reason: string): Promise<void> {
+  const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
+  const { Attributes } = await client.send(query);
+  const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
+  const name = arn.split(':').at(-1);
+  if (!name) throw new Error('The queue has no dead-letter queue');
+  await send(QueueUrl.slice(0, QueueUrl.lastIndexOf('/') + 1) + name, body, group, reason);
+}
+
+/**
+ * Says that something of these organizations is due, each in its group, or that somebody wants them looked at now (`asked`).
+ * Throws when the queue does not take all of them.
+ */
+export async function sendDue(due: { organization_id: string; priority: Priority }[], asked?: true): Promise<void> {
+  const sendChunk = async (chunk: typeof due) => {
+    const Entries = chunk.map(({ organization_id, priority }, index) => ({
+      Id: String(index),
+      MessageBody: JSON.stringify({ 'detail-type': DUE, detail: { organization_id, asked } }),
+      MessageGroupId: priority,
+      MessageDeduplicationId: randomUUID(),
+    }));
+    const { Failed = [] } = await client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries }));
+    if (Failed.length > 0) throw new Error(`The queue rejected messages: ${Failed[0]?.Code}`);
+  };
+  await pMap(chunksOf(due, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });
+}
