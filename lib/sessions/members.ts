@@ -1,0 +1,73 @@
+import * as v from 'valibot';
+import { type ApiRequest, call } from '../auth0/api-call.ts';
+import type { Calls } from '../auth0/calls.ts';
+import { createTokenSource } from '../auth0/management-token.ts';
+import { required } from '../environment.ts';
+import { OrganizationId } from '../ids.ts';
+import { lenient, parseAs } from '../json.ts';
+import { asProblem } from '../problem.ts';
+
+// The calls about an organization's members and what they hold ("Organizations", "Users", Auth0 Management API reference), with
+// the token of a client of its own, which may do nothing else.
+
+const tokens = createTokenSource(required('SESSION_TOKEN_SECRET_ID'));
+
+/** A page is what is done again after a kill, and has to fit into a delivery at the slowest limit; Auth0 allows for 100. */
+const PAGE = 50;
+
+const listOf = <S extends v.GenericSchema>(name: string, item: S) =>
+  v.pipe(
+    v.unknown(),
+    v.transform((page) => (Array.isArray(page) ? page : Object(page)[name])),
+    v.array(item),
+  );
+// Dots alone would be a step in a path.
+const Members = listOf('members', v.object({ user_id: v.pipe(v.string(), v.maxLength(1000), v.regex(/[^.]/)) }));
+const Organizations = listOf('organizations', v.object({ id: v.string() }));
+const More = v.object({ next: lenient(v.string()), total: lenient(v.number()) });
+
+/** A page of the members' ids, and what to ask for the next one with. Throws `unknown_organization`, as every problem of Auth0's. */
+export async function membersFrom(organizationId: string, cursor: string | undefined, calls: Calls) {
+  const from = cursor === undefined ? '' : `&from=${encodeURIComponent(cursor)}`;
+  const read = (status: number, body: unknown) => {
+    const members = status === 200 ? parseAs(Members, body) : undefined;
+    const { next, total = 0 } = parseAs(More, body) ?? {};
+    // Never a part of them: the last page has no next, and all of them when it is the first. None comes twice.
+    const isPart = cursor === undefined ? next === undefined && total > (members?.length ?? 0) : next === cursor;
+    return members && !isPart ? { ids: members.map(({ user_id }) => user_id), next } : undefined;
+  };
+  const path = `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}/members?take=${PAGE}${from}&fields=user_id`;
+  const request = { method: 'GET', path, scope: 'read:organization_members', read } as const;
+  return call({ ...request, tokens, unknown: 'unknown_organization' }, calls);
+}
+
+type Request<T> = Pick<ApiRequest<T>, 'method' | 'scope' | 'read'>;
+
+function ofUser<T>(userId: string, what: string, request: Request<T>, calls: Calls): Promise<T | undefined> {
+  const path = `/api/v2/users/${encodeURIComponent(userId)}/${what}`;
+  return call({ ...request, tokens, path, unknown: 'not_found' }, calls).catch((error: unknown) => {
+    // Who is gone is a member of nothing, and has nothing left to end.
+    if (asProblem(error).code === 'not_found') return undefined;
+    throw error;
+  });
+}
+
+/** Whether a user is a member of another organization as well. */
+export async function isMemberElsewhere(userId: string, organizationId: string, calls: Calls): Promise<boolean> {
+  const read = (status: number, body: unknown) => (status === 200 ? parseAs(Organizations, body) : undefined);
+  const request = { method: 'GET', scope: 'read:organizations', read } as const;
+  // Of two, one is another.
+  const found = (await ofUser(userId, 'organizations?page=0&per_page=2', request, calls)) ?? [];
+  return found.some(({ id }) => id !== organizationId);
+}
+
+/**
+ * Asks Auth0 to end a user's sessions, and its refresh tokens, which outlive them. It answers 202 and does so later; access
+ * tokens live to their end.
+ */
+export async function endSessionsOf(userId: string, calls: Calls): Promise<void> {
+  const read = (status: number) => (status === 202 || status === 204 ? status : undefined);
+  const request = { method: 'DELETE', read } as const;
+  await ofUser(userId, 'sessions', { ...request, scope: 'delete:sessions' }, calls);
+  await ofUser(userId, 'refresh-tokens', { ...request, scope: 'delete:refresh_tokens' }, calls);
+}

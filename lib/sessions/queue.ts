@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { ChangeMessageVisibilityCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import type { SQSRecord } from 'aws-lambda';
+import * as v from 'valibot';
+import { AWS_CLIENT, required } from '../environment.ts';
+import { OrganizationId } from '../ids.ts';
+import { Problem, RetryLater } from '../problem.ts';
+
+const SESSIONS_DUE = 'organization.offboarding.sessions_due';
+/** A fault is waited out in place, for longer each time, seconds; after so many receives it goes behind all others. */
+const FAULT_WAIT_S = 10;
+const FAULTS_IN_PLACE = 3;
+const LONGEST_WAIT_S = 900;
+
+/** A message of the session queue: the sessions of an organization's members are to be ended, as its record says. */
+export const SessionsDue = v.object({
+  'detail-type': v.literal(SESSIONS_DUE),
+  detail: v.object({ organization_id: OrganizationId, offboarding_id: v.string() }),
+});
+
+export type About = v.InferOutput<typeof SessionsDue>['detail'];
+
+const client = new SQSClient(AWS_CLIENT);
+// Only a stage that ends sessions has the queue.
+const QueueUrl = () => required('SESSION_QUEUE_URL');
+
+/**
+ * Has the sessions of the offboarding ended, in their turn. All are one message group: one worker keeps to the tenant's limit.
+ * Two messages for one offboarding do no harm, and neither is taken for a copy of the other.
+ */
+export async function sendSessionsDue({ organization_id, offboarding_id }: About): Promise<void> {
+  const MessageBody = JSON.stringify({ 'detail-type': SESSIONS_DUE, detail: { organization_id, offboarding_id } });
+  const fifo = { MessageGroupId: 'sessions', MessageDeduplicationId: randomUUID() };
+  await client.send(new SendMessageCommand({ QueueUrl: QueueUrl(), MessageBody, ...fifo }));
+}
+
+/**
+ * Has a delivered message come back after what `error` asks for, or after a fault; after a few of those behind all others, so that
+ * what one organization waits for holds up none of them. Returns the seconds, and whether the message itself stays in the queue.
+ */
+export async function comeBack({ receiptHandle, attributes, body }: SQSRecord, error: unknown) {
+  const receives = Number(attributes.ApproximateReceiveCount);
+  const isLimit = error instanceof Problem && error.code === 'rate_limited';
+  const seconds = error instanceof RetryLater ? error.waitMs / 1000 : isLimit ? error.retryAfter : undefined;
+  if (seconds === undefined && receives > FAULTS_IN_PLACE) {
+    await sendSessionsDue(JSON.parse(body).detail);
+    return { inQueue: false };
+  }
+  const VisibilityTimeout = Math.min(Math.ceil(seconds ?? FAULT_WAIT_S * receives), LONGEST_WAIT_S);
+  const change = { QueueUrl: QueueUrl(), ReceiptHandle: receiptHandle, VisibilityTimeout };
+  await client.send(new ChangeMessageVisibilityCommand(change));
+  return { inQueue: true, wait_s: VisibilityTimeout };
+}
