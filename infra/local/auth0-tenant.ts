@@ -1,55 +1,17 @@
-// A stand-in for an Auth0 tenant: organization connections of the Management API and /oauth/token, on a real socket.
-// Not a mock of calls: it holds state, checks tokens and scopes, and counts token buckets as Auth0 documents them.
-import { createHmac, createPublicKey, randomBytes, verify } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+// A stand-in for an Auth0 tenant: the part of the Management API that is used here, and /oauth/token, on a real socket. Not a
+// mock of calls: it holds state, checks tokens and scopes, and counts token buckets as Auth0 documents them.
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createBuckets, type Plan, WITH_SESSIONS } from './auth0/buckets.ts';
+import { createConnections } from './auth0/connections.ts';
+import { type Fault, respond, SHAPES } from './auth0/faults.ts';
+import { error, type Reply } from './auth0/reply.ts';
+import { createTokens } from './auth0/tokens.ts';
+import { createUsers } from './auth0/users.ts';
 
-export interface Association {
-  connection_id: string;
-  is_enabled: boolean;
-  assign_membership_on_login: boolean;
-  show_as_button: boolean;
-  is_signup_enabled?: boolean;
-  organization_access_level: string;
-  connection: { name: string; strategy: string };
-}
-
-interface BucketSize {
-  burst: number;
-  perMinute: number;
-}
-
-/** The documented limits by plan: `read` and `write` of organization connections, or one bucket for the `whole` API. */
-export const PLANS = {
-  free: { whole: { burst: 2, perMinute: 120 } },
-  professional: { read: { burst: 5, perMinute: 50 }, write: { burst: 5, perMinute: 25 } },
-  enterprise: { read: { burst: 10, perMinute: 100 }, write: { burst: 5, perMinute: 150 } },
-  unlimited: {},
-} satisfies Record<string, Partial<Record<'read' | 'write' | 'whole', BucketSize>>>;
-export type Plan = keyof typeof PLANS;
-
-/** One way to fail on purpose. It meets the requests that `method` and `path` (a part of it) name, `times` of them. */
-export interface Fault {
-  method?: string;
-  path?: string;
-  times?: number;
-  /** Chance of meeting a request that fits, 1 when left out. */
-  chance?: number;
-  /** Milliseconds before the first byte; the request is then answered as usual unless another member says otherwise. */
-  delay?: number;
-  /** Answer as usual, but in one of these shapes, each from a public bug report. */
-  shape?: keyof typeof SHAPES;
-  /** Answer with this status and `body` (text as it is, JSON otherwise) instead. */
-  status?: number;
-  body?: unknown;
-  headers?: Record<string, string>;
-  /** Close the connection: without having done anything, half-way through the answer, or after it was done but before the answer. */
-  reset?: 'before' | 'during' | 'after';
-  /** Announce more than is sent, then end. */
-  truncate?: boolean;
-  /** Send the answer one byte each this many milliseconds. */
-  drip?: number;
-}
+export { PLANS, type Plan } from './auth0/buckets.ts';
+export type { Fault } from './auth0/faults.ts';
 
 export interface Call {
   method: string;
@@ -61,82 +23,31 @@ export interface Call {
   at: number;
 }
 
-/** A change of a connection: only where there was one. */
-export interface Effect {
-  organizationId: string;
-  connectionId: string;
-  to: 'enabled' | 'disabled' | 'removed';
+/** A log event as the tenant's log streams send it ("Log Event Type Codes", `sapi`): only of writes, method in lower case. */
+export interface LogEvent {
+  log_id: string;
+  data: {
+    date: string;
+    type: 'sapi';
+    description: string;
+    client_id: string;
+    details: {
+      request: { method: string; path: string; query: object; body: unknown; channel: string };
+      response: { statusCode: number; body: unknown };
+    };
+    log_id: string;
+    tenant_name: string;
+  };
 }
-
-interface Client {
-  client_secret?: string;
-  /** PEM; the client authenticates by a signed assertion. */
-  public_key?: string;
-  scope: string;
-}
-
-export interface TenantState {
-  organizations: Record<string, Association[]>;
-}
-
-interface Page {
-  connections: Record<string, unknown>[];
-  total?: number;
-}
-const isPage = (body: unknown): body is Page => Array.isArray((body as Page | undefined)?.connections);
-/** A change to each association of an answer, listed or alone. */
-const each = (change: (association: Record<string, unknown>) => object) => (reply: Reply) => {
-  if (reply.status !== 200) return reply;
-  const body = isPage(reply.body)
-    ? { ...reply.body, connections: reply.body.connections.map(change) }
-    : change(reply.body as Record<string, unknown>);
-  return { ...reply, body };
-};
-const list = (change: (page: Page, target: URL) => unknown) => (reply: Reply, target: URL) =>
-  isPage(reply.body) ? { ...reply, body: change(reply.body, target) } : reply;
-const now = (offset: number) => String(Math.floor(Date.now() / 1000) + offset);
-const limited = (headers: Record<string, string>, body: unknown) => () => ({ status: 429, headers, body });
-
-/** How answers have looked, by name. */
-const SHAPES = {
-  'connection id alone': each(({ connection_id }) => ({ connection_id })),
-  'is_enabled missing': each(({ is_enabled: _, ...rest }) => rest),
-  'is_enabled null': each((association) => ({ ...association, is_enabled: null })),
-  'connection null': each((association) => ({ ...association, connection: null })),
-  'connection missing': each(({ connection: _, ...rest }) => rest),
-  'name and strategy null': each((association) => ({ ...association, connection: { name: null, strategy: null } })),
-  'unknown members': each((association) => ({ ...association, organization_member_access_level: 'full', x: [{}] })),
-  'still enabled': each((association) => ({ ...association, is_enabled: true })),
-  'empty body': (reply: Reply) => ({ status: reply.status, ...(reply.headers && { headers: reply.headers }) }),
-  'byte order mark': (reply: Reply) => ({ ...reply, body: `\uFEFF${JSON.stringify(reply.body)}` }),
-  '200 instead of 204': (reply: Reply) => (reply.status === 204 ? { ...reply, status: 200, body: {} } : reply),
-  'gone since it was listed': () => error(404, 'No connection found', 'inexistent_connection'),
-  'gone, without a message': () => ({ status: 404, body: { statusCode: 404, error: 'Not Found', message: null } }),
-  'bare list': list(({ connections }) => connections),
-  'total missing': list(({ connections }) => ({ connections })),
-  'total null': list((page) => ({ ...page, total: null })),
-  'pages with next': list(({ connections }, { searchParams }) => {
-    const from = Number(searchParams.get('from') ?? 0);
-    const all = searchParams.has('from') || connections.length > 0 ? connections : [];
-    return { connections: all.slice(from, from + 1), ...(from < all.length && { next: String(from + 1) }) };
-  }),
-  'total of more than is listed': list((page) => ({ ...page, total: (page.total ?? 0) + 1 })),
-  'an empty list that is none': list(() => ({ connections: [] })),
-  '429, reset in this second': (_: Reply) => limited({ 'x-ratelimit-reset': now(0) }, { statusCode: 429 })(),
-  '429, reset just past': (_: Reply) => limited({ 'x-ratelimit-reset': now(-1) }, undefined)(),
-  '429 without headers': limited({}, { error: 'too_many_requests', message: 'x' }),
-  '429, Retry-After: 0': limited({ 'retry-after': '0' }, '<html>'),
-} satisfies Record<string, (reply: Reply, target: URL) => Reply>;
 
 const CONTROL = '/_tenant/';
-const NAMES: Record<number, string> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  409: 'Conflict',
-  429: 'Too Many Requests',
+const DESCRIPTIONS: Record<string, string> = {
+  PATCH: 'Modify an organization connection',
+  POST: 'Add a connection to an organization',
+  DELETE: 'Delete a connection from an organization',
 };
+const descriptionOf = (method: string, path: string) =>
+  (path.includes('/connections/') || method === 'POST' ? DESCRIPTIONS[method] : undefined) ?? 'Delete what a user has';
 
 /**
  * Starts a tenant on a loopback port (a free one when `port` is 0). Everything that tests and demos may do to it is a
@@ -148,47 +59,19 @@ export async function startAuth0Tenant({
   tokenLifetime = 86_400,
   random = Math.random,
 } = {}) {
-  const signingKey = randomBytes(32);
-  const organizations = new Map<string, Map<string, Association>>();
-  const clients = new Map<string, Client>();
   let faults: Fault[] = [];
   let calls: Call[] = [];
-  const effects: Effect[] = [];
-  const streams: ((organizationId: string, connectionId: string) => void)[] = [];
-  let revokedBefore = 0;
-  let issued = 0;
-  let clock = 0;
-  let buckets = new Map<string, { size: BucketSize; tokens: number; at: number }>();
+  let currentPlan = plan;
+  const logStreams: ((event: LogEvent) => void)[] = [];
+  const buckets = createBuckets();
+  const tokens = createTokens(() => url, tokenLifetime);
+  const connections = createConnections();
+  const users = createUsers(() => WITH_SESSIONS.includes(currentPlan));
 
   const control = {
-    /** Adds or replaces organizations; a connection needs an id, the rest has defaults. */
-    setOrganizations(wanted: Record<string, (Partial<Association> & { connection_id: string })[]>) {
-      for (const [id, connections] of Object.entries(wanted)) {
-        organizations.set(
-          id,
-          new Map(connections.map((connection) => [connection.connection_id, association(connection)])),
-        );
-      }
-    },
-    /** Somebody else's tool enables a connection, or adds it again; the tenant's Event Stream tells of it. */
-    enableConnection(organizationId: string, connectionId: string) {
-      const all = organizations.get(organizationId) ?? new Map<string, Association>();
-      organizations.set(organizationId, all);
-      all.set(connectionId, {
-        ...association({ connection_id: connectionId }),
-        ...all.get(connectionId),
-        is_enabled: true,
-      });
-      for (const listener of streams) listener(organizationId, connectionId);
-    },
-    deleteOrganization: (id: string) => organizations.delete(id),
-    setClient(id: string, client: Client) {
-      clients.set(id, client);
-    },
-    /** The tenant as an administrator sees it. */
-    state: (): TenantState => ({
-      organizations: Object.fromEntries([...organizations].map(([id, all]) => [id, [...all.values()]])),
-    }),
+    ...connections.control,
+    ...users.control,
+    ...tokens.control,
     addFaults(...more: Fault[]) {
       faults.push(...more.map((fault) => ({ ...fault })));
     },
@@ -200,242 +83,82 @@ export async function startAuth0Tenant({
     clearCalls() {
       calls = [];
     },
-    /** What the Management API has changed, in order. */
-    effects: () => effects,
     setPlan(name: Plan) {
-      buckets = new Map(
-        Object.entries(PLANS[name] as Record<string, BucketSize>).map(([bucket, size]) => [
-          bucket,
-          { size, tokens: size.burst, at: Date.now() },
-        ]),
-      );
-    },
-    /** Every token issued until now is refused from now on, but for the newest `keep`. */
-    revokeTokens(keep = 0) {
-      revokedBefore = issued - keep;
-    },
-    /** A token as /oauth/token gives it out. `lifetime` in seconds. */
-    issueToken: (scope: string, lifetime = tokenLifetime) => jwt(scope, lifetime),
-    tokensIssued: () => issued,
-    /** Sets the tenant's clock this many milliseconds ahead of the machine's. */
-    setClock(ahead: number) {
-      clock = ahead;
+      currentPlan = name;
+      buckets.fill(name);
     },
   };
   control.setPlan(plan);
 
-  function jwt(scope: string, lifetime: number): string {
-    issued += 1;
-    const now = Math.floor(Date.now() / 1000);
-    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
-    const claims = {
-      aud: `${url}/api/v2/`,
-      gty: 'client-credentials',
-      scope,
-      iat: now,
-      exp: now + lifetime,
-      n: issued,
-    };
-    const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
-    return `${signed}.${createHmac('sha256', signingKey).update(signed).digest('base64url')}`;
-  }
-
-  /** The scopes of a token that is good, or why it is not. */
-  function scopesOf(authorization = ''): string[] | string {
-    const [, header, claims, signature] = authorization.match(/^Bearer ([\w-]+)\.([\w-]+)\.([\w-]+)$/) ?? [];
-    if (!header || !claims) return 'Invalid token';
-    const expected = createHmac('sha256', signingKey).update(`${header}.${claims}`).digest('base64url');
-    if (signature !== expected) return 'Invalid signature received for JSON Web Token validation';
-    const { exp, n, scope } = JSON.parse(Buffer.from(claims, 'base64url').toString());
-    if (exp * 1000 <= Date.now()) return 'Expired token received for JSON Web Token validation';
-    if (n <= revokedBefore) return 'Invalid token';
-    return scope.split(' ');
-  }
-
-  /** Takes a token of the buckets that a call counts against; the headers tell of the scarcer one. */
-  function take(kind: 'read' | 'write'): { allowed: boolean; headers: Record<string, string> } {
-    const found = ['whole', kind].flatMap((name) => buckets.get(name) ?? []);
-    for (const bucket of found) {
-      const perMs = bucket.size.perMinute / 60_000;
-      bucket.tokens = Math.min(bucket.size.burst, bucket.tokens + (Date.now() - bucket.at) * perMs);
-      bucket.at = Date.now();
-    }
-    const allowed = found.every((bucket) => bucket.tokens >= 1);
-    if (allowed) for (const bucket of found) bucket.tokens -= 1;
-    const scarce = found.sort((a, b) => a.tokens - b.tokens)[0];
-    if (!scarce) return { allowed, headers: {} };
-    const untilNext = (Math.floor(scarce.tokens) + 1 - scarce.tokens) / (scarce.size.perMinute / 60_000);
-    return {
-      allowed,
-      headers: {
-        'x-ratelimit-limit': String(scarce.size.burst),
-        'x-ratelimit-remaining': String(Math.floor(scarce.tokens)),
-        'x-ratelimit-reset': String(Math.ceil((Date.now() + untilNext) / 1000)),
-      },
-    };
-  }
-
-  function manage(request: IncomingMessage, target: URL, body: string): Reply {
-    const { method = 'GET' } = request;
-    const [, organizationId = '', connectionId] =
-      target.pathname.match(/^\/api\/v2\/organizations\/([^/]+)\/connections(?:\/([^/]+))?$/) ?? [];
-    const scopes = scopesOf(request.headers.authorization);
-    if (typeof scopes === 'string') return error(401, scopes);
-    const verb = { GET: 'read', PATCH: 'update', DELETE: 'delete', POST: 'create' }[method];
-    if (!organizationId || !verb || (method !== 'GET' && method !== 'POST' && !connectionId))
-      return error(404, 'Not Found');
-    const scope = `${verb}:organization_connections`;
-    if (!scopes.includes(scope))
-      return error(403, `Insufficient scope, expected any of: ${scope}`, 'insufficient_scope');
-    const { allowed, headers } = take(method === 'GET' ? 'read' : 'write');
-    if (!allowed) return { ...error(429, 'Global limit has been reached', 'too_many_requests'), headers };
-    return {
-      ...connections(
-        method,
-        target,
-        decodeURIComponent(organizationId),
-        connectionId && decodeURIComponent(connectionId),
-        body,
-      ),
-      headers,
-    };
-  }
-
-  function connections(
-    method: string,
-    { searchParams }: URL,
-    organizationId: string,
-    connectionId: string | undefined,
-    body: string,
-  ): Reply {
-    if (!/^org_[A-Za-z0-9]{16}$/.test(organizationId)) {
-      return error(400, "Path validation error: 'String does not match pattern' on property id", 'invalid_uri');
-    }
-    const all = organizations.get(organizationId);
-    if (!all) return error(404, 'No organization found by that id or name');
-    const found = all.get(connectionId ?? '');
-    if (method === 'GET' && connectionId === undefined) {
-      const enabled = searchParams.get('is_enabled');
-      const [page, size] = [Number(searchParams.get('page') ?? 0), Number(searchParams.get('per_page') ?? 50)];
-      const fitting = [...all.values()].filter(({ is_enabled }) => enabled === null || String(is_enabled) === enabled);
-      const shown = fitting.slice(page * size, (page + 1) * size);
-      const totals = { start: page * size, limit: size, total: fitting.length };
+  /** The Management API's paths: the bucket and the scope of a call, and what answers it. */
+  function routeOf(method: string, { pathname, searchParams }: URL, body: string) {
+    if (pathname === '/api/v2/organizations' && method === 'GET')
       return {
-        status: 200,
-        body: searchParams.get('include_totals') === 'true' ? { connections: shown, ...totals } : shown,
-      };
+        scope: 'read:organizations',
+        bucket: 'whole',
+        run: () => connections.organizations(searchParams),
+      } as const;
+    const [, kind, encoded = '', part, last] =
+      pathname.match(/^\/api\/v2\/(organizations|users)\/([^/]+)\/([\w-]+)(?:\/([^/]+))?$/) ?? [];
+    const [id, inner] = [decodeURIComponent(encoded), last && decodeURIComponent(last)];
+    if (kind === 'organizations' && part === 'connections') {
+      const verb = { GET: 'read', PATCH: 'update', DELETE: 'delete', POST: 'create' }[method];
+      if (!verb || (method !== 'GET' && method !== 'POST' && !inner)) return undefined;
+      const run = () => ofOrganization(id, () => connections.answer(method, searchParams, id, inner, body));
+      return { scope: `${verb}:organization_connections`, bucket: method === 'GET' ? 'read' : 'write', run } as const;
     }
-    if (method === 'DELETE') {
-      if (found) effects.push({ organizationId, connectionId: found.connection_id, to: 'removed' });
-      all.delete(connectionId as string);
-      return { status: 204 };
+    if (kind === 'organizations' && part === 'members' && method === 'GET' && !inner) {
+      const run = () => ofOrganization(id, () => users.membersOf(id, searchParams));
+      return { scope: 'read:organization_members', bucket: 'members', run } as const;
     }
-    if (method === 'GET')
-      return found ? { status: 200, body: found } : error(404, 'No connection found', 'inexistent_connection');
-    return write(method, organizationId, all, found, body);
+    if (kind === 'users' && part === 'organizations' && method === 'GET' && !inner) {
+      const run = () => users.organizationsOf(id, searchParams);
+      return { scope: 'read:organizations', bucket: 'memberships', run } as const;
+    }
+    if (kind === 'users' && (part === 'sessions' || part === 'refresh-tokens') && method === 'DELETE' && !inner) {
+      const scope = part === 'sessions' ? 'delete:sessions' : 'delete:refresh_tokens';
+      return { scope, bucket: 'whole', run: () => users.end(id, part) } as const;
+    }
+    return undefined;
   }
 
-  function write(
-    method: string,
-    organizationId: string,
-    all: Map<string, Association>,
-    found: Association | undefined,
-    body: string,
-  ): Reply {
-    const settings = parse(body);
-    if (method === 'POST') {
-      if (typeof settings?.connection_id !== 'string')
-        return error(400, "Payload validation error: 'Missing required property: connection_id'", 'invalid_body');
-      if (all.has(settings.connection_id)) return error(409, 'The connection is enabled for this organization already');
-      const created = association(settings as { connection_id: string });
-      all.set(created.connection_id, created);
-      return { status: 201, body: created };
-    }
-    const known = [
-      'is_enabled',
-      'show_as_button',
-      'assign_membership_on_login',
-      'is_signup_enabled',
-      'organization_access_level',
-    ];
-    const unknown = Object.keys(settings ?? {}).find((name) => !known.includes(name));
-    if (!settings || unknown || typeof (settings.is_enabled ?? true) !== 'boolean') {
-      return error(
-        400,
-        `Payload validation error: 'Additional properties not allowed' on property ${unknown}`,
-        'invalid_body',
-      );
-    }
-    if (!found) return error(404, 'No connection found by that id for the organization', 'inexistent_connection');
-    if (typeof settings.is_enabled === 'boolean' && settings.is_enabled !== found.is_enabled) {
-      effects.push({
-        organizationId,
-        connectionId: found.connection_id,
-        to: settings.is_enabled ? 'enabled' : 'disabled',
-      });
-    }
-    return { status: 200, body: Object.assign(found, settings) };
+  function ofOrganization(id: string, answer: () => Reply): Reply {
+    if (!/^org_[A-Za-z0-9]{16}$/.test(id))
+      return error(400, "Path validation error: 'String does not match pattern' on property id", 'invalid_uri');
+    return connections.has(id) ? answer() : error(404, 'No organization found by that id or name');
   }
 
-  function token(body: string, type = ''): Reply {
-    const form = type.includes('json') ? parse(body) : Object.fromEntries(new URLSearchParams(body));
-    const oauthError = (status: number, name: string, description: string): Reply => ({
-      status,
-      body: { error: name, error_description: description },
-    });
-    const assertion = typeof form?.client_assertion === 'string' ? form.client_assertion : undefined;
-    const claims = assertion && parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString());
-    const id = String((claims ? claims.sub : undefined) ?? form?.client_id ?? '');
-    const client = clients.get(id);
-    if (form?.grant_type !== 'client_credentials')
-      return oauthError(403, 'unauthorized_client', 'Grant type not allowed for the client');
-    if (
-      !client ||
-      !(assertion
-        ? assertionHolds(assertion, claims, client)
-        : client.client_secret && form.client_secret === client.client_secret)
-    ) {
-      return oauthError(401, 'access_denied', 'Unauthorized');
-    }
-    if (form.audience !== `${url}/api/v2/`)
-      return oauthError(403, 'access_denied', `Service not enabled within domain: ${form.audience}`);
-    return {
-      status: 200,
-      body: {
-        access_token: jwt(client.scope, tokenLifetime),
-        scope: client.scope,
-        expires_in: tokenLifetime,
-        token_type: 'Bearer',
-      },
+  function manage({ method = 'GET', headers: sent }: IncomingMessage, target: URL, body: string): Reply {
+    const scopes = tokens.scopesOf(sent.authorization);
+    if (typeof scopes === 'string') return error(401, scopes);
+    const route = routeOf(method, target, body);
+    if (!route) return error(404, 'Not Found');
+    if (!scopes.includes(route.scope))
+      return error(403, `Insufficient scope, expected any of: ${route.scope}`, 'insufficient_scope');
+    const { allowed, headers } = buckets.take(route.bucket);
+    if (!allowed) return { ...error(429, 'Global limit has been reached', 'too_many_requests'), headers };
+    const reply = route.run();
+    if (method !== 'GET' && reply.status < 300) logOperation(method, target, body, reply);
+    return { ...reply, headers };
+  }
+
+  function logOperation(method: string, { pathname }: URL, body: string, reply: Reply): void {
+    const log_id = `900${Date.now()}${randomUUID().replaceAll('-', '')}`;
+    const request = {
+      method: method.toLowerCase(),
+      path: pathname,
+      query: {},
+      body: body ? JSON.parse(body) : {},
+      channel: 'api',
     };
-  }
-
-  function assertionHolds(
-    assertion: string,
-    claims: Record<string, unknown> | '' | undefined,
-    client: Client,
-  ): boolean {
-    const [header = '', payload = '', signature = ''] = assertion.split('.');
-    const algorithm = parse(Buffer.from(header, 'base64url').toString())?.alg;
-    const now = (Date.now() + clock) / 1000;
-    return Boolean(
-      client.public_key &&
-        claims &&
-        algorithm === 'RS256' &&
-        claims.iss === claims.sub &&
-        // The official SDK always names the tenant by https.
-        [`${url}/`, `${url.replace('http:', 'https:')}/`].includes(String(claims.aud)) &&
-        claims.jti &&
-        Number(claims.iat) <= now &&
-        Number(claims.exp) > now &&
-        Number(claims.exp) - Number(claims.iat) <= 300 &&
-        verify(
-          'RSA-SHA256',
-          Buffer.from(`${header}.${payload}`),
-          createPublicKey(client.public_key),
-          Buffer.from(signature, 'base64url'),
-        ),
-    );
+    const details = { request, response: { statusCode: reply.status, body: reply.body ?? {} } };
+    const said = {
+      date: new Date().toISOString(),
+      type: 'sapi',
+      description: descriptionOf(method, pathname),
+    } as const;
+    const data = { ...said, client_id: 'a-client', details, log_id, tenant_name: 'local' };
+    for (const listener of logStreams) listener({ log_id, data });
   }
 
   const server = createServer(async (request, response) => {
@@ -469,14 +192,14 @@ export async function startAuth0Tenant({
     };
     calls.push(entry);
     const fault = meets(entry);
+    const answer = (): Reply =>
+      target.pathname === '/oauth/token'
+        ? tokens.oauthToken(body, request.headers['content-type'])
+        : manage(request, target, body);
+    if (fault?.late !== undefined) return void setTimeout(answer, fault.late).unref();
     if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
     if (fault?.reset === 'before') return request.socket.resetAndDestroy();
-    const replaced = fault?.status === undefined ? undefined : { status: fault.status, body: fault.body };
-    const reply: Reply =
-      replaced ??
-      (target.pathname === '/oauth/token'
-        ? token(body, request.headers['content-type'])
-        : manage(request, target, body));
+    const reply = fault?.status === undefined ? answer() : { status: fault.status, body: fault.body };
     if (fault?.shape) Object.assign(reply, { body: undefined, ...SHAPES[fault.shape](reply, target) });
     entry.status = reply.status;
     if (fault?.reset === 'after') return request.socket.resetAndDestroy();
@@ -497,9 +220,10 @@ export async function startAuth0Tenant({
 
   return {
     ...control,
-    /** Event Stream: `listener` gets what somebody else has enabled. */
-    stream(listener: (organizationId: string, connectionId: string) => void) {
-      streams.push(listener);
+    stream: connections.stream,
+    /** Log stream: `listener` gets an event for each write of the Management API that succeeded. */
+    streamLogs(listener: (event: LogEvent) => void) {
+      logStreams.push(listener);
     },
     /** The origin, as `AUTH0_DOMAIN` takes it. */
     url,
@@ -511,60 +235,3 @@ export async function startAuth0Tenant({
 }
 
 export type Auth0Tenant = Awaited<ReturnType<typeof startAuth0Tenant>>;
-
-interface Reply {
-  status: number;
-  body?: unknown;
-  headers?: Record<string, string>;
-}
-
-function error(statusCode: number, message: string, errorCode?: string): Reply {
-  return {
-    status: statusCode,
-    body: { statusCode, error: NAMES[statusCode], message, ...(errorCode && { errorCode }) },
-  };
-}
-
-function parse(text: string): Record<string, unknown> | undefined {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function association(given: Partial<Association> & { connection_id: string }): Association {
-  return {
-    assign_membership_on_login: false,
-    show_as_button: true,
-    is_enabled: true,
-    organization_access_level: 'none',
-    connection: { name: given.connection_id.toLowerCase().replace('_', '-'), strategy: 'okta' },
-    ...given,
-  };
-}
-
-function respond(response: ServerResponse, { status, body, headers }: Reply, fault: Fault = {}): void {
-  const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
-  const type = typeof body === 'string' && !/^\s*[[{]/.test(body) ? 'text/html' : 'application/json; charset=utf-8';
-  const length = Buffer.byteLength(text);
-  response.writeHead(status, {
-    ...(length > 0 && { 'content-type': type }),
-    ...(status !== 204 && { 'content-length': String(fault.truncate ? length + 10 : length) }),
-    ...headers,
-  });
-  if (fault.truncate || fault.reset === 'during') {
-    response.write(text.slice(0, Math.ceil(length / 2)), () =>
-      response.socket?.[fault.truncate ? 'end' : 'resetAndDestroy'](),
-    );
-  } else if (fault.drip) {
-    let sent = 0;
-    const timer = setInterval(() => {
-      if (response.destroyed || sent >= text.length) {
-        clearInterval(timer);
-        response.end();
-      } else response.write(text[sent++]);
-    }, fault.drip);
-  } else response.end(text);
-}

@@ -34,6 +34,10 @@ tenant.setOrganizations({
   [INITECH]: [named(PING, 'initech-ping', 'pingfederate'), named(LDAP, 'initech-ldap', 'ad')],
 });
 
+// Bob works for two customers: what he has open may be for the other one.
+tenant.addMembers(GLOBEX, ['auth0|ann', 'auth0|bob']);
+tenant.addMembers(INITECH, ['auth0|bob']);
+
 /** Each connection that Auth0 has, and whether it is enabled. */
 const inAuth0 = () =>
   Object.fromEntries(
@@ -85,8 +89,20 @@ try {
   await call('PATCH', `/organizations/${ACME}/connections/${OKTA}`, { is_enabled: false });
   await call('DELETE', `/organizations/${ACME}/connections/${GOOGLE}`);
   await offboard(
-    { organization_id: GLOBEX, action: 'remove', requested_by: 'billing-service', reason: 'contract ended' },
+    {
+      organization_id: GLOBEX,
+      action: 'remove',
+      end_sessions: true,
+      requested_by: 'billing-service',
+      reason: 'contract ended',
+    },
     'completed',
+  );
+  const { detail: ended } = await local.event(
+    (event) => event['detail-type'] === 'organization.offboarding.sessions_ended',
+  );
+  console.log(
+    `< organization.offboarding.sessions_ended: ${ended.members} members, ${ended.asked} asked, ${ended.skipped} skipped`,
   );
   await offboard(
     {
@@ -129,8 +145,11 @@ try {
   show('After, in Auth0');
   const customers = Object.fromEntries(RESELLER.map((_, i) => [`customer-${i + 1}-okta`, 'disabled']));
   const wanted = { 'acme-okta': 'disabled', ...customers, 'initech-ping': 'enabled', 'initech-ldap': 'enabled' };
-  const right = isDeepStrictEqual(inAuth0(), wanted);
-  console.log(right ? '\nAuth0 is as it was asked to be.' : `\nWRONG: wanted ${JSON.stringify(wanted)}`);
+  const sessions = Object.fromEntries(['ann', 'bob'].map((name) => [name, tenant.user(`auth0|${name}`)?.sessions]));
+  for (const [name, open] of Object.entries(sessions)) console.log(`    ${name.padEnd(16)} ${open} sessions`);
+  const kept = { ann: 0, bob: 1 };
+  const right = isDeepStrictEqual([inAuth0(), sessions], [wanted, kept]);
+  console.log(right ? '\nAuth0 is as it was asked to be.' : `\nWRONG: wanted ${JSON.stringify([wanted, kept])}`);
   process.exitCode = right ? 0 : 1;
 } finally {
   await gateway.close();

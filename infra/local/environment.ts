@@ -1,12 +1,13 @@
-// The surroundings of the functions on a laptop and in tests: a tenant, the AWS services, and the two functions that no HTTP
-// route calls, wired as serverless.yml wires them in AWS.
+// The surroundings of the functions on a laptop and in tests: a tenant, the AWS services, and the functions that no HTTP route
+// calls, wired as the compiled template wires them in AWS.
 import { randomUUID } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateTableCommand, DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { type Plan, startAuth0Tenant } from './auth0-tenant.ts';
-import { type BusEvent, startAws } from './aws.ts';
+import { type DeployedMapping, deployStack } from './aws/stack.ts';
+import { localTemplate } from './aws/template.ts';
+import { type Invoke, startAws } from './aws.ts';
 import { createFunction, type FunctionOptions, type LocalFunction } from './lambda.ts';
 
 export const CLIENT_SECRET = 'org-connections/local/management-client';
@@ -14,14 +15,13 @@ export const TOKEN_SECRET = 'org-connections/local/management-token';
 export const QUEUE = 'org-connections-local-offboarding.fifo';
 export const DEAD_LETTERS = 'org-connections-local-offboarding-dead-letters.fifo';
 export const UNDELIVERED = 'org-connections-local-removals-undelivered';
+const SESSION_CLIENT_SECRET = 'org-connections/local/session-client';
+export const SESSION_TOKEN_SECRET = 'org-connections/local/session-token';
+export const SESSION_QUEUE = 'org-connections-local-sessions.fifo';
 export const SCOPES = 'read:organization_connections update:organization_connections delete:organization_connections';
+const SESSION_SCOPES = 'read:organization_members read:organizations delete:sessions delete:refresh_tokens';
 export const SCHEDULES = 'org-connections-local';
 export const TABLE = 'org-connections-local-offboardings';
-
-/** The table's keys and indexes, as the deployment has them. */
-const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = createRequire(import.meta.url)(
-  '../offboardings-table.cjs',
-).Resources.OffboardingsTable.Properties;
 
 interface Options {
   plan?: Plan;
@@ -33,47 +33,56 @@ interface Options {
   onLog?: (line: string) => void;
   /** More variables for the functions. */
   environment?: Record<string, string>;
-  /** Milliseconds; the queue's visibility timeout. */
+  /** Milliseconds; the queues' visibility timeout in place of the template's. */
   visibilityTimeout?: number;
-  /** Whether the queue's messages go to the worker by themselves; they do, unless this is false. */
+  /** Whether queues and schedules invoke functions by themselves; they do, unless this is false. */
   connected?: boolean;
-  functions?: Pick<FunctionOptions, 'execArgv' | 'timeout'>;
+  functions?: Pick<FunctionOptions, 'execArgv' | 'timeout' | 'freezes'>;
+  /** AWS's own retries come so many times as soon. */
+  retrySpeed?: number;
 }
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
-export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 60_000, ...options }: Options = {}) {
-  const { plan = 'unlimited', random = Math.random } = options;
+export async function startEnvironment({ onLog = () => {}, ...options }: Options = {}) {
+  const { plan = 'unlimited', random = Math.random, connected = true, retrySpeed = 1 } = options;
   const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan, random });
-  const aws = await startAws({ port: options.awsPort ?? 0 });
+  const aws = await startAws({ port: options.awsPort ?? 0, retrySpeed });
   tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: SCOPES });
+  const session = { client_id: 'org-connections-local-sessions', client_secret: 'local-session-secret-0123456789' };
+  tenant.setClient(session.client_id, { client_secret: session.client_secret, scope: SESSION_SCOPES });
 
-  aws.createQueue(DEAD_LETTERS);
-  aws.createQueue(UNDELIVERED);
-  const queueUrl = aws.createQueue(QUEUE, {
-    visibilityTimeout,
-    redrive: { deadLetterQueue: DEAD_LETTERS, maxReceiveCount: 1000 },
-  });
-  const isRequest = (event: BusEvent) => event['detail-type'] === 'organization.offboarding.requested';
-  const isBatch = ({ detail }: BusEvent) => Object(detail).batch_id !== undefined;
-  aws.addRule({ takes: (event) => isRequest(event) && !isBatch(event), queue: QUEUE, messageGroupId: 'single' });
-  aws.addRule({ takes: (event) => isRequest(event) && isBatch(event), queue: QUEUE, messageGroupId: 'batch' });
-  aws.createScheduleGroup(SCHEDULES);
+  /** The containers that AWS itself invokes, one a function; a queue has one for each message that it hands out at a time. */
+  const invoked = new Map<string, LocalFunction>();
+  const invoke =
+    (name: string): Invoke =>
+    (...given) => {
+      const container = invoked.get(name) ?? functionNamed(name);
+      invoked.set(name, container);
+      return container.invoke(...given);
+    };
+  const { visibilityTimeout } = options;
+  const stack = await deployStack(aws, localTemplate(), { invoke, visibilityTimeout, schedules: connected });
 
-  const environment: Record<string, string> = {
+  const place: Record<string, string> = {
     AUTH0_DOMAIN: tenant.url,
-    MANAGEMENT_TOKEN_SECRET_ID: TOKEN_SECRET,
-    MANAGEMENT_CLIENT_SECRET_ID: CLIENT_SECRET,
-    EVENT_BUS_NAME: 'org-connections-local',
-    OFFBOARDING_QUEUE_URL: queueUrl,
-    OFFBOARDINGS_TABLE: TABLE,
-    REMOVAL_SCHEDULE_GROUP: SCHEDULES,
-    REMOVAL_SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/org-connections-local-removal-schedules',
     AWS_ENDPOINT_URL: aws.url,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
     ...options.environment,
   };
+  /** What all functions together are told. */
+  const environment = Object.assign({}, ...stack.functions.map((one) => one.environment), place) as Record<
+    string,
+    string
+  >;
+
+  function functionNamed(name: string): LocalFunction {
+    const found = stack.functions.find((one) => one.name === name);
+    if (!found) throw new Error(`${name} is not in the template`);
+    const variables = { ...found.environment, ...place };
+    return createFunction(name, { timeout: found.timeout, environment: variables, onLog, ...options.functions });
+  }
   tenant.stream((organizationId, connectionId) => {
     const object = { organization: { id: organizationId }, connection: { id: connectionId }, is_enabled: true };
     const cloudEvent = { id: randomUUID(), type: 'organization.connection.updated', time: new Date().toISOString() };
@@ -87,37 +96,38 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
 
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
   const dynamoDb = new DynamoDBClient({ endpoint: aws.url, region: 'us-east-1', credentials });
-  const schema = { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes };
-  await dynamoDb.send(new CreateTableCommand({ TableName: TABLE, BillingMode: 'PAY_PER_REQUEST', ...schema }));
 
-  const functionNamed = (name: string) => createFunction(name, { environment, onLog, ...options.functions });
-  // A container for each lane of the queue, as Lambda would start them.
-  const containers = Array.from({ length: 3 }, () => functionNamed('offboard-organization'));
-  const watch = functionNamed('watch-offboardings');
-  // What comes from Auth0's Event Stream goes to the function as the rule on the partner's bus would send it.
-  aws.onEvent((event) => {
-    if (event.source.startsWith('aws.partner/auth0.com')) watch.invoke(event).catch(() => undefined);
-  });
+  const containersOf = ({ functionName, concurrency }: DeployedMapping) =>
+    Array.from({ length: concurrency }, () => functionNamed(functionName));
+  const mappings = stack.mappings.map((mapping) => ({ ...mapping, containers: containersOf(mapping) }));
+  const workers = mappings.flatMap(({ containers }) => containers);
+  const [ofQueue] = mappings.find(({ queue }) => queue === QUEUE)?.containers ?? [];
   const worker = {
-    invoke: (event: unknown) => (containers[0] as LocalFunction).invoke(event),
+    invoke: (event: unknown) => (ofQueue as LocalFunction).invoke(event),
+    isBusy: () => workers.some(({ isBusy }) => isBusy()),
     /** Resolves when no message is being processed. */
     async idle() {
-      while (containers.some(({ isBusy }) => isBusy())) await sleep(10);
+      while (workers.some(({ isBusy }) => isBusy())) await sleep(10);
     },
-    kill: () => containers.forEach((container) => void container.kill()),
+    kill: () => workers.forEach((container) => void container.kill()),
   };
+  const [ending] = mappings.find(({ queue }) => queue === SESSION_QUEUE)?.containers ?? [];
+  const watch = functionNamed('watch-offboardings');
   const rotation = functionNamed('rotate-management-token');
+  invoked.set('watch-offboardings', watch).set('rotate-management-token', rotation);
 
   const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
-  aws.createSecret(CLIENT_SECRET, JSON.stringify(client));
-  aws.createSecret(TOKEN_SECRET);
-  aws.setRotation(TOKEN_SECRET, (event) => rotation.invoke(event));
+  aws.setSecretValue(CLIENT_SECRET, JSON.stringify(client));
+  aws.setSecretValue(SESSION_CLIENT_SECRET, JSON.stringify(session));
   await aws.rotate(TOKEN_SECRET);
-  if (options.connected !== false)
-    aws.connect(
-      QUEUE,
-      containers.map(({ invoke }) => invoke),
-    );
+  await aws.rotate(SESSION_TOKEN_SECRET);
+  if (connected)
+    for (const { queue, containers, ...mapping } of mappings)
+      aws.connect(
+        queue,
+        containers.map((container) => container.invoke),
+        mapping,
+      );
 
   return {
     tenant,
@@ -129,7 +139,10 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     /** The clock of the watch: checks that are due are asked for now. */
     checkByClock: () => watch.invoke({ 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }),
     rotation,
+    ending,
     functionNamed,
+    /** How the template has queues invoke functions, for tests that bring functions of their own. */
+    mappings: stack.mappings,
     /** Resolves to the first event for which `test` holds among those put on the bus since `since` (Unix ms); rejects after 60 s. */
     async event(test: (event: (typeof aws.events)[number]) => boolean): Promise<(typeof aws.events)[number]> {
       for (const end = Date.now() + 60_000; Date.now() < end; await sleep(20)) {
@@ -139,7 +152,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
       throw new Error('The event did not come within a minute');
     },
     /** Sets attributes of a record behind the service's back: for what would take months. */
-    async changeRecord(organization_id: string, offboarding_id: string, attributes: Record<string, string>) {
+    async changeRecord(organization_id: string, offboarding_id: string, attributes: Record<string, unknown>) {
       const entries = Object.entries(attributes);
       await dynamoDb.send(
         new UpdateItemCommand({
@@ -153,8 +166,7 @@ export async function startEnvironment({ onLog = () => {}, visibilityTimeout = 6
     },
     async close() {
       worker.kill();
-      watch.kill();
-      rotation.kill();
+      for (const container of invoked.values()) container.kill();
       await aws.close();
       await tenant.close();
     },

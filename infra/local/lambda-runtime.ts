@@ -5,12 +5,15 @@ interface Invocation {
   id: string;
   event: unknown;
   deadline: number;
+  trace: string;
 }
 
 const loading = import(pathToFileURL(process.argv[2] ?? '').href);
 
-process.on('message', async ({ id, event, deadline }: Invocation) => {
+process.on('message', async ({ id, event, deadline, trace }: Invocation) => {
   try {
+    // The SDK sends it with each call; Lambda finds loops by it.
+    process.env._X_AMZN_TRACE_ID = trace;
     const { handler } = await loading;
     const context = { awsRequestId: id, getRemainingTimeInMillis: () => deadline - Date.now() };
     process.send?.({ id, result: await handler(event, context) });

@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import { traceOfInvocation } from './aws/trace.ts';
 
 const RUNTIME = fileURLToPath(new URL('lambda-runtime.ts', import.meta.url));
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
@@ -13,6 +14,10 @@ export interface FunctionOptions {
   timeout?: number;
   /** Gets each line that the function logs. */
   onLog?: (line: string) => void;
+  /** Freezes the process between invocations: what is pending when the response is out goes on at the next one. */
+  freezes?: boolean;
+  /** The file that exports `handler`, where it is none of the service's own. */
+  bundle?: string;
   /** More arguments for the process, such as a module to load before the bundle. */
   execArgv?: string[];
 }
@@ -27,13 +32,14 @@ type Settle = {
 /** A container for `dist/{name}.mjs`, started at its first invocation. */
 export function createFunction(
   name: string,
-  { environment, timeout = 30_000, onLog = () => {}, execArgv = [] }: FunctionOptions,
+  { environment, timeout = 30_000, onLog = () => {}, execArgv = [], ...options }: FunctionOptions,
 ) {
   let container: ChildProcess | undefined;
+  const { freezes = false, bundle = `${DIST}/${name}.mjs` } = options;
   const waiting = new Map<string, Settle>();
 
   function start(): ChildProcess {
-    const child = fork(RUNTIME, [`${DIST}/${name}.mjs`], {
+    const child = fork(RUNTIME, [bundle], {
       execArgv,
       env: { PATH: process.env.PATH, AWS_LAMBDA_FUNCTION_NAME: name, ...environment },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -51,6 +57,7 @@ export function createFunction(
       if (!settle) return;
       waiting.delete(id);
       clearTimeout(settle.timer);
+      if (freezes && waiting.size === 0) child.kill('SIGSTOP');
       if (error === undefined) settle.resolve(result);
       else settle.reject(new Error(error));
     });
@@ -68,9 +75,10 @@ export function createFunction(
 
   return {
     /** Invokes the function with `event`; resolves to its result, rejects with what it threw or when it timed out. */
-    invoke(event: unknown, milliseconds = timeout): Promise<unknown> {
+    invoke(event: unknown, milliseconds = timeout, trace = traceOfInvocation(name, [], true)): Promise<unknown> {
       container ??= start();
       const child = container;
+      if (freezes) child.kill('SIGCONT');
       return new Promise((resolve, reject) => {
         const id = randomUUID();
         const timer = setTimeout(() => {
@@ -78,7 +86,7 @@ export function createFunction(
           child.kill('SIGKILL');
         }, milliseconds);
         waiting.set(id, { child, resolve, reject, timer });
-        child.send({ id, event, deadline: Date.now() + milliseconds });
+        child.send({ id, event, trace, deadline: Date.now() + milliseconds });
       });
     },
     /** Ends the process at once, whatever it is doing; the next invocation starts another. */
@@ -87,7 +95,10 @@ export function createFunction(
       container = undefined;
     },
     isBusy: () => waiting.size > 0,
-    signal: (name: NodeJS.Signals) => container?.kill(name),
+    signal(name: NodeJS.Signals) {
+      if (freezes) container?.kill('SIGCONT');
+      container?.kill(name);
+    },
   };
 }
 

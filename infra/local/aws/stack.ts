@@ -1,0 +1,142 @@
+// Makes the resources of a template in the stand-ins, as CloudFormation makes them in AWS.
+import type { Aws } from '../aws.ts';
+import { matches } from './pattern.ts';
+import type { Statement } from './sqs.ts';
+import { type Resources, resolveReferences } from './template.ts';
+import type { Invoke, Json } from './wire.ts';
+
+export interface DeployedFunction {
+  /** Its name without those of the service and the stage. */
+  name: string;
+  functionName: string;
+  arn: string;
+  /** Milliseconds. */
+  timeout: number;
+  environment: Record<string, string>;
+}
+
+export interface DeployedMapping {
+  functionName: string;
+  queue: string;
+  /** As many containers as Lambda runs at most. */
+  concurrency: number;
+  batchSize: number;
+  reportsFailures: boolean;
+  allowsLoops: boolean;
+}
+
+interface Options {
+  /** Calls a function by its name in the template. */
+  invoke: (functionName: string) => Invoke;
+  /** Milliseconds, in place of every queue's own. */
+  visibilityTimeout?: number | undefined;
+  /** Whether rules with a schedule run. */
+  schedules?: boolean;
+}
+
+/** Deploys the template's queues, rules, schedules, table and secrets; tells the functions, and which queue invokes which. */
+export async function deployStack(
+  aws: Aws,
+  template: { Resources: Resources },
+  { invoke, visibilityTimeout, schedules = true }: Options,
+) {
+  const resources = resolveReferences(template.Resources, aws.url);
+  const ofType = (type: string) =>
+    Object.values(resources)
+      .filter(({ Type }) => Type === type)
+      .map(({ Properties }) => Properties);
+  const nameIn = (arn: string) => arn.split(':').at(-1) as string;
+
+  for (const queue of ofType('AWS::SQS::Queue')) {
+    const { deadLetterTargetArn, maxReceiveCount } = queue.RedrivePolicy ?? {};
+    const policies = ofType('AWS::SQS::QueuePolicy').filter(({ Queues }) =>
+      Queues.some((url: string) => url.endsWith(`/${queue.QueueName}`)),
+    );
+    aws.createQueue(queue.QueueName, {
+      visibilityTimeout: visibilityTimeout ?? (queue.VisibilityTimeout ?? 30) * 1000,
+      retention: (queue.MessageRetentionPeriod ?? 345_600) * 1000,
+      contentBasedDeduplication: queue.ContentBasedDeduplication === true,
+      redrive: deadLetterTargetArn && { deadLetterQueue: nameIn(deadLetterTargetArn), maxReceiveCount },
+      // A queue has one policy: of several, the last.
+      policy: (policies.at(-1)?.PolicyDocument.Statement ?? []) as Statement[],
+    });
+  }
+
+  const deployed: (DeployedFunction & { allowsLoops: boolean })[] = ofType('AWS::Lambda::Function').map((one) => ({
+    name: one.FunctionName.replace(/^org-connections-local-/, ''),
+    functionName: one.FunctionName,
+    arn: `arn:aws:lambda:us-east-1:000000000000:function:${one.FunctionName}`,
+    timeout: one.Timeout * 1000,
+    environment: Object.fromEntries(
+      Object.entries(one.Environment?.Variables ?? {}).map(([name, value]) => [name, String(value)]),
+    ),
+    allowsLoops: one.RecursiveLoop === 'Allow',
+  }));
+  for (const one of deployed) {
+    const permissions = ofType('AWS::Lambda::Permission').filter(
+      ({ FunctionName, Principal }) =>
+        [one.arn, one.functionName].includes(FunctionName) && Principal === 'events.amazonaws.com',
+    );
+    const sourceArns = permissions.map(({ SourceArn }) => SourceArn as string);
+    aws.eventBridge.addFunction(one.arn, { invoke: invoke(one.name), sourceArns });
+    aws.terminal.addFunction(one.functionName, invoke(one.name));
+  }
+
+  for (const { Name } of ofType('AWS::Events::EventBus')) aws.eventBridge.addBus(Name);
+  for (const { ArchiveName, SourceArn, EventPattern = {} } of ofType('AWS::Events::Archive'))
+    aws.eventBridge.addArchive(ArchiveName, SourceArn.split('event-bus/')[1], EventPattern);
+  for (const rule of ofType('AWS::Events::Rule')) {
+    const targets = rule.Targets.map((target: Record<string, Json & string>) => ({
+      id: target.Id,
+      arn: target.Arn,
+      messageGroupId: target.SqsParameters?.MessageGroupId,
+      retryPolicy: target.RetryPolicy,
+      deadLetterArn: target.DeadLetterConfig?.Arn,
+    }));
+    const { EventPattern, EventBusName: bus = 'default', ScheduleExpression: expression } = rule;
+    if (EventPattern)
+      aws.eventBridge.addRule({ name: rule.Name, bus, takes: (event) => matches(EventPattern, event), targets });
+    if (expression && schedules) aws.eventBridge.addSchedule(rule.Name, expression, targets);
+  }
+
+  for (const { Name } of ofType('AWS::Scheduler::ScheduleGroup')) aws.createScheduleGroup(Name);
+  for (const role of ofType('AWS::IAM::Role')) {
+    const [trust] = role.AssumeRolePolicyDocument.Statement;
+    if (trust.Principal.Service !== 'scheduler.amazonaws.com') continue;
+    const sourceArns = [trust.Condition?.StringEquals?.['aws:SourceArn'] ?? []].flat();
+    const statements = role.Policies.flatMap(
+      ({ PolicyDocument }: { PolicyDocument: Json }) => PolicyDocument.Statement,
+    );
+    aws.scheduler.addRole(`arn:aws:iam::000000000000:role/${role.RoleName}`, { sourceArns, statements });
+  }
+
+  for (const table of ofType('AWS::DynamoDB::Table')) {
+    const { TableName, AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table;
+    await aws.dynamoDb.create({
+      TableName,
+      AttributeDefinitions,
+      KeySchema,
+      GlobalSecondaryIndexes,
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+  }
+  for (const { Name } of ofType('AWS::SecretsManager::Secret')) aws.createSecret(Name);
+  const rotations = ofType('AWS::SecretsManager::RotationSchedule').map(({ SecretId, RotationLambdaARN }) => ({
+    secret: SecretId as string,
+    functionName: deployed.find(({ arn }) => arn === RotationLambdaARN)?.name ?? '',
+  }));
+  for (const { secret, functionName } of rotations) aws.setRotation(secret, invoke(functionName));
+
+  const mappings: DeployedMapping[] = ofType('AWS::Lambda::EventSourceMapping').map((mapping) => {
+    const one = deployed.find(({ arn, functionName }) => [arn, functionName].includes(mapping.FunctionName));
+    return {
+      functionName: one?.name ?? '',
+      queue: nameIn(mapping.EventSourceArn),
+      concurrency: mapping.ScalingConfig?.MaximumConcurrency ?? 3,
+      batchSize: mapping.BatchSize ?? 10,
+      reportsFailures: mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false,
+      allowsLoops: one?.allowsLoops ?? false,
+    };
+  });
+  return { functions: deployed as DeployedFunction[], mappings };
+}

@@ -1,0 +1,201 @@
+// What SQS stops, drops and refuses, by its developer guide: the stand-in must do so, too, or no other test would notice.
+import {
+  ChangeMessageVisibilityCommand,
+  DeleteMessageCommand,
+  ListMessageMoveTasksCommand,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  StartMessageMoveTaskCommand,
+} from '@aws-sdk/client-sqs';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Services, startServices } from './services.ts';
+
+const HOUR = 3_600_000;
+const QUEUE = 'lanes.fifo';
+const LETTERS = 'letters.fifo';
+let services: Services;
+let QueueUrl: string;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  services = await startServices();
+  services.aws.createQueue(LETTERS);
+  QueueUrl = services.aws.createQueue(QUEUE, {
+    visibilityTimeout: 65_000,
+    retention: 14 * 24 * HOUR,
+    contentBasedDeduplication: true,
+    redrive: { deadLetterQueue: LETTERS, maxReceiveCount: 3 },
+  });
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await services.aws.close();
+});
+
+const send = (MessageBody: string, MessageGroupId = 'single', more: object = {}) =>
+  services.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, MessageGroupId, ...more }));
+async function receive(most = 1, url = QueueUrl) {
+  const input = { QueueUrl: url, MaxNumberOfMessages: most, MessageSystemAttributeNames: ['All' as const] };
+  return (await services.sqs.send(new ReceiveMessageCommand(input))).Messages ?? [];
+}
+const bodies = async (most = 10) => (await receive(most)).map(({ Body }) => Body);
+const remove = (ReceiptHandle = '') => services.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+const hide = (ReceiptHandle = '', seconds = 0) =>
+  services.sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: seconds }));
+const later = (ms: number) => services.later(ms, QUEUE);
+
+describe('deduplication', () => {
+  test('the same body within five minutes is accepted and never delivered, also when the first is deleted', async () => {
+    await send('notice');
+    const [first] = await receive();
+    await remove(first?.ReceiptHandle);
+    expect((await send('notice')).MessageId).toBe(first?.MessageId);
+    expect(await bodies()).toEqual([]);
+    later(300_000);
+    await send('notice');
+    expect(await bodies()).toEqual(['notice']);
+  });
+
+  test('by id where there is one, and not at all where neither is there', async () => {
+    await send('one', 'single', { MessageDeduplicationId: 'a' });
+    await send('two', 'single', { MessageDeduplicationId: 'a' });
+    await send('one', 'single', { MessageDeduplicationId: 'b' });
+    expect(await bodies()).toEqual(['one', 'one']);
+    QueueUrl = services.aws.createQueue('plain.fifo', { contentBasedDeduplication: false });
+    await expect(send('one')).rejects.toThrow(/ContentBasedDeduplication/);
+  });
+});
+
+describe('a message group', () => {
+  test('is blocked while one of it is in flight or hidden, and no other group is', async () => {
+    for (const body of ['1', '2']) await send(body);
+    await send('other', 'batch');
+    const [first] = await receive();
+    expect(await bodies()).toEqual(['other']);
+    await hide(first?.ReceiptHandle, 600);
+    later(599_000);
+    expect(await bodies()).toEqual(['other']);
+    later(1000);
+    expect((await receive())[0]?.Body).toBe('1');
+  });
+
+  test('is blocked by any message of it in flight, not by its first alone', async () => {
+    for (const body of ['1', '2', '3']) await send(body);
+    const [first] = await receive(2);
+    await hide(first?.ReceiptHandle, 0);
+    expect(await bodies()).toEqual([]);
+  });
+
+  test('no single message of it is delayed', async () => {
+    await expect(send('1', 'single', { DelaySeconds: 5 })).rejects.toThrow(/DelaySeconds/);
+  });
+
+  test('is not found behind 120,000 others; 200,000 are sent and received in seconds', async () => {
+    for (let i = 0; i < 200_000; i++) services.aws.send(QUEUE, String(i), 'batch');
+    services.aws.send(QUEUE, 'urgent', 'single');
+    const handle = (await receive())[0]?.ReceiptHandle;
+    expect(await bodies()).toEqual([]);
+    await hide(handle, 0);
+    // When so much of the backlog is done that the urgent one is among the first, it is.
+    let done = 0;
+    let doneBefore: number | undefined;
+    const work = async (event: unknown) => {
+      const [{ body }] = (event as { Records: [{ body: string }] }).Records;
+      if (body === 'urgent') doneBefore = done;
+      if (doneBefore !== undefined) throw new Error('enough');
+      done += 1;
+    };
+    services.aws.connect(QUEUE, [work, work]);
+    await expect.poll(() => doneBefore, { timeout: 60_000 }).toBeDefined();
+    expect(Math.abs((doneBefore ?? 0) - 80_001)).toBeLessThan(10);
+  });
+});
+
+describe('visibility', () => {
+  test('of twelve hours at most, counted from the receive: more than what is left is an error', async () => {
+    await send('1');
+    const handle = (await receive())[0]?.ReceiptHandle;
+    await hide(handle, 7200);
+    later(HOUR);
+    await expect(hide(handle, 43_200)).rejects.toThrow(/beyond the limit/);
+    await hide(handle, 39_600);
+    later(11 * HOUR);
+    const [again] = await receive();
+    expect(again?.Attributes?.ApproximateReceiveCount).toBe('2');
+    await hide(again?.ReceiptHandle, 43_200);
+  });
+
+  test('that has lapsed: neither deleted nor hidden', async () => {
+    await send('1');
+    const handle = (await receive())[0]?.ReceiptHandle;
+    later(65_000);
+    await expect(remove(handle)).rejects.toThrow(/expired/);
+    await expect(hide(handle, 10)).rejects.toThrow(/in flight/);
+    expect(await bodies()).toEqual(['1']);
+  });
+});
+
+describe('retention', () => {
+  test('counts from the send, and what is sent again is new', async () => {
+    await send('old');
+    later(13 * 24 * HOUR);
+    const [old] = await receive();
+    await send(old?.Body ?? '', 'batch');
+    later(24 * HOUR);
+    const [fresh, ...more] = await receive(10);
+    expect(more).toEqual([]);
+    expect(fresh?.Attributes).toMatchObject({ MessageGroupId: 'batch', ApproximateReceiveCount: '1' });
+    expect(Number(fresh?.Attributes?.SentTimestamp)).toBeGreaterThan(Number(old?.Attributes?.SentTimestamp));
+    expect(services.aws.counts(QUEUE).expired).toBe(1);
+  });
+});
+
+describe('dead letters', () => {
+  async function bury(body: string) {
+    await send(body);
+    for (let receives = 0; receives < 3; receives++) {
+      expect(await bodies()).toEqual([body]);
+      later(65_000);
+    }
+    expect(await bodies()).toEqual([]);
+  }
+  const arn = (name: string) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
+
+  test('after the last receive, with a new time of sending; one task at a time moves them back', async () => {
+    await bury('poison');
+    expect(services.aws.messages(LETTERS).map(({ sentAt }) => sentAt)).toEqual([Date.now()]);
+    const move = () => services.sqs.send(new StartMessageMoveTaskCommand({ SourceArn: arn(LETTERS) }));
+    await move();
+    await expect(move()).rejects.toThrow(/already a task running/);
+    later(1000);
+    const { Results } = await services.sqs.send(new ListMessageMoveTasksCommand({ SourceArn: arn(LETTERS) }));
+    expect(Results).toMatchObject([{ Status: 'COMPLETED', ApproximateNumberOfMessagesMoved: 1 }]);
+    const [back] = await receive();
+    expect([back?.Body, back?.Attributes?.ApproximateReceiveCount]).toEqual(['poison', '1']);
+  });
+
+  test('only from a dead-letter queue of SQS, and only to a queue of its kind', async () => {
+    services.aws.createQueue('undelivered');
+    const move = (SourceArn: string, DestinationArn: string) =>
+      services.sqs.send(new StartMessageMoveTaskCommand({ SourceArn, DestinationArn }));
+    await expect(move(arn('undelivered'), arn(QUEUE))).rejects.toThrow(/dead-letter queue of another SQS queue/);
+    await expect(move(arn(LETTERS), arn('undelivered'))).rejects.toThrow(/one type/);
+  });
+});
+
+test('of a batch, entries fail one by one', async () => {
+  services.aws.addFaults({ operation: 'SendMessageBatch', entries: [1], error: 'InternalError' });
+  const Entries = ['a', 'b'].map((Id) => ({ Id, MessageBody: Id, MessageGroupId: 'watch' }));
+  const { Successful, Failed } = await services.sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
+  expect(Successful).toMatchObject([{ Id: 'a' }]);
+  expect(Failed).toMatchObject([{ Id: 'b', Code: 'InternalError', SenderFault: false }]);
+  expect(await bodies()).toEqual(['a']);
+});
+
+test('a send whose answer is lost was made all the same', async () => {
+  services.aws.addFaults({ operation: 'SendMessage', resetAfter: true });
+  await expect(send('1')).rejects.toThrow();
+  await send('1');
+  expect(await bodies()).toEqual(['1']);
+});
