@@ -1,71 +1,46 @@
-// What a look at the service needs, on one page.
+// What a look at the service needs, on one page. Own metrics cost by name and dimensions, so they are few (lib/log.ts): AWS's own,
+// which cost nothing, say the rest, and the fields of the log lines what is left. No more than fifty metrics: the first three
+// dashboards of that size are free.
 
 const STAGE = 'org-connections-${sls:stage}';
+const [WORKER, WATCH, ROTATION] = ['offboard-organization', 'watch-offboardings', 'rotate-management-token'];
 const HTTP = [
   'disable-connection',
   'remove-connection',
   'request-offboarding',
   'request-offboardings',
-  'list-offboardings',
   'get-offboarding',
   'cancel-offboarding',
+  'cancel-offboardings',
+  'list-offboardings',
 ];
-const ALL = [...HTTP, 'offboard-organization', 'rotate-management-token'];
-const CALLERS_OF_AUTH0 = ALL.filter((name) => /^(disable|remove|get|cancel|offboard)-/.test(name));
-const LANES = ['single', 'batch', 'watch'];
-/** The statuses that something may follow, as the hourly run of the watch counts them. */
-const PENDING = ['requested', 'working', 'scheduled', 'removing', 'cancelling'];
-/** The outcomes of a request that an operator tells apart; every other code is in the log and in the API's own metrics. */
-const OUTCOMES = [
-  'ok',
-  'rate_limited',
-  'auth0_unavailable',
-  'auth0_timeout',
-  'management_token_unavailable',
-  'internal_error',
-];
+
+/** Those of them that call Auth0. */
+const ASK = HTTP.filter((name) => !/offboardings$|^request-/.test(name));
 
 const own = (metric, name, ...dimension) => ['org-connections', metric, 'function', `${STAGE}-${name}`, ...dimension];
+const lambda = (metric, name) => ['AWS/Lambda', metric, 'FunctionName', `${STAGE}-${name}`];
 const queue = (metric, name) => ['AWS/SQS', metric, 'QueueName', `${STAGE}-${name}`];
+const table = (metric) => ['AWS/DynamoDB', metric, 'TableName', `${STAGE}-offboardings`];
+// The API's id is known when the stack is there.
+const api = (metric, ...more) => ['AWS/ApiGateway', metric, 'ApiId', '${HttpApi}', ...more];
 
 const widgets = [
-  [
-    'Requests by outcome',
-    'Sum',
-    HTTP.flatMap((name) => OUTCOMES.map((outcome) => own('Requests', name, 'outcome', outcome))),
-  ],
-  ['Calls of Auth0', 'Sum', CALLERS_OF_AUTH0.map((name) => own('Auth0Calls', name))],
-  [
-    "Auth0's 429, 401 and 403, 5xx and no answer",
-    'Sum',
-    CALLERS_OF_AUTH0.flatMap((name) =>
-      ['Auth0RateLimited', 'Auth0Refused', 'Auth0Failed'].map((metric) => own(metric, name)),
-    ),
-  ],
-  ['Latency of requests, p99', 'p99', HTTP.map((name) => own('Latency', name))],
-  ['Latency of Auth0, p99', 'p99', CALLERS_OF_AUTH0.map((name) => own('Auth0Latency', name))],
-  ['Rate limit left', 'Minimum', CALLERS_OF_AUTH0.map((name) => own('RateLimitRemaining', name))],
-  ["Token's time to expiry, seconds", 'Minimum', [own('TokenTimeToExpiry', 'rotate-management-token')]],
+  ['Requests, refused and failed', 'Sum', [api('Count'), api('4xx'), api('5xx')]],
+  ['Latency of requests, ms', 'p99', [api('Latency'), api('Latency', { stat: 'p50' })]],
+  ['What each route took, p99, ms', 'p99', HTTP.map((name) => lambda('Duration', name))],
   [
     'Offboardings by outcome',
     'Sum',
-    ['completed', 'scheduled', 'failed', 'drifted'].map((outcome) =>
-      own('Offboardings', 'offboard-organization', 'outcome', outcome),
+    ['completed', 'scheduled', 'failed', 'drifted', 'cancelled'].map((outcome) =>
+      own('Offboardings', WORKER, 'outcome', outcome),
     ),
   ],
-  [
-    "The lanes' deliveries, the batch lane's being batches in progress",
-    'Sum',
-    LANES.map((lane) => own('Deliveries', 'offboard-organization', 'lane', lane)),
-  ],
-  [
-    'How long messages have waited, by lane, ms',
-    'Maximum',
-    LANES.map((lane) => own('Waited', 'offboard-organization', 'lane', lane)),
-  ],
-  ['Records by status', 'Maximum', PENDING.map((status) => own('Records', 'watch-offboardings', 'status', status))],
+  ["Auth0's 401 and 403", 'Sum', [WORKER, ...ASK].map((name) => own('Auth0Rejected', name))],
+  ['Overdue: the oldest, seconds', 'Maximum', [own('OldestOverdue', WATCH)]],
+  ['Organizations whose check is a day late', 'Maximum', [own('DriftChecksLate', WATCH)]],
+  ["Token's time to expiry, seconds", 'Minimum', [own('TokenTimeToExpiry', ROTATION)]],
   ['Queue: waiting', 'Maximum', [queue('ApproximateNumberOfMessagesVisible', 'offboarding.fifo')]],
-  ['Queue: age of the oldest, seconds', 'Maximum', [queue('ApproximateAgeOfOldestMessage', 'offboarding.fifo')]],
   [
     'Dead letters and undelivered',
     'Maximum',
@@ -73,21 +48,49 @@ const widgets = [
       queue('ApproximateNumberOfMessagesVisible', name),
     ),
   ],
-  ['Cold starts', 'Sum', [...HTTP, 'offboard-organization'].map((name) => own('ColdStarts', name))],
-].map(([title, stat, metrics], index) => ({
-  type: 'metric',
+  ['Table: throttled', 'Sum', ['ReadThrottleEvents', 'WriteThrottleEvents'].map(table)],
+  ['Functions: errors', 'Sum', [WORKER, WATCH, ROTATION, ...HTTP].map((name) => lambda('Errors', name))],
+  [
+    'Functions that nobody waits for: not run',
+    'Sum',
+    [
+      lambda('RecursiveInvocationsDropped', WORKER),
+      ...[WORKER, WATCH, ROTATION].map((name) => lambda('Throttles', name)),
+    ],
+  ],
+].map(([title, stat, metrics]) => ({ type: 'metric', properties: { title, stat, metrics, period: 300 } }));
+
+const source = (names) => names.map((name) => `SOURCE '/aws/lambda/${STAGE}-${name}'`).join(' | ');
+/** What is a field of the log lines and no metric: read when somebody looks, and paid for by what is read. */
+const logs = [
+  [
+    'Requests by outcome, from the log',
+    `${source(HTTP)} | filter code = 'request_answered' | stats count(*) by outcome, bin(5m)`,
+  ],
+  [
+    "Auth0's answers to requests and the time it took, from the log",
+    `${source(HTTP)} | filter code = 'request_answered' | stats avg(auth0_ms), min(rate_limit_remaining) by bin(5m)`,
+  ],
+].map(([title, query]) => ({ type: 'log', properties: { title, query, view: 'timeSeries' } }));
+
+const placed = [...widgets, ...logs].map(({ type, properties }, index) => ({
+  type,
   x: (index % 3) * 8,
   y: Math.floor(index / 3) * 6,
   width: 8,
   height: 6,
-  properties: { title, stat, metrics, period: 300, region: '${self:provider.region}' },
+  properties: { ...properties, region: '${AWS::Region}' },
 }));
 
 module.exports = {
   Resources: {
     Dashboard: {
       Type: 'AWS::CloudWatch::Dashboard',
-      Properties: { DashboardName: STAGE, DashboardBody: JSON.stringify({ widgets }) },
+      Properties: {
+        // Dashboards are global: one name an account, whatever the region.
+        DashboardName: { 'Fn::Sub': `${STAGE}-\${AWS::Region}` },
+        DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets: placed }) },
+      },
     },
   },
 };

@@ -26,6 +26,7 @@ module.exports = {
     REMOVAL_SCHEDULE_ROLE_ARN: { 'Fn::GetAtt': ['RemovalScheduleRole', 'Arn'] },
     REMOVAL_DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['RemovalsUndelivered', 'Arn'] },
     DEFAULT_GRACE_PERIOD: '${param:defaultGracePeriod}',
+    MINIMUM_GRACE_PERIOD: '${param:minimumGracePeriod}',
     GIVE_UP_AFTER: '${param:giveUpAfter}',
     WATCH_INTERVAL: '${param:watchInterval}',
     WATCH_FOR: '${param:watchFor}',

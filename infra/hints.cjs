@@ -14,7 +14,14 @@ module.exports = async ({ resolveVariable }) => {
           EventBusName: { Ref: 'HintBus' },
           // The envelope is not documented: the function finds what it needs, or leaves it.
           EventPattern: { source: [{ prefix: 'aws.partner/auth0.com' }] },
-          Targets: [{ Id: 'watch-offboardings', Arn: watch }],
+          Targets: [
+            {
+              Id: 'watch-offboardings',
+              Arn: watch,
+              RetryPolicy: { MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 86_400 },
+              DeadLetterConfig: { Arn: { 'Fn::GetAtt': ['RequestsUndelivered', 'Arn'] } },
+            },
+          ],
         },
       },
       HintPermission: {

@@ -1,28 +1,60 @@
-// After a deploy: does the stage answer? Asks for a dry run, which changes nothing, and for what is pending; both signed with the
-// credentials of the environment. STAGE and SMOKE_ORGANIZATION say where. Exits 0 only if both answers are what they should be.
-import { execFileSync } from 'node:child_process';
+// After a deploy: does the stage answer? Asks for a dry run, which changes nothing, and for what is pending. STAGE and
+// SMOKE_ORGANIZATION, an organization that exists for this alone, say where; region and credentials are the AWS command line's.
+// Exits 0 only if both answers are what they should be.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { signedFetchAs } from './signed-fetch.ts';
+import { signedIn } from './signed-in.ts';
 
-const { STAGE = '', AWS_REGION = 'us-east-1', SMOKE_ORGANIZATION = '' } = process.env;
-const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '', AWS_SESSION_TOKEN = '' } = process.env;
-const query = "Stacks[0].Outputs[?OutputKey=='ApiUrl'].OutputValue";
-const describe = ['cloudformation', 'describe-stacks', '--stack-name', `org-connections-${STAGE}`, '--query', query];
-const apiUrl =
-  process.env.API_URL ?? execFileSync('aws', [...describe, '--output', 'text'], { encoding: 'utf8' }).trim();
+/** A token that was just asked for is there within seconds. */
+const WAIT_MS = 60_000;
 
-/** One request, signed by curl; the credentials go through its standard input, so that no process list shows them. */
-function call(method: string, body?: object): { status: number; text: string } {
-  const json = body ? ['-H', 'content-type: application/json', '-d', JSON.stringify(body)] : [];
-  const address = `${apiUrl}/organizations/${SMOKE_ORGANIZATION}/offboarding`;
-  const signed = ['--aws-sigv4', `aws:amz:${AWS_REGION}:execute-api`, '-K', '-'];
-  const output = execFileSync('curl', ['-s', '-w', '\n%{http_code}', '-X', method, ...signed, ...json, address], {
-    encoding: 'utf8',
-    input: `user = "${AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY}"\nheader = "x-amz-security-token: ${AWS_SESSION_TOKEN}"\n`,
-  });
-  const end = output.lastIndexOf('\n');
-  return { status: Number(output.slice(end + 1)), text: output.slice(0, end) };
+const { STAGE = '', SMOKE_ORGANIZATION = '' } = process.env;
+if (!/^org_\w+$/.test(SMOKE_ORGANIZATION)) fail('SMOKE_ORGANIZATION is to be the id of an organization of the tenant');
+
+const { region, credentials } = await signedIn().catch((error: Error) => fail(error.message));
+const send = signedFetchAs(credentials, region);
+const address = `${process.env.API_URL ?? (await apiUrl())}/organizations/${SMOKE_ORGANIZATION}/offboarding`;
+
+const body = JSON.stringify({ action: 'disable', dry_run: true, reason: `smoke check of ${STAGE}` });
+const dryRun = await ask('POST', { headers: { 'content-type': 'application/json' }, body });
+console.log(`dry run ${dryRun.status} ${dryRun.text}`);
+let pending = await ask('GET');
+for (const end = Date.now() + WAIT_MS; withoutToken(pending) && Date.now() < end; pending = await ask('GET'))
+  await sleep(5000);
+console.log(`pending ${pending.status} ${pending.text}`);
+if (withoutToken(pending))
+  fail(
+    `The stage has no management token. After a first deploy: store the client's credentials in org-connections/${STAGE}/management-client, rotate org-connections/${STAGE}/management-token, and run this again`,
+  );
+if (pending.status === 404)
+  fail(`The tenant has no organization ${SMOKE_ORGANIZATION}: create it, for this check alone`);
+if (dryRun.status === 403 || pending.status === 403)
+  fail(
+    `Whoever runs this may not ask about ${SMOKE_ORGANIZATION} at ${address}: the deploy role's SmokeOrganization (infra/stage.yml)`,
+  );
+process.exitCode = dryRun.status === 202 && pending.status === 200 ? 0 : 1;
+
+async function ask(method: string, more: { headers?: Record<string, string>; body?: string } = {}) {
+  const response = await send(address, { method, ...more });
+  return { status: response.status, text: (await response.text()).trim() };
 }
 
-const dryRun = call('POST', { action: 'disable', dry_run: true, reason: `smoke check of ${STAGE}` });
-const pending = call('GET');
-console.log(`dry run ${dryRun.status} ${dryRun.text}\npending ${pending.status} ${pending.text}`);
-process.exit(dryRun.status === 202 && pending.status === 200 ? 0 : 1);
+function withoutToken({ status, text }: { status: number; text: string }) {
+  return status === 503 && text.includes('management_token_unavailable');
+}
+
+/** Where only what can be undone is taken, which is all that the deploy role may ask for. */
+async function apiUrl(): Promise<string> {
+  const client = new CloudFormationClient({ region, credentials });
+  const { Stacks } = await client
+    .send(new DescribeStacksCommand({ StackName: `org-connections-${STAGE}` }))
+    .catch((error: Error) => fail(`The stack org-connections-${STAGE} in ${region}: ${error.message}`));
+  const url = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ReversibleApiUrl')?.OutputValue;
+  return url ?? fail(`The stack org-connections-${STAGE} has no output ReversibleApiUrl: deploy it`);
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
