@@ -1,0 +1,185 @@
+// The service's HTTP API, as the command calls it: found, signed for, and waited for.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Operator } from './credentials.ts';
+import { Refusal } from './ending.ts';
+import { lengthOf, plain, reasonOf } from './terminal.ts';
+
+export interface Place {
+  stage?: string | undefined;
+  url?: string | undefined;
+  region?: string | undefined;
+  profile?: string | undefined;
+}
+
+type Json = Record<string, unknown>;
+interface Extras {
+  body?: object;
+  /** The idempotency key, and what the records are found by afterwards. */
+  key?: string;
+  /** A problem with one of these statuses is an answer, too. */
+  answers?: number[];
+}
+
+export interface Service {
+  /** "stage prod (eu-west-1)". */
+  where: string;
+  /** Who asks, and where: shown before anything is asked for. */
+  who: string;
+  place: Pick<Place, 'stage' | 'url'>;
+  operator: Operator | undefined;
+  /** How long a call may wait for faults that pass, milliseconds. */
+  patience: number;
+  call(method: string, path: string, extras?: Extras): Promise<Json & { httpStatus: number }>;
+}
+
+/** A call that was not answered as it should be. */
+export class CallFailed extends Error {
+  /** Whether it may have been carried out all the same. */
+  readonly isUncertain: boolean;
+  readonly status: number | undefined;
+
+  constructor(message: string, isUncertain: boolean, status?: number) {
+    super(message);
+    this.isUncertain = isUncertain;
+    this.status = status;
+  }
+}
+
+/** For what is asked before anything is started; afterwards a call waits for longer. */
+const PATIENCE_MS = 20_000;
+export const PATIENT_MS = 20 * 60_000;
+/** API Gateway ends a request after 30 s. */
+const ANSWER_WITHIN_MS = 35_000;
+const LONGEST_PAUSE_MS = 30_000;
+const SAY_AGAIN_MS = 60_000;
+
+/** The service at a stage or an address. Asks nothing of it yet. */
+export async function connect(place: Place): Promise<Service> {
+  const { stage, url } = place;
+  if (Boolean(stage) === Boolean(url)) throw new Refusal('Say where: either --stage or --url.');
+  if (stage && !/^[a-z][a-z0-9-]{0,19}$/.test(stage))
+    throw new Refusal('A stage is a word such as dev, staging or prod.');
+  const address = url === undefined ? undefined : addressIn(url);
+  if (address && isLoopback(address)) {
+    const base = address.href.replace(/\/+$/, '');
+    return {
+      ...serviceAt(base, fetch, undefined),
+      where: base,
+      who: `This machine's ${base}, where no request is signed.`,
+      place: { url: base },
+    };
+  }
+  const region = place.region ?? /\.execute-api\.([a-z0-9-]+)\.amazonaws\.com/.exec(address?.hostname ?? '')?.[1];
+  // AWS's SDK takes a second to load: only who needs it waits for it.
+  const { operator } = await import('./credentials.ts');
+  const who = await operator({ ...(region && { region }), ...(place.profile && { profile: place.profile }) });
+  const base = (address?.href ?? (await addressOf(stage as string, who))).replace(/\/+$/, '');
+  // The only place where requests are signed.
+  const { signedFetchAs } = await import('../signed-fetch.ts');
+  const send = signedFetchAs(who.client.credentials, who.region);
+  const where = stage ? `stage ${stage} (${who.region})` : base;
+  const said = `You are ${who.arn}, in account ${who.account}; ${where}.`;
+  return { ...serviceAt(base, send as never, who), where, who: said, place: stage ? { stage } : { url: base } };
+}
+
+function addressIn(url: string): URL {
+  const address = URL.canParse(url) ? new URL(url) : undefined;
+  if (!address || !/^https?:$/.test(address.protocol) || address.username || address.search || address.hash)
+    throw new Refusal('The --url is no address of an API, such as https://….execute-api.eu-west-1.amazonaws.com.');
+  if (address.protocol === 'http:' && !isLoopback(address))
+    throw new Refusal('The --url must begin with https:// (http:// is for this machine alone).');
+  return address;
+}
+
+const isLoopback = ({ protocol, hostname }: URL) =>
+  protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
+
+async function addressOf(stage: string, { client, account, region }: Operator): Promise<string> {
+  const { CloudFormationClient, DescribeStacksCommand } = await import('@aws-sdk/client-cloudformation');
+  const StackName = `org-connections-${stage}`;
+  const query = new DescribeStacksCommand({ StackName });
+  const { Stacks } = await new CloudFormationClient(client).send(query).catch((error: unknown) => {
+    throw new Refusal(`The stage ${stage} was not found in ${region}, account ${account}: ${reasonOf(error)}.`);
+  });
+  const found = Stacks?.[0]?.Outputs?.find(({ OutputKey }) => OutputKey === 'ApiUrl')?.OutputValue;
+  if (!found) throw new Refusal(`The stage ${stage} in ${region}, account ${account}, has no API.`);
+  return found;
+}
+
+function serviceAt(
+  base: string,
+  send: typeof fetch,
+  who: Operator | undefined,
+): Omit<Service, 'where' | 'who' | 'place'> {
+  let saidAt = 0;
+  return {
+    operator: who,
+    patience: PATIENCE_MS,
+    async call(method, path, { body, key, answers = [] } = {}) {
+      const route = `${method} ${path.split('?')[0]}`;
+      const end = Date.now() + this.patience;
+      let uncertain = false;
+      for (let attempt = 1; ; attempt++) {
+        let failed: { words: string; wait: number };
+        try {
+          const response = await send(base + path, {
+            method,
+            headers: {
+              ...(body && { 'content-type': 'application/json' }),
+              ...(key && { 'idempotency-key': key, 'x-correlation-id': key }),
+            },
+            ...(body && { body: JSON.stringify(body) }),
+            signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+            redirect: 'error',
+          });
+          const text = await response.text();
+          const json = parsed(text);
+          const { status } = response;
+          if (json && (response.ok || answers.includes(status))) return { ...json, httpStatus: status };
+          const words = `${route} was answered ${status}: ${wordsOf(json, status, who)}`;
+          if (response.ok) throw new CallFailed(`${words}. Is ${base} an org-connections?`, true, status);
+          if (status < 500 && status !== 429) throw new CallFailed(`${words}.`, uncertain, status);
+          uncertain ||= status >= 500;
+          const after = Number(response.headers.get('retry-after'));
+          failed = { words, wait: after > 0 ? after * 1000 : 0 };
+        } catch (error) {
+          if (error instanceof CallFailed) throw error;
+          // Only a connection that was never there has certainly carried nothing.
+          const code = codeOf(error);
+          uncertain ||= !['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code) && !isAboutCredentials(error);
+          failed = { words: `${base} was not reached or did not answer: ${reasonOf(error)}`, wait: 0 };
+        }
+        const wait = Math.min(
+          LONGEST_PAUSE_MS,
+          Math.max(failed.wait, 500 * 2 ** Math.min(attempt, 6) * (0.75 + Math.random() / 2)),
+        );
+        if (Date.now() + wait > end) throw new CallFailed(`${failed.words}.`, uncertain);
+        if (attempt > 1 && Date.now() - saidAt > SAY_AGAIN_MS) {
+          saidAt = Date.now();
+          process.stderr.write(`${failed.words}; trying again in ${lengthOf(wait)}\n`);
+        }
+        await sleep(wait);
+      }
+    },
+  };
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    const json = JSON.parse(text);
+    return json !== null && typeof json === 'object' && !Array.isArray(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function wordsOf(json: Json | undefined, status: number, who: Operator | undefined): string {
+  const { detail, message, upstream } = json ?? {};
+  const auth0 = Object(upstream).message;
+  const words = plain(detail ?? message ?? 'no more was said').replace(/\.$/, '');
+  if (status === 403 && who) return `${words} (${who.arn} needs the policy of this route, see the stack's outputs)`;
+  return typeof auth0 === 'string' ? `${words} (Auth0: "${plain(auth0)}")` : words;
+}
+
+const codeOf = (error: unknown): string => Object(Object(error).cause).code ?? Object(error).code ?? '';
+const isAboutCredentials = (error: unknown) => /Credential|ExpiredToken|SSO/.test(Object(error).name ?? '');

@@ -1,0 +1,43 @@
+// The files of organizations that people have: a folder, one file a case. To add a case is to add a file: to read/ one that
+// names the two organizations below, to refused/ one that must not be read, with what is said of it in a file beside it (.says).
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { readOrganizations } from '../../infra/offboard/files.ts';
+
+const folder = new URL('files/', import.meta.url);
+const cases = (name: string) => readdirSync(new URL(name, folder)).filter((file) => !file.endsWith('.says'));
+const read = (name: string, column?: string) => readOrganizations(readFileSync(new URL(name, folder)), column);
+const IDS = ['org_bCE84ZIRjtX58FeO', 'org_Qk2vN8sT5rWx1YzA'];
+
+test.for(cases('read'))('is read: %s', (name) => {
+  const { rows, columns } = read(`read/${name}`);
+  expect(rows.map(({ organization_id }) => organization_id)).toEqual(IDS);
+  for (const { cells } of rows) expect(cells.length).toBe(columns.length);
+});
+
+test.for(cases('refused'))('is refused, with the line and the value: %s', (name) => {
+  const says = readFileSync(new URL(`refused/${name}.says`, folder), 'utf8').trim();
+  expect(() => read(`refused/${name}`)).toThrow(says);
+  // One plain sentence, whatever was in the file.
+  expect(() => read(`refused/${name}`)).toThrow(/^[^\p{Cc}\p{Cf}]+\.$/u);
+});
+
+test('another column is read where it is named, and no other', () => {
+  const parents = read('read/heading-that-begins-like-an-id.csv', ' Org_Parent').rows;
+  expect(parents).toEqual([
+    { organization_id: 'org_Pa1rent2Pa3rent4', line: 2, cells: ['org_Pa1rent2Pa3rent4', 'org_bCE84ZIRjtX58FeO'] },
+  ]);
+  expect(() => read('read/comma.csv', 'tenant')).toThrow(
+    'has no column "tenant"; its first line has "name", "organization_id"',
+  );
+  expect(() => read('read/list.txt', 'organization_id')).toThrow('has no column');
+});
+
+test('the lines of what is named again are told, and the text of cells is kept', () => {
+  expect(read('read/named-again.csv').repeated).toEqual([4]);
+  const { rows, columns } = read('read/all-quoted.csv');
+  expect(columns).toEqual(['name', 'organization_id']);
+  expect(rows[0]).toEqual({ organization_id: IDS[0], line: 2, cells: ['Acme, "the" Inc.', IDS[0]] });
+  expect(read('read/utf-16-little-endian.csv').rows[0]?.cells[0]).toBe('Müller');
+  expect(read('read/line-end-in-quotes.csv').rows.map(({ line }) => line)).toEqual([2, 4]);
+});
