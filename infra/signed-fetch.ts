@@ -1,8 +1,9 @@
-// How a caller in Node signs its requests (README, "Call it"): for the operator's command and the end-to-end tests.
+// How a caller in Node signs its requests: for the operator's command, the end-to-end tests, and clients that take a `fetch`.
 import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 
-class Sha256 {
+/** SHA-256 as the signer wants it. */
+export class Sha256 {
   #hash;
   constructor(secret?: unknown) {
     this.#hash = secret ? createHmac('sha256', secret as Buffer) : createHash('sha256');
@@ -29,23 +30,21 @@ export function signedFetchAs(credentials: Credentials | (() => Promise<object>)
     credentials: credentials as never,
     sha256: Sha256 as never,
   });
-  return async (
-    address: string,
-    init: { method: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal },
-  ) => {
-    const { protocol, hostname, host, port, pathname, searchParams } = new URL(address);
-    const request = {
+  return async (input: Request | string | URL, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    const { method, signal, redirect } = request;
+    const { protocol, hostname, host, port, pathname, searchParams } = new URL(request.url);
+    const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
+    const { headers } = await signer.sign({
       protocol,
       hostname,
-      path: pathname,
-      query: Object.fromEntries(searchParams),
       ...(port && { port: Number(port) }),
-      method: init.method,
-      body: init.body,
-    };
-    const { headers } = (await signer.sign({ ...request, headers: { ...init.headers, host } } as never)) as unknown as {
-      headers: Record<string, string>;
-    };
-    return fetch(address, { ...init, headers });
+      method,
+      path: pathname,
+      query: Object.fromEntries([...searchParams.keys()].map((name) => [name, searchParams.getAll(name)])),
+      headers: { ...Object.fromEntries(request.headers), host },
+      body,
+    });
+    return fetch(request.url, { method, headers, signal, redirect, ...(body && { body }) });
   };
 }
