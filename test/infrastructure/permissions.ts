@@ -87,10 +87,15 @@ function typeOf(resource: unknown, template: Template): string | undefined {
 
 /** What is wrong with the permissions of a function: one line a finding, with the action and the document. */
 export async function permissionProblems(name: string, template: Template): Promise<string[]> {
-  const role = template.Resources[`${name.replace(/(^|-)(\w)/g, (_, __, c) => c.toUpperCase())}Role`];
-  const statements: Statement[] = role?.Properties.Policies.flatMap(
-    ({ PolicyDocument }: { PolicyDocument: { Statement: Statement[] } }) => PolicyDocument.Statement,
+  const roleName = `${name.replace(/(^|-)(\w)/g, (_, __, c) => c.toUpperCase())}Role`;
+  const attached = Object.values(template.Resources).filter(
+    ({ Type, Properties }) => Type === 'AWS::IAM::Policy' && JSON.stringify(Properties.Roles).includes(`"${roleName}"`),
   );
+  const policies = [
+    ...(template.Resources[roleName]?.Properties.Policies ?? []),
+    ...attached.map(({ Properties }) => Properties),
+  ];
+  const statements: Statement[] = policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
   const needed = neededBy(name, template);
   const allowed = new Set(statements.flatMap(({ Action }) => Action));
   const problems = [...needed]
