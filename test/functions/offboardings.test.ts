@@ -1,6 +1,6 @@
 // Many at once, and a view of it all.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Offboarding } from '../../lib/offboarding-record.ts';
+import type { Offboarding } from '../../lib/offboarding/offboarding.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 const organization = (i: number) => `org_batch${String(i).padStart(11, '0')}`;
@@ -69,8 +69,10 @@ describe('a batch', () => {
     expect(first.body.accepted).toBe(25);
     await expect.poll(() => counts(first.body.batch_id), { timeout: 20_000 }).toMatchObject({ completed: 25 });
     expect((await service.records(organization(7))).length).toBe(1);
-    const other = await post({ ...request, reason: 'another' }, headers);
-    expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+    for (const changed of [{ reason: 'another' }, { organization_ids: ids(24) }]) {
+      const other = await post({ ...request, ...changed }, headers);
+      expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+    }
   });
 
   test.each<[string, object]>([
@@ -124,11 +126,12 @@ describe('lists', () => {
     }
     const due = async () => (await list({ status: 'scheduled' })).body.offboardings.map((one) => one.organization_id);
     expect(await due()).toEqual([organization(1), organization(2), organization(0)]);
-    await service.request('cancel-offboarding', { organization: organization(2) });
+    const cancelled = await service.request('cancel-offboarding', { organization: organization(2) });
+    expect(cancelled).toMatchObject({ status: 200, body: { status: 'cancelled' } });
     expect(await due()).toEqual([organization(1), organization(0)]);
   });
 
-  test('in pages whose cursor nobody can make up, nor take to another list', async () => {
+  test('in pages, each organization once; a cursor is nothing to another list', async () => {
     const { body } = await post({ ...ORDER, organization_ids: ids(5), dry_run: true });
     const seen: string[] = [];
     let cursor: string | null = null;
@@ -141,17 +144,13 @@ describe('lists', () => {
       expect(pages).toBeLessThan(5);
     }
     expect(seen.sort()).toEqual(ids(5));
-    const [key = '', signature = ''] = String(cursor).split('.');
-    const forged = Buffer.from(JSON.stringify({ batch_id: body.batch_id, organization_id: ORG })).toString('base64url');
-    for (const bad of [
-      'x',
-      '',
-      `${forged}.${signature}`,
-      `${key}.`,
-      `${key}.${signature}x`,
-      `${key.slice(1)}.${signature}`,
-    ])
-      expect((await list({ batch_id: body.batch_id, cursor: bad })).body, bad).toMatchObject({ code: 'invalid_query' });
+    const own = Buffer.from(String(cursor), 'base64url').toString();
+    const [, ...after] = own.split(body.batch_id);
+    const forged = [`batch_id ${body.batch_id} x`, `batch_id x${after.join('')}`, own.slice(1), '{}'];
+    for (const wrong of ['x', '', ...forged.map((text) => Buffer.from(text).toString('base64url'))])
+      expect((await list({ batch_id: body.batch_id, cursor: wrong })).body, wrong).toMatchObject({
+        code: 'invalid_query',
+      });
     expect((await list({ status: 'requested', cursor: String(cursor) })).status).toBe(400);
     // Another container takes it.
     service.functionNamed('list-offboardings').kill();

@@ -1,4 +1,4 @@
-// One chaos run, in a process whose clock runs sixty times as fast: hundreds of organizations, events duplicated, reordered
+// One chaos run, in a process whose clock runs thirty times as fast: hundreds of organizations, events duplicated, reordered
 // and repeated, Auth0 failing in every way, the token revoked and rotated, workers killed. Exits 0 only if Auth0's end state is
 // what was asked and every request is accounted for. `node --import ./test/scaled-clock.ts test/integration/chaos.run.ts SEED COUNT`
 import { randomUUID } from 'node:crypto';

@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { expect, test } from 'vitest';
 import { freePort } from '../../infra/local/gateway.ts';
+import { signedFetchAs } from '../../infra/signed-fetch.ts';
+import { offboard } from '../offboard-command/terminal.ts';
 
 const cwd = fileURLToPath(new URL('../..', import.meta.url));
 const local = (name: string) => fileURLToPath(new URL(`../../infra/local/${name}.ts`, import.meta.url));
@@ -25,68 +27,45 @@ function printed(child: ChildProcess, pattern: RegExp): Promise<string> {
   });
 }
 
-/** `npm run offboard` as a process of its own: its exit status, and what it says. */
-async function offboard(options: string[], input = ''): Promise<{ status: number; stdout: string; stderr: string }> {
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('../../infra/offboard.ts', import.meta.url)), ...options],
-    {
-      cwd,
-      env: { PATH: process.env.PATH, HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true' },
-    },
-  );
-  child.stdin.end(input);
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const status = child.exitCode ?? (await once(child, 'exit'))[0];
-  return { status, stdout, stderr };
-}
-
-/** The operator's command against a running service. */
+/** The operator's command against a running service: plan, look, apply exactly that, call it off. */
 async function offboards(url: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'offboard-'));
-  const [file, report] = [join(folder, 'list.csv'), join(folder, 'report.csv')];
-  writeFileSync(
-    file,
-    '\uFEFFname,organization_id\r\n"Globex, Inc.",org_Qk2vN8sT5rWx1YzA\r\nGlobex again,org_Qk2vN8sT5rWx1YzA\r\n',
+  const [file, plan, report] = ['list.csv', 'plan.json', 'report.csv'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(file, '\uFEFFname;organization_id\r\n"Globex, Inc.";org_Qk2vN8sT5rWx1YzA\r\n');
+  const order = ['--reason', 'contract ended', '--url', url];
+  const planned = await offboard(['plan', file, '--action', 'disable_then_remove', ...order, '--out', plan]);
+  expect(planned.stdout, planned.stderr).toMatch(
+    /Globex, Inc\.\n.*globex-saml \(samlp\): is disabled already, removed on \d+ \w+ \d{4}/s,
   );
-  const order = ['--action', 'remove', '--reason', 'contract ended', '--url', url];
-  const dry = await offboard([file, ...order, '--dry-run']);
-  expect(dry.stdout).toMatch(/globex-saml .* removed/);
-  expect(dry.status).toBe(0);
-  const done = await offboard([file, ...order, '--yes', '--report', report]);
-  expect(done.stdout).toMatch(/1 organizations: org_Qk2vN8sT5rWx1YzA/);
-  expect(done.stdout).toMatch(/Connections: {3}2 removed/);
+  expect(planned.status).toBe(0);
+  const done = await offboard(['apply', plan, '--yes', '--report', report]);
+  expect(done.stdout, done.stderr).toContain('Organizations: 1 scheduled\nConnections: 2 unchanged\n');
   expect(done.status).toBe(0);
   expect(readFileSync(report, 'utf8')).toMatch(
-    /^organization_id,.*\norg_Qk2vN8sT5rWx1YzA,.*,completed,.*globex-entra,waad,removed,/,
+    /^\uFEFFname,organization_id,dry_run,status,.*\r\n"Globex, Inc\.",org_Qk2vN8sT5rWx1YzA,no,scheduled,/,
   );
-  const batch = /Batch ([\w-]+)/.exec(done.stdout)?.[1] ?? '';
-  expect((await offboard(['--watch', batch, '--url', url])).status).toBe(0);
-  const failed = await offboard([...order, '--yes'], 'org_Qk2vN8sT5rWxNONE\n');
-  expect(failed).toMatchObject({ status: 1, stdout: expect.stringContaining('Failed, unknown_organization (1)') });
-  const none = '00000000-0000-0000-0000-000000000000';
-  const REFUSED: [options: string[], input: string, says: RegExp][] = [
-    [[...order, '--yes'], '', /names no organization/],
-    [[...order, '--yes'], 'id,name\norg_a,b\n', /no column organization_id; it has id, name/],
-    [[...order, '--yes'], 'org_a\norg_$(reboot)\n', /1 of 2 are no organization ids/],
-    [order, 'org_a\n', /--yes is needed/],
-    [['--action', 'disable', '--reason', 'x'], 'org_a\n', /either --stage or --url/],
-    [
-      ['--action', 'disable', '--reason', 'x', '--stage', 'prod', '--yes'],
-      'org_a\n',
-      /prod can not be found .*[Cc]redentials/,
-    ],
-    [['--action', 'disable', '--reason', 'x', '--stage', '../x', '--yes'], 'org_a\n', /A stage is a word/],
-    [['--watch', '17', '--url', url], '', /not a batch id/],
-    [['--watch', none, '--url', url], '', /no such batch/],
-    [[join(folder, 'none.csv'), ...order, '--yes'], '', /can not be read/],
-  ];
-  for (const [options, input, says] of REFUSED) {
-    const { status, stderr } = await offboard(options, input);
-    expect(stderr).toMatch(says);
-    expect(stderr.trim().split('\n').length, stderr).toBe(1);
-    expect(status, stderr).toBe(2);
-  }
+  const again = await offboard(['apply', plan, '--yes']);
+  expect(again.stdout).toMatch(/The batch is on record: [\w-]+\n/);
+  expect((await offboard(['list', '--url', url])).stdout).toContain('org_Qk2vN8sT5rWx1YzA: scheduled');
+  const restored = await offboard(['restore', 'org_Qk2vN8sT5rWx1YzA', '--url', url]);
+  expect(restored.stdout).toContain(
+    'auth0 api patch organizations/org_Qk2vN8sT5rWx1YzA/connections/con_Ax1Sc2VfBg3NhMj4 ',
+  );
+  const cancelled = await offboard(['cancel', 'org_Qk2vN8sT5rWx1YzA', '--yes', '--url', url]);
+  expect(cancelled.stdout, cancelled.stderr).toMatch(/org_Qk2vN8sT5rWx1YzA: (cancelled|accepted)/);
+  expect(cancelled.status).toBe(0);
+  const none = await offboard(['plan', '-', '--action', 'remove', ...order, '--out', join(folder, 'none.json')], {
+    input: 'org_Qk2vN8sT5rWxNONE\n',
+  });
+  expect(none.stdout).toContain('! Organizations that Auth0 does not know: 1');
+  const failed = await offboard(['apply', join(folder, 'none.json'), '--yes']);
+  expect(failed).toMatchObject({ status: 1, stdout: expect.stringContaining('unknown_organization (1):') });
+  const batch = await offboard(['status', '00000000-0000-0000-0000-000000000000', '--url', url]);
+  expect(batch).toMatchObject({ status: 2, stderr: expect.stringContaining('There is no batch') });
 }
 
 test('npm start: what it prints works as it stands, and Ctrl-C ends it cleanly', async () => {
@@ -94,36 +73,87 @@ test('npm start: what it prints works as it stands, and Ctrl-C ends it cleanly',
   const child = spawn(process.execPath, [local('start')], { cwd, env: { ...process.env, PORT: String(port) } });
   const shown = await printed(child, /Stop with Ctrl-C/);
   expect(shown).toContain(`http://localhost:${port}`);
-  const commands = shown.split('\n').filter((line) => line.trim().startsWith('curl'));
-  expect(commands.length).toBe(10);
-  const outputs: string[] = [];
-  for (const command of commands.slice(0, 6)) {
-    const { stdout } = await promisify(execFile)('bash', ['-c', command]);
-    outputs.push(stdout);
-    if (command.includes('POST')) await printed(child, /\[bus\] organization.offboarding.scheduled/);
-  }
-  expect(outputs.map((output) => /^HTTP\/1.1 (\d+)/.exec(output)?.[1] ?? 'body')).toEqual([
-    '200',
-    'body',
-    '204',
-    '202',
-    'body',
-    '200',
+  const lines = shown.split('\n').map((line) => line.trim());
+  const run = async (...commands: string[]) =>
+    (await promisify(execFile)('bash', ['-c', commands.join('\n')])).stdout.trim();
+  /** Those printed under the line that `title` begins. */
+  const under = (title: string) => {
+    const rest = lines.slice(lines.findIndex((line) => line.startsWith(title)) + 1);
+    return rest.slice(0, rest.indexOf(''));
+  };
+  const statusOf = async (command = '') => /^HTTP\/1.1 (\d+)/.exec(await run(command))?.[1];
+  const bus = (pattern: RegExp) => printed(child, pattern);
+
+  const [patch, look = ''] = under('Disable a connection');
+  expect(await statusOf(patch)).toBe('200');
+  expect(JSON.parse(await run(look)).connections[0]).toMatchObject({ is_enabled: false });
+  expect(await statusOf(under('Remove it')[0])).toBe('204');
+
+  const [ask, pending = '', cancel] = under('Offboard the other');
+  const scheduled = bus(/\[bus\] organization.offboarding.scheduled/);
+  expect(await statusOf(ask)).toBe('202');
+  await scheduled;
+  expect(JSON.parse(await run(pending)).removal_due_at).toMatch(/Z$/);
+  expect(await statusOf(cancel)).toBe('200');
+
+  const [batch = '', view = '', cancelBatch = ''] = under('Many at once');
+  const [listed = '', cancelled = ''] = (await run(batch, view, 'echo', cancelBatch)).split('\n');
+  expect(JSON.parse(listed).offboardings).toHaveLength(2);
+  expect(JSON.parse(cancelled)).toMatchObject({ cancelling: 2, not_pending: 0 });
+
+  const [endSessions = '', ...users] = under('End the members');
+  const ended = bus(/sessions_ended/);
+  await run(endSessions);
+  await ended;
+  expect(await Promise.all(users.map((user) => run(user)))).toEqual([
+    '{"sessions":0,"refresh_tokens":0}',
+    '{"sessions":1,"refresh_tokens":1}',
   ]);
-  expect(JSON.parse(outputs[4] ?? '').removal_due_at).toMatch(/Z$/);
-  const { stdout: batch } = await promisify(execFile)('bash', ['-c', commands[6] ?? '']);
-  expect(JSON.parse(batch)).toMatchObject({ accepted: 2, rejected: [] });
-  await printed(child, /completed .*globex/);
-  await promisify(execFile)('bash', ['-c', commands[8] ?? '']);
-  await printed(child, /drifted .* disabled/);
+
+  const [enable = '', customerEnables = '', customerAdds = ''] = under('Enable a connection');
+  const drifted = bus(/drifted .*acme-google disabled/);
+  await run(enable);
+  await drifted;
+  expect(await run(customerEnables), 'the customer can not enable it any more').toBe('false');
+  const added = bus(/drifted .*con-nw3xy4za5bc6de7f disabled/);
+  await run(customerAdds);
+  await added;
+
+  const events = new EventBridgeClient({
+    endpoint: /AWS (http:\S+)\)/.exec(shown)?.[1] ?? '',
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  for (const [command, outcome] of under('Ask by event').map((line, i) => [line, ['completed', 'watch_ended'][i]])) {
+    const told = bus(new RegExp(`${outcome} .*org_Qk2vN8sT5rWx1YzA`));
+    const Entries = JSON.parse(/--entries '(.*)'$/.exec(command ?? '')?.[1] ?? '');
+    await events.send(new PutEventsCommand({ Entries }));
+    await told;
+  }
 
   await offboards(`http://localhost:${port}`);
   child.kill('SIGINT');
   expect(await once(child, 'exit')).toEqual([0, null]);
+  // Nothing of it is left: who starts it again finds its port.
+  expect(await freePort(port)).toBe(port);
+});
+
+test('npm start -- --check-signatures lets through who signs, and nobody else', async () => {
+  const port = await freePort();
+  const options = { cwd, env: { ...process.env, PORT: String(port) } };
+  const child = spawn(process.execPath, [local('start'), '--check-signatures'], options);
+  await printed(child, /Stop with Ctrl-C/);
+  const url = `http://localhost:${port}/organizations/org_bCE84ZIRjtX58FeO/offboarding`;
+  expect((await fetch(url)).status).toBe(403);
+  expect((await signedFetchAs({ accessKeyId: 'local', secretAccessKey: 'local' })(url)).status).toBe(200);
+  child.kill('SIGINT');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(await freePort(port)).toBe(port);
 });
 
 test('npm run demo: the end state is right and the exit says so', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [local('demo')], { cwd });
   expect(stdout).toContain('Auth0 is as it was asked to be.');
+  expect(stdout).toContain('sessions_ended: 2 members, 1 asked, 1 skipped');
   expect(stdout).not.toContain('undefined');
 });

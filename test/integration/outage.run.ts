@@ -1,15 +1,21 @@
 // One outage, in a process whose clock runs sixty times as fast and jumps over the time in which nobody does anything: `node
-// --import ./test/scaled-clock.ts test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON.
+// --import ./test/scaled-clock.ts test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON: what
+// was lost or given up, what Lambda refused for being in a loop, and how long the lane of urgent requests stood still.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { DEAD_LETTERS, QUEUE, SCOPES, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { jump } from '../scaled-clock.ts';
 
+// Several invocations at a time in one process: the SDK finds the trace of each where Lambda's runtime has it.
+const trace = new AsyncLocalStorage<string | undefined>();
+process.env.AWS_LAMBDA_FUNCTION_NAME = 'offboard-organization';
+Object.assign(globalThis, { awslambda: { InvokeStore: { getXRayTraceId: () => trace.getStore() } } });
+
 const [scenario = '503', hours = 2, count = 20] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const local = await startEnvironment({
   plan: 'enterprise',
   connected: false,
-  visibilityTimeout: 65_000,
   functions: { timeout: 3_600_000 },
 });
 const { tenant, aws } = local;
@@ -17,14 +23,18 @@ Object.assign(process.env, local.environment, { LOG_LEVEL: 'ERROR' });
 process.stdout.write = (() => true) as typeof process.stdout.write;
 const { handler } = await import(new URL('../../dist/offboard-organization.mjs', import.meta.url).href);
 let busy = 0;
-const invoke = async (event: unknown) => {
+const invoke = async (event: unknown, _?: number, header?: string) => {
   busy += 1;
   const deadline = Date.now() + 60_000;
-  return handler(event, { getRemainingTimeInMillis: () => deadline - Date.now() }).finally(() => {
-    busy -= 1;
-  });
+  const context = { getRemainingTimeInMillis: () => deadline - Date.now() };
+  return trace
+    .run(header, () => handler(event, context))
+    .finally(() => {
+      busy -= 1;
+    });
 };
-aws.connect(QUEUE, [invoke, invoke, invoke]);
+const [mapping] = local.mappings.filter(({ queue }) => queue === QUEUE);
+aws.connect(QUEUE, Array(mapping?.concurrency ?? 3).fill(invoke), mapping);
 
 /** The token as the rotation would have it: this process's clock is not the rotation's. */
 function token(lifetime: number) {
@@ -81,12 +91,33 @@ const requests = ids.map((organization_id) => {
   return event.id;
 });
 
-/** Runs until `done`, jumping over the time in which all messages are hidden and nobody is at work. */
+/** The message at the front of the urgent lane, since when it is that, and the longest that one was (ms): for that long others wait. */
+const front = { id: '', since: 0, longest: 0 };
+function watchLane(messages: ReturnType<typeof aws.messages>): void {
+  const id = messages.find(({ group }) => group === 'single')?.id ?? '';
+  if (id !== front.id) Object.assign(front, { id, since: Date.now() });
+  if (id) front.longest = Math.max(front.longest, Date.now() - front.since);
+}
+
+/** When the next message can be received (Unix ms): of a group, none before its hidden one can be seen again. */
+function nextReceive(messages: ReturnType<typeof aws.messages>): number {
+  const groups = new Map<string | undefined, number>();
+  for (const { group, visibleAt } of messages) {
+    const until = groups.get(group) ?? 0;
+    if (visibleAt > Date.now()) groups.set(group, until ? Math.min(until, visibleAt) : visibleAt);
+    else if (!until) groups.set(group, 0);
+  }
+  return Math.min(...groups.values());
+}
+
+/** Runs until `done`, jumping over the time in which no message can be received and nobody is at work. */
 async function run(done: () => boolean, limit = Number.POSITIVE_INFINITY): Promise<void> {
   while (!done()) {
     await realSleep(2);
     const messages = aws.messages(QUEUE);
-    const next = Math.min(limit, ...messages.map(({ visibleAt }) => visibleAt));
+    watchLane(messages);
+    if (aws.nextDue() <= Date.now()) aws.wake(QUEUE);
+    const next = Math.min(limit, nextReceive(messages), aws.nextDue());
     const isIdle = () => busy === 0 && messages.length > 0 && next > Date.now() + 500;
     if (!isIdle()) continue;
     await realSleep(2);
@@ -101,10 +132,10 @@ const doneInOutage = count - aws.messages(QUEUE).length;
 repairIt();
 const repaired = Date.now();
 await run(() => aws.messages(QUEUE).length === 0);
-const told = (kind: string) =>
-  requests.filter((id) =>
-    aws.events.some((event) => event.detail.offboarding_id === id && event['detail-type'].endsWith(kind)),
-  ).length;
+const ends = new Map<unknown, string>();
+for (const { detail, 'detail-type': type } of aws.events)
+  if (detail.connections) ends.set(detail.offboarding_id, type.split('.').at(-1) ?? '');
+const told = (kind?: string) => requests.filter((id) => ends.get(id) === kind).length;
 process.stderr.write(
   `${JSON.stringify({
     scenario,
@@ -113,8 +144,11 @@ process.stderr.write(
     calls_a_minute: Math.round((during.length / ((Math.min(end, Date.now()) - started) / 60_000)) * 100) / 100,
     done_in_outage: doneInOutage,
     dead_letters: aws.messages(DEAD_LETTERS).length,
-    scheduled: told('.scheduled'),
-    failed: told('.failed'),
+    lost: told(undefined) + aws.lost().length + aws.counts(QUEUE).expired,
+    recursions_dropped: aws.recursiveInvocationsDropped.length,
+    lane_blocked_seconds: Math.round(front.longest / 1000),
+    scheduled: told('scheduled'),
+    failed: told('failed'),
     left_enabled: Object.values(tenant.state().organizations)
       .flat()
       .filter(({ is_enabled }) => is_enabled).length,

@@ -32,10 +32,10 @@ describe('PATCH and DELETE', () => {
     ['unknown members', 'PATCH', 'disable-connection', 200, ['PATCH']],
     ['byte order mark', 'PATCH', 'disable-connection', 200, ['PATCH']],
     ['still enabled', 'PATCH', 'disable-connection', 502, ['PATCH', 'PATCH', 'PATCH', 'PATCH']],
-    ['gone since it was listed', 'PATCH', 'disable-connection', 404, ['PATCH']],
-    ['gone, without a message', 'PATCH', 'disable-connection', 404, ['PATCH']],
+    ['gone since it was listed', 'PATCH', 'disable-connection', 404, ['PATCH', 'GET']],
+    ['gone, without a message', 'PATCH', 'disable-connection', 404, ['PATCH', 'GET']],
     ['200 instead of 204', 'DELETE', 'remove-connection', 204, ['DELETE', 'GET']],
-    ['gone since it was listed', 'DELETE', 'remove-connection', 404, ['DELETE']],
+    ['gone since it was listed', 'DELETE', 'remove-connection', 404, ['DELETE', 'GET']],
   ])('%s in the answer to %s of %s: %i', async (shape, method, name, status, calls) => {
     service.tenant.addFaults({ method, shape, times: 99 });
     const answer = await service.request(name);

@@ -198,7 +198,7 @@ export function wireSuite(deployment: () => Deployment): void {
         { status: 403, body: auth0(403, 'Insufficient scope, expected any of: x', 'insufficient_scope') },
       ],
       [502, 'forbidden_by_auth0', { status: 403, body: auth0(403, 'Please upgrade', 'insufficient_entitlement') }],
-      [404, 'not_found', { status: 404, body: auth0(404, 'No organization found by that id or name') }],
+      [404, 'unknown_connection', { status: 404, body: auth0(404, 'No organization found by that id or name') }],
       [409, 'conflict', { status: 409, body: auth0(409, 'Conflict') }],
       [
         429,
@@ -250,7 +250,8 @@ export function wireSuite(deployment: () => Deployment): void {
       const key = { 'idempotency-key': randomUUID() };
       const first = await call('request-offboardings', 'POST', '/offboardings', order, key);
       expect(first).toMatchObject({ status: 202, body: { accepted: 1, rejected: [{ organization_id: 'org_a/b' }] } });
-      expect((await call('request-offboardings', 'POST', '/offboardings', order, key)).body).toEqual(first.body);
+      const again = await call('request-offboardings', 'POST', '/offboardings', order, key);
+      expect(again.body).toEqual({ ...(first.body as object), replayed: true });
       const { batch_id } = first.body as { batch_id: string };
       const list = () => call('list-offboardings', 'GET', `/offboardings?batch_id=${batch_id}`);
       await expect

@@ -1,0 +1,267 @@
+// Cancelling: what was disabled is given back, what was asked for before it does not happen, and it goes on by itself.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CON, ORG, outcomesOf, type Service, startService } from '../service.ts';
+
+const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
+const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
+const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D' };
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({ visibilityTimeout: 1500 });
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  await service.startOver();
+  service.tenant.clearCalls();
+  service.aws.schedules.clear();
+  await service.forget();
+  service.tenant.setOrganizations({
+    [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }, { connection_id: CON3 }],
+  });
+});
+
+const record = async () => (await service.records()).at(-1);
+async function offboard(detail: object = IN_A_MONTH) {
+  const event = service.publish(detail);
+  const scheduled = await service.outcome(event.id, 'scheduled');
+  await service.worker.idle();
+  return { event, scheduled };
+}
+const enabledByUs = () =>
+  service.managementCalls().filter(({ method, body }) => method === 'PATCH' && body.includes('true'));
+
+const cancel = (options: object = {}) => service.request('cancel-offboarding', options);
+const LIMITED = { status: 429, body: { statusCode: 429, error: 'Too Many Requests', message: 'x' } };
+const ALL_AS_BEFORE = { [CON]: true, [CON2]: false, [CON3]: true };
+
+test('enables exactly what this offboarding disabled, and is then over; who and why is on record and in the event', async () => {
+  const { event } = await offboard();
+  const query = { reason: 'renewed', requested_by: 'sales' };
+  const answer = await cancel({ headers: { 'x-correlation-id': 'cancel-1' }, query });
+  const about = { organization_id: ORG, offboarding_id: event.id, status: 'cancelled' };
+  expect(answer).toMatchObject({ status: 200, body: about });
+  expect(outcomesOf(answer.body)).toEqual({ [CON]: 'enabled', [CON2]: 'unchanged', [CON3]: 'enabled' });
+  expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+  const { detail } = await service.outcome(event.id, 'cancelled');
+  expect(outcomesOf(detail)).toEqual(outcomesOf(answer.body));
+  const caller = 'arn:aws:sts::000000000000:assumed-role/billing-service/session';
+  expect(detail.cancelled).toMatchObject({ ...query, caller, at: expect.any(String) });
+  expect((await record())?.cancelled).toEqual(detail.cancelled);
+  expect((await cancel()).body).toMatchObject({ code: 'not_found' });
+  expect((await service.request('get-offboarding')).body).toMatchObject({ removal_due_at: null, status: null });
+});
+
+test('where nothing was asked for there is nothing to cancel', async () => {
+  expect(await cancel()).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  expect(service.managementCalls()).toEqual([]);
+});
+
+test('before it was processed: nothing is done when its event comes', async () => {
+  const waiting = { ...LIMITED, headers: { 'retry-after': '25' } };
+  service.tenant.addFaults({ method: 'GET', ...waiting });
+  const answer = await service.request('request-offboarding', { body: { ...IN_A_MONTH, reason: 'contract ended' } });
+  const { offboarding_id } = answer.body as { offboarding_id: string };
+  await expect.poll(() => service.logged('offboarding_waits').length).toBeGreaterThan(0);
+  expect((await service.request('get-offboarding')).body).toMatchObject({ offboarding_id, status: 'requested' });
+  expect(await cancel()).toMatchObject({ status: 200, body: { offboarding_id, connections: [] } });
+  await service.outcome(offboarding_id, 'cancelled');
+  await service.settled();
+  expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+});
+
+test('a duplicate of the request, and the message of the removal, change nothing after it', async () => {
+  const { event } = await offboard();
+  await cancel();
+  service.publish(IN_A_MONTH, { ...event, resources: ['late'] });
+  service.aws.fireAll(ORG);
+  await service.settled();
+  expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+  expect(service.managementCalls().filter(({ method }) => method === 'DELETE')).toEqual([]);
+});
+
+test('a new request after it starts anew', async () => {
+  await offboard();
+  await cancel();
+  const { event } = await offboard();
+  await service.makeDue();
+  const { detail } = await service.outcome(event.id, 'completed');
+  expect(outcomesOf(detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
+});
+
+test('what somebody else has enabled or removed meanwhile is unchanged', async () => {
+  await offboard();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
+  service.tenant.clearCalls();
+  const answer = await cancel();
+  expect(outcomesOf(answer.body)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'unchanged' });
+  expect(enabledByUs()).toEqual([]);
+});
+
+test('an organization that was deleted in Auth0 has nothing left', async () => {
+  await offboard();
+  service.tenant.deleteOrganization(ORG);
+  const answer = await cancel();
+  expect(answer.status).toBe(200);
+  expect(outcomesOf(answer.body)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'unchanged' });
+});
+
+describe('goes on by itself', () => {
+  test.each([
+    ['the rate limit', { ...LIMITED, headers: { 'retry-after': '100' } }],
+    ['an outage', { status: 503, body: '<html>' }],
+  ])('%s: 202, nothing is removed any more, and it ends in its event', async (_what, fault) => {
+    const { event } = await offboard();
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, times: 99, ...fault });
+    expect(await cancel({ remaining: 3000 })).toMatchObject({ status: 202, body: { status: 'cancelling' } });
+    expect(service.enabled()).toEqual({ ...ALL_AS_BEFORE, [CON3]: false });
+    expect((await service.request('get-offboarding')).body).toMatchObject({
+      status: 'cancelling',
+      removal_due_at: null,
+    });
+    await service.makeDue();
+    service.tenant.clearFaults();
+    service.worker.kill(); // A new container knows nothing of the limit.
+    const { detail } = await service.outcomeInAHurry(event.id, 'cancelled');
+    expect(outcomesOf(detail)).toEqual({ [CON]: 'enabled', [CON2]: 'unchanged', [CON3]: 'enabled' });
+    expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+  });
+
+  test('while a worker is at it: 202, and the worker itself enables what it has disabled', async () => {
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, delay: 3000 });
+    const { id } = service.publish(IN_A_MONTH);
+    await expect.poll(() => service.enabled()[CON], { timeout: 10_000 }).toBe(false);
+    expect(await cancel({ remaining: 1500 })).toMatchObject({ status: 202, body: { status: 'cancelling' } });
+    await service.outcome(id, 'cancelled');
+    await service.settled();
+    expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+    expect(await cancel()).toMatchObject({ status: 404 });
+  });
+
+  test('asked again while it goes on, it is the same cancelling, and ends as one', async () => {
+    const { event } = await offboard();
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, times: 99, status: 503, body: '' });
+    for (let times = 0; times < 2; times++) expect((await cancel({ remaining: 2000 })).status).toBe(202);
+    service.tenant.clearFaults();
+    await service.outcomeInAHurry(event.id, 'cancelled');
+    await service.settled();
+    const told = service.aws.events.filter(
+      ({ detail, source }) => detail.offboarding_id === event.id && source === 'org-connections',
+    );
+    expect(told.map((one) => one['detail-type'].split('.').at(-1))).toEqual(['scheduled', 'cancelled']);
+  });
+
+  test('cut off half-way it goes on where it was: what somebody disables after it was enabled stays so', async () => {
+    const { event } = await offboard();
+    service.tenant.addFaults({ method: 'PATCH', path: CON3, status: 503, body: 'down', times: 99 });
+    expect((await cancel({ remaining: 3000 })).status).toBe(202);
+    expect(service.enabled()[CON]).toBe(true);
+    const disabled = [CON, CON2, CON3].map((connection_id) => ({ connection_id, is_enabled: false }));
+    service.tenant.setOrganizations({ [ORG]: disabled });
+    service.tenant.clearFaults();
+    await service.outcomeInAHurry(event.id, 'cancelled');
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: true });
+  });
+
+  test('a bus that does not take the outcome: it is told later', async () => {
+    const { event } = await offboard();
+    service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 3 });
+    const { status } = await cancel();
+    expect([200, 202]).toContain(status);
+    expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+    await service.outcomeInAHurry(event.id, 'cancelled');
+  });
+});
+
+test('a connection that Auth0 refuses to enable: the caller gets the problem, the record says failed, and it can be asked again', async () => {
+  const { event } = await offboard();
+  service.tenant.addFaults({ method: 'PATCH', path: CON3, status: 400, body: { statusCode: 400, message: 'no' } });
+  expect(await cancel()).toMatchObject({ status: 400, body: { code: 'rejected_by_auth0' } });
+  const { detail } = await service.outcome(event.id, 'failed');
+  expect(outcomesOf(detail)).toEqual({ [CON]: 'enabled', [CON2]: 'unchanged', [CON3]: 'failed' });
+  expect(await record()).toMatchObject({ status: 'failed' });
+  expect(await cancel()).toMatchObject({ status: 200, body: { status: 'cancelled' } });
+  expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+});
+
+test('409 while connections are being removed, and they are removed', async () => {
+  const { event } = await offboard();
+  service.tenant.addFaults({ method: 'DELETE', path: CON3, delay: 3000 });
+  await service.makeDue();
+  await expect.poll(async () => (await record())?.status, { timeout: 10_000 }).toBe('removing');
+  expect(await cancel({ remaining: 2000 })).toMatchObject({ status: 409, body: { code: 'conflict' } });
+  expect(outcomesOf((await service.outcome(event.id, 'completed')).detail)).toMatchObject({ [CON3]: 'removed' });
+});
+
+describe('by event', () => {
+  const publish = (detail: object = {}, envelope: object = {}) =>
+    service.publish(detail, { 'detail-type': 'organization.offboarding.cancellation_requested', ...envelope });
+
+  test('as DELETE, with who and why in the outcome', async () => {
+    const { event } = await offboard();
+    publish({ requested_by: 'sales', reason: 'renewed' });
+    const { detail } = await service.outcome(event.id, 'cancelled');
+    const who = { requested_by: 'sales', reason: 'renewed', caller: '000000000000 billing' };
+    expect(detail.cancelled).toMatchObject(who);
+    expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+  });
+
+  test('where there is nothing, its own outcome says so, and nobody is woken', async () => {
+    const { id } = publish();
+    const { detail } = await service.outcome(id, 'failed');
+    expect(detail).toMatchObject({ organization_id: ORG, error: { code: 'not_found' }, connections: [] });
+    await service.settled();
+    expect(service.managementCalls()).toEqual([]);
+  });
+
+  test('delivered twice it is one; what was asked for after it stands', async () => {
+    await offboard();
+    const sent = publish();
+    await service.settled();
+    const second = await offboard();
+    service.publish({}, { ...sent, resources: ['again'] });
+    await service.settled();
+    expect((await service.records()).map(({ status }) => status)).toEqual(['cancelled', 'scheduled']);
+    expect(await record()).toMatchObject({ offboarding_id: second.event.id });
+  });
+
+  test('what was asked for before it and arrives after it is cancelled, what was asked for after it is not', async () => {
+    await offboard();
+    const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString().replace(/\.\d+/, '');
+    await service.pass(3_600_000);
+    publish({}, { time: minutesAgo(10) });
+    await service.settled();
+    const late = service.publish(IN_A_MONTH, { time: minutesAgo(20) });
+    await service.outcome(late.id, 'cancelled');
+    expect(service.enabled()).toEqual(ALL_AS_BEFORE);
+    const after = service.publish(IN_A_MONTH, { time: minutesAgo(5) });
+    await service.outcome(after.id, 'scheduled');
+  });
+});
+
+test.each([
+  ['refuses', { error: 'AccessDeniedException', status: 400 }],
+  ['is throttled', { error: 'ThrottlingException', status: 400, times: 9 }],
+  ['breaks off', { reset: true, times: 9 }],
+  ['answers garbage', { garbage: '<html>', times: 9 }],
+])('a table that %s is a 503 with Retry-After, and the next try works', async (_what, fault) => {
+  await offboard();
+  service.tenant.clearCalls();
+  service.aws.addFaults({ operation: 'GetItem', times: 1, ...fault });
+  expect(await cancel()).toMatchObject({ status: 503, body: { code: 'record_unavailable' } });
+  expect(enabledByUs()).toEqual([]);
+  service.aws.clearFaults();
+  expect((await cancel()).status).toBe(200);
+});
+
+test('a table that is slow ends at the deadline, and nothing is done afterwards', async () => {
+  await offboard();
+  service.tenant.clearCalls();
+  service.aws.addFaults({ operation: 'GetItem', delay: 2500, times: 9 });
+  expect((await cancel({ remaining: 2000 })).status).toBeGreaterThanOrEqual(500);
+  await sleep(1500);
+  expect(enabledByUs()).toEqual([]);
+  service.aws.clearFaults();
+  expect((await cancel()).status).toBe(200);
+});

@@ -1,0 +1,80 @@
+// The AWS CLI's and the Auth0 CLI's words as calls, as far as RUNBOOK.md has them: neither comes with npm.
+import { readFileSync } from 'node:fs';
+
+const TARGETS: Record<string, string> = { sqs: 'AmazonSQS', secretsmanager: 'secretsmanager', events: 'AWSEvents' };
+const [cli, ...words] = process.argv.slice(2);
+const { AWS_ENDPOINT_URL = '', TENANT = '', AUTH0_TOKEN = '' } = process.env;
+
+/** `--queue-url x --visibility-timeout 0` by their names. */
+function optionsIn(rest: string[]): Record<string, string> {
+  const options: Record<string, string> = {};
+  for (let at = 0; at < rest.length; at += 2) {
+    const name = rest[at] ?? '';
+    if (!name.startsWith('--') || rest[at + 1] === undefined)
+      throw new Error(`No value, or none that is meant: ${name}`);
+    options[name.slice(2)] = rest[at + 1] ?? '';
+  }
+  return options;
+}
+
+const pascal = (word: string) => word.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase());
+/** "A=x,B=y", as the CLI's shorthand has it. */
+const shorthand = (text: string) => Object.fromEntries(text.split(',').map((part) => part.split(/=(.*)/s).slice(0, 2)));
+
+function inputOf(name: string, text: string): unknown {
+  if (text.startsWith('file://')) return readFileSync(text.slice(7), 'utf8');
+  if (['entries', 'attributes'].includes(name)) return JSON.parse(text);
+  if (name === 'targets') return [shorthand(text)];
+  if (name === 'message-attribute-names') return [text];
+  if (name === 'visibility-timeout') return Number(text);
+  if (name.endsWith('-time')) return Date.parse(text) / 1000;
+  if (name !== 'destination') return text;
+  const { Arn, FilterArns } = shorthand(text);
+  return { Arn, FilterArns: [FilterArns] };
+}
+
+/** JMESPath: a member, or a member of those of a list that have something in a list of their own. */
+function queried(answer: Record<string, unknown>, query: string): unknown {
+  if (/^\w+$/.test(query)) return answer[query];
+  const [, list, inside, value, member] = /^(\w+)\[\?contains\((\w+),'(\w+)'\)\]\.(\w+)$/.exec(query) ?? [];
+  if (!list || !inside || !member) throw new Error(`Not played: ${query}`);
+  const found = (answer[list] as Record<string, string[]>[]).filter((one) => one[inside]?.includes(value ?? ''));
+  return found.map((one) => one[member]).join('\t');
+}
+
+async function aws(service: string, operation: string, rest: string[]): Promise<void> {
+  const { query, output: _, ...options } = optionsIn(rest);
+  const target = TARGETS[service];
+  if (!target) throw new Error(`aws ${service} is not played`);
+  const input = Object.entries(options).map(([name, text]) => [pascal(name), inputOf(name, text)]);
+  const response = await fetch(AWS_ENDPOINT_URL, {
+    method: 'POST',
+    headers: { 'x-amz-target': `${target}.${pascal(operation)}` },
+    body: JSON.stringify(Object.fromEntries(input)),
+  });
+  const answer = (await response.json()) as Record<string, unknown>;
+  if (!response.ok) throw new Error(`An error occurred when calling ${pascal(operation)}: ${answer.message}`);
+  console.log(query ? String(queried(answer, query)) : JSON.stringify(answer));
+}
+
+async function auth0(method: string, path: string, rest: string[]): Promise<void> {
+  const { data } = optionsIn(rest);
+  const response = await fetch(`${TENANT}/api/v2/${path}`, {
+    method: method.toUpperCase(),
+    headers: { authorization: `Bearer ${AUTH0_TOKEN}`, 'content-type': 'application/json' },
+    ...(data && { body: data }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+  console.log(text);
+}
+
+const [first = '', second = '', third = '', ...rest] = words;
+if (cli === 'aws')
+  await aws(
+    first,
+    second,
+    [third, ...rest].filter((word) => word !== ''),
+  );
+else if (first === 'api') await auth0(second, third, rest);
+else throw new Error(`${cli} ${first} is not played`);

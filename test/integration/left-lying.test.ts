@@ -1,0 +1,237 @@
+// Whatever is not ended and whose next step is overdue is found by the clock, and goes on by the same steps as ever.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { QUEUE } from '../../infra/local/environment.ts';
+import { metricsIn } from '../embedded-metrics.ts';
+import { CON, ORG, type Service, startService } from '../service.ts';
+
+const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D', reason: 'x' };
+const BOTH = { [CON]: true, [CON2]: true };
+const NEITHER = { [CON]: false, [CON2]: false };
+const BUS_AWAY = { operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 99 };
+
+let service: Service;
+beforeAll(async () => {
+  service = await startService({ visibilityTimeout: 1500 });
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  await service.startOver();
+  service.aws.schedules.clear();
+  await service.forget();
+  service.tenant.clearCalls();
+  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2 }] });
+});
+
+const record = async () => (await service.records()).at(-1);
+const loseMessages = () => service.aws.messages(QUEUE).splice(0);
+const hourGoesBy = async () => {
+  await service.pass(HOUR_MS);
+  await service.sweep();
+};
+async function scheduled() {
+  const { id } = service.publish(IN_A_MONTH);
+  await service.outcome(id, 'scheduled');
+  await service.worker.idle();
+  return id;
+}
+
+test('the message of a request was lost', async () => {
+  service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 99 });
+  service.publish({ action: 'disable' });
+  await expect.poll(async () => (await record())?.attempts, { timeout: 20_000 }).toBeGreaterThan(0);
+  await service.worker.idle();
+  loseMessages();
+  service.tenant.clearFaults();
+  await hourGoesBy();
+  expect(service.enabled()).toEqual(NEITHER);
+});
+
+test('the schedule of a removal was lost', async () => {
+  await scheduled();
+  service.aws.schedules.clear();
+  await service.pass(29 * DAY_MS);
+  await service.sweep();
+  expect(service.enabled()).toEqual(NEITHER);
+  await service.pass(DAY_MS + HOUR_MS);
+  await service.sweep();
+  expect(service.enabled()).toEqual({});
+});
+
+test('a worker was killed, and its message is gone', async () => {
+  service.tenant.addFaults({ method: 'PATCH', path: CON2, delay: 500 });
+  const { id } = service.publish({ action: 'disable' });
+  await expect.poll(() => service.enabled()[CON], { timeout: 20_000 }).toBe(false);
+  service.worker.kill();
+  await service.worker.idle();
+  loseMessages();
+  await hourGoesBy();
+  await service.outcome(id, 'completed');
+  expect(service.enabled()).toEqual(NEITHER);
+});
+
+test('an outcome was not taken by the bus', async () => {
+  service.aws.addFaults(BUS_AWAY);
+  const { id } = service.publish({ action: 'disable' });
+  await expect.poll(async () => (await record())?.status, { timeout: 20_000 }).toBe('completed');
+  await service.worker.idle();
+  loseMessages();
+  service.aws.clearFaults();
+  await hourGoesBy();
+  await service.outcome(id, 'completed');
+});
+
+test('a cancelling that was accepted, its caller and its message gone', async () => {
+  const id = await scheduled();
+  service.tenant.addFaults({ method: 'PATCH', status: 503, body: '', times: 99 });
+  expect((await service.request('cancel-offboarding', { remaining: 2000 })).status).toBe(202);
+  await service.worker.idle();
+  loseMessages();
+  service.tenant.clearFaults();
+  await hourGoesBy();
+  await service.outcome(id, 'cancelled');
+  expect(service.enabled()).toEqual(BOTH);
+});
+
+describe('a caller who was gone between the record and the bus', () => {
+  test.each([
+    ['with a key, who may come back: it is done', { 'idempotency-key': 'order-1' }, NEITHER],
+    ['without one, who got an error: it leaves no trace', {}, BOTH],
+  ])('%s', async (_what, headers, left) => {
+    service.aws.addFaults({ operation: 'PutEvents', delay: 5000 });
+    const sent = service
+      .request('request-offboarding', { body: { action: 'disable', reason: 'x' }, headers })
+      .catch(() => undefined);
+    await expect.poll(() => service.aws.calls.at(-1), { timeout: 10_000 }).toBe('PutEvents');
+    service.functionNamed('request-offboarding').kill();
+    await sent;
+    service.aws.clearFaults();
+    loseMessages();
+    await hourGoesBy();
+    expect(service.enabled()).toEqual(left);
+    const { status } = (await service.request('get-offboarding')).body as { status: string | null };
+    expect(status).toBe(left === NEITHER ? 'completed' : null);
+  });
+
+  test('of a batch: all that is on record is done', async () => {
+    const organization_ids = Array.from({ length: 25 }, (_, i) => `org_rest${String(i).padStart(12, '0')}`);
+    const one = [{ connection_id: CON }];
+    service.tenant.setOrganizations(Object.fromEntries(organization_ids.map((id) => [id, one])));
+    service.aws.addFaults(BUS_AWAY);
+    const body = { action: 'disable', reason: 'x', organization_ids };
+    const headers = { 'idempotency-key': 'batch-1' };
+    expect((await service.request('request-offboardings', { body, headers })).status).toBe(500);
+    service.aws.clearFaults();
+    for (const id of organization_ids) await service.pass(2 * HOUR_MS, id);
+    await service.sweep();
+    expect(organization_ids.filter((id) => service.enabled(id)[CON] !== false)).toEqual([]);
+  });
+});
+
+describe('an operator asks for it', () => {
+  test.each<[string, unknown]>([
+    ['of one organization', { organization_id: ORG }],
+    ['of all that is overdue', 'overdue'],
+  ])('%s', async (_what, requeue) => {
+    service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 99 });
+    service.publish({ action: 'disable' });
+    await expect.poll(async () => (await record())?.attempts, { timeout: 20_000 }).toBeGreaterThan(0);
+    await service.worker.idle();
+    loseMessages();
+    service.tenant.clearFaults();
+    expect(await service.watch.invoke({ requeue })).toMatchObject({ requeued: expect.any(Number) });
+    await service.settled();
+    expect(service.enabled()).toEqual(NEITHER);
+  });
+
+  test.each(['all', { organization_id: 'x' }, null, {}])('%o is neither', async (requeue) => {
+    await expect(service.watch.invoke({ requeue })).rejects.toThrow('requeue');
+  });
+});
+
+test('a drift check that is a day late is counted, and nothing else is', async () => {
+  const { id } = service.publish({ action: 'disable' });
+  await service.outcome(id);
+  await service.worker.idle();
+  const counted = async () => {
+    service.logs.splice(0);
+    await service.sweep();
+    const line = service.logs.find((one) => one.includes('due_noticed')) ?? '';
+    return Object.fromEntries(metricsIn(line).metrics.map(({ name, value }) => [name, value]));
+  };
+  expect(await counted()).toEqual({});
+  await service.pass(2 * DAY_MS + HOUR_MS);
+  expect(await counted()).toEqual({ DriftChecksLate: 1 });
+  expect(await counted()).toEqual({});
+});
+
+describe('a batch is cancelled', () => {
+  const organization_ids = Array.from({ length: 12 }, (_, i) => `org_cancel${String(i).padStart(10, '0')}`);
+  const [FIRST = '', SECOND = ''] = organization_ids;
+  const batch = async (headers = {}, body = {}) => {
+    const request = { body: { ...IN_A_MONTH, organization_ids, ...body }, headers };
+    const answer = await service.request('request-offboardings', request);
+    return (answer.body as { batch_id: string }).batch_id;
+  };
+  const cancelBatch = (batch_id: string, query = {}) =>
+    service.request('cancel-offboardings', { query: { batch_id, ...query } });
+  const statusesOf = async (id: string) => (await service.records(id)).map(({ status }) => status);
+  beforeEach(async () => {
+    for (const id of organization_ids) await service.forget(id);
+    const both = [{ connection_id: CON }, { connection_id: CON2 }];
+    service.tenant.setOrganizations(Object.fromEntries(organization_ids.map((id) => [id, both])));
+  });
+
+  test('what it had disabled is enabled by itself, with who and why; another offboarding of the same organization is not', async () => {
+    const batch_id = await batch();
+    await service.settled();
+    const { id } = service.publish({
+      ...IN_A_MONTH,
+      organization_id: FIRST,
+      connection_ids: [CON2],
+      grace_period: 'P60D',
+    });
+    await service.outcome(id, 'scheduled');
+    await service.worker.idle();
+    const other = service.publish({ action: 'disable', organization_id: SECOND, connection_ids: [CON] });
+    await service.outcome(other.id, 'completed');
+    await service.worker.idle();
+    const answer = await cancelBatch(batch_id, { reason: 'renewed', requested_by: 'sales' });
+    expect(answer).toMatchObject({ status: 202, body: { batch_id, cancelling: 11, not_pending: 1 } });
+    await service.settled();
+    for (const one of organization_ids.slice(2)) {
+      expect(service.enabled(one)).toEqual(BOTH);
+      expect((await service.records(one))[0]).toMatchObject({
+        status: 'cancelled',
+        cancelled: { reason: 'renewed', requested_by: 'sales' },
+      });
+    }
+    // Taken over by a later one, it is that one's; asked for by another afterwards, it stays disabled.
+    expect(await statusesOf(FIRST)).toEqual(['superseded', 'scheduled']);
+    expect(service.enabled(FIRST)).toEqual(NEITHER);
+    expect(service.enabled(SECOND)).toEqual({ [CON]: false, [CON2]: true });
+    expect((await cancelBatch(batch_id)).body).toMatchObject({ cancelling: 0, not_pending: 12 });
+  });
+
+  test('before it was worked off: nothing of it begins, also what its caller sends once more', async () => {
+    service.aws.addFaults(BUS_AWAY);
+    const headers = { 'idempotency-key': 'batch-2' };
+    const request = { body: { ...IN_A_MONTH, organization_ids }, headers };
+    expect((await service.request('request-offboardings', request)).status).toBe(500);
+    service.aws.clearFaults();
+    const [first] = await service.records(FIRST);
+    expect(await cancelBatch(first?.batch_id ?? '')).toMatchObject({ status: 202, body: { cancelling: 12 } });
+    expect((await service.request('request-offboardings', request)).status).toBe(202);
+    await service.settled();
+    for (const id of organization_ids) await service.pass(2 * HOUR_MS, id);
+    await service.sweep();
+    for (const id of organization_ids) expect(service.enabled(id)).toEqual(BOTH);
+    expect(await statusesOf(FIRST)).toEqual(['cancelled']);
+  });
+
+  test('of none it is a 404', async () => {
+    expect(await cancelBatch('0b6585c0-a0d7-8479-8331-c98f5557bbc9')).toMatchObject({ status: 404 });
+  });
+});
