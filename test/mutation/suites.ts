@@ -1,0 +1,36 @@
+// Which test files answer for which code, the fast ones first. Only those that run in one process on the code itself: what
+// shows in a packaged bundle alone is not asked here.
+const RULES = ['rules', 'connections', 'drift', 'transitions', 'offboarding'].map((name) => `offboarding/${name}`);
+const RECORD = ['aws/table', 'offboarding/record', 'offboarding/organization'];
+const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
+
+export const SUITES: Record<string, string[]> = {
+  'offboarding/transitions': RULES,
+  'offboarding/rules': RULES,
+  'offboarding/due': RULES,
+  'offboarding/drift': RULES,
+  'offboarding/connections': RULES,
+  'offboarding/request': ['offboarding/request', 'duration'],
+  'http/keys': ['http/idempotency'],
+  'lib/log': ['log'],
+  'lib/environment': ['environment'],
+  'auth0/pacer': ['auth0/rate-limit'],
+  'auth0/rate-limit': ['auth0/rate-limit'],
+  'auth0/management-token': ['auth0/management-token'],
+  'auth0/api-call': CALLS,
+  'auth0/management-api': CALLS,
+  'auth0/http-client': CALLS,
+  'aws/event-bus': ['aws/event-bus'],
+  'aws/table': ['aws/table'],
+  'offboarding/organization': RECORD,
+  'offboarding/record': RECORD,
+  'offboarding/notification': ['offboarding/notification'],
+  'offboarding/queue': ['offboarding/queue', 'offboarding/delivery'],
+};
+
+/** Of these so much of what can be seen must be seen: the rules, the record, the queue, the pace, the calls and the token. */
+export const ENOUGH = 0.9;
+export const WATCHED = [
+  ...[...RULES, ...RECORD, ...CALLS],
+  ...['offboarding/queue', 'offboarding/delivery', 'auth0/rate-limit', 'auth0/management-token'],
+];
