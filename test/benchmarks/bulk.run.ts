@@ -69,7 +69,7 @@ const limit: { burst: number; perMinute: number } = Object.assign(
 const writes = calls.filter(({ method, status }) => method === 'PATCH' && status === 200).length;
 // Where reads and writes share one bucket, what the reads took was not there for writes.
 const reads =
-  'whole' in PLANS[plan] ? calls.filter(({ method, status }) => method === 'GET' && status === 200).length : 0;
+  'write' in PLANS[plan] ? 0 : calls.filter(({ method, status }) => method === 'GET' && status === 200).length;
 const allowed = limit.burst + (limit.perMinute * minutes) / 60_000 - reads;
 console.log(
   JSON.stringify({

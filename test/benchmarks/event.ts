@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { REQUESTED } from '../../lib/offboarding-request.ts';
+import { REQUESTED } from '../../lib/offboarding/messages.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -8,6 +8,14 @@ const ROUTES: Record<string, string> = {
   'disable-connection': 'PATCH /organizations/{organization_id}/connections/{connection_id}',
   'remove-connection': 'DELETE /organizations/{organization_id}/connections/{connection_id}',
   'cancel-offboarding': 'DELETE /organizations/{organization_id}/offboarding',
+  'get-offboarding': 'GET /organizations/{organization_id}/offboarding',
+  'request-offboarding': 'POST /organizations/{organization_id}/offboarding',
+  'list-offboardings': 'GET /offboardings',
+};
+
+const BODIES: Record<string, string> = {
+  PATCH: '{"is_enabled":false}',
+  POST: '{"action":"disable","reason":"bench"}',
 };
 
 /** What a function is called with: a request of the HTTP API (payload 2.0), or a message of the offboarding queue. */
@@ -19,7 +27,7 @@ export function benchmarkEvent(name: string) {
     routeKey: `${method} ${route}`,
     headers: {
       host: 'abc.execute-api.us-east-1.amazonaws.com',
-      ...(method === 'PATCH' && { 'content-type': 'application/json' }),
+      ...(BODIES[method] && { 'content-type': 'application/json' }),
     },
     pathParameters: { organization_id: ORG, connection_id: CON },
     requestContext: {
@@ -28,7 +36,8 @@ export function benchmarkEvent(name: string) {
       authorizer: { iam: { userArn: 'arn:aws:iam::0:role/x' } },
     },
     isBase64Encoded: false,
-    ...(method === 'PATCH' && { body: '{"is_enabled":false}' }),
+    ...(BODIES[method] && { body: BODIES[method] }),
+    ...(name === 'list-offboardings' && { queryStringParameters: { organization_id: ORG } }),
   };
 }
 

@@ -5,7 +5,9 @@ import { CON, ORG } from './event.ts';
 
 const local = await startEnvironment({ connected: false });
 Object.assign(process.env, local.environment);
-const records = await import('../../lib/offboarding-record.ts');
+const { createRecord, put } = await import('../../lib/offboarding/record.ts');
+const { admit } = await import('../../lib/offboarding/organization.ts');
+const { begin, finish } = await import('../../lib/offboarding/transitions.ts');
 
 /** What each function finds: a connection that is enabled, or a scheduled offboarding that has disabled it. */
 async function reset(name: string): Promise<void> {
@@ -13,11 +15,12 @@ async function reset(name: string): Promise<void> {
   local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: !cancelling }] });
   if (!cancelling) return;
   const order = { action: 'disable_then_remove', requested_by: 'bench', reason: 'bench', dry_run: false } as const;
-  const request = { ...order, organization_id: ORG, offboarding_id: randomUUID(), on_reenable: 'report' } as const;
-  const connection = { connection_id: CON, name: null, strategy: null, before: {}, error: null, attempted: true };
+  const asked = { ...order, organization_id: ORG, on_reenable: 'report', end_sessions: false } as const;
+  const { record } = await createRecord({ ...asked, offboarding_id: randomUUID(), caller: 'bench' });
+  const connection = { connection_id: CON, name: null, strategy: null, before: {}, error: null, attempted: false };
   const disabled = { ...connection, outcome: 'disabled', disabled_by_offboarding: true } as const;
-  const begun = await records.begin(await records.createRecord(request), [disabled], '2099-01-01T00:00:00Z');
-  await records.schedule(begun);
+  await admit(record);
+  await put({ ...finish(begin(record, [disabled]), 'scheduled'), unpublished: undefined });
 }
 local.worker.kill();
 local.rotation.kill();
