@@ -7,18 +7,29 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CloudFormationClient, CreateStackCommand, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import {
+  CloudFormationClient,
+  CreateStackCommand,
+  DescribeStacksCommand,
+  UpdateStackCommand,
+} from '@aws-sdk/client-cloudformation';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import {
   AttachRolePolicyCommand,
+  CreatePolicyVersionCommand,
   CreateRoleCommand,
+  DeletePolicyCommand,
+  DeleteRolePermissionsBoundaryCommand,
   IAMClient,
+  PutRolePermissionsBoundaryCommand,
+  PutRolePolicyCommand,
   UpdateAssumeRolePolicyCommand,
 } from '@aws-sdk/client-iam';
-import { GetFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { GetFunctionCommand, InvokeCommand, LambdaClient, UpdateFunctionCodeCommand } from '@aws-sdk/client-lambda';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   DescribeSecretCommand,
+  GetSecretValueCommand,
   PutSecretValueCommand,
   RotateSecretCommand,
   SecretsManagerClient,
@@ -36,13 +47,19 @@ import { type Credentials, signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Deployment, wireSuite } from '../integration/wire.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const BUCKET = 'org-connections-artifacts';
+const BUCKET = 'org-connections-local-artifacts';
+const ACCOUNT_STACK = 'org-connections-account-local';
+const SMOKE = 'org_bCE84ZIRjtX58FeO';
 const STACK = 'org-connections-local';
 /** Resources that the emulator's CloudFormation refuses, each with what that leaves unproven. */
 const LEFT_OUT: Record<string, string> = {
-  ApiFaults: 'the alarm on the rate of faults, which is metric math',
+  ApiErrors: 'the alarm on the rate of errors, which is metric math',
   EventArchive: 'the archive of events',
-  TableFailing: "the alarm on DynamoDB's failures, which is metric math",
+  ManagementTokenReaders: "the token's own policy: that nobody else reads it, whatever their policies say",
+  ManagementClientReaders: "the client credentials' own policy, likewise",
+  SessionTokenReaders: 'the policy of the token that ends sessions, likewise',
+  SessionClientReaders: "its client credentials' policy, likewise",
+  SessionTokenRotation: "its rotation schedule, which is the management token's",
   ManagementTokenRotation: 'the rotation schedule; its four steps are driven one by one instead',
 };
 
@@ -53,17 +70,20 @@ const CHANGED = [
   'without the "TLS only" statements, as the emulator is plain HTTP: that plain HTTP is refused',
 ];
 /** The callers, each with the stage's managed policy that it has, and nothing else. */
-const CALLERS = { disabler: 'disable', remover: 'remove', offboarder: 'offboard', auditor: 'read' };
-type Caller = keyof typeof CALLERS;
-
-const TRUST_ROOT = {
-  Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::000000000000:root' }, Action: 'sts:AssumeRole' }],
+const CALLERS = {
+  disabler: 'disable',
+  remover: 'remove',
+  offboarder: 'offboard',
+  ender: 'offboard-irreversible',
+  canceller: 'cancel',
+  auditor: 'read',
 };
+type Caller = keyof typeof CALLERS;
 
 let tenant: Auth0Tenant;
 let deployment: Deployment;
 let root: { endpoint: string; region: string; credentials: Credentials };
+let deployer: typeof root;
 const callers = new Map<Caller, ReturnType<typeof signedFetchAs>>();
 const folder = mkdtempSync(join(tmpdir(), 'org-connections-e2e-'));
 
@@ -79,21 +99,13 @@ beforeAll(async () => {
   tenant = await startAuth0Tenant();
 
   root = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
-  // Whoever has the account deploys what a deploy needs; all else is deployed as that role, which may do no more.
-  const text = readFileSync(`${ROOT}infra/account.yml`, 'utf8')
-    .replace(/ {2}GitHubProvider:.*?(?= {2}DeployRole:)/s, '')
-    .replace('!If [MakeProvider, !Ref GitHubProvider, !Ref OidcProviderArn]', '!Ref OidcProviderArn');
-  console.log(
-    'Left out on the emulator: GitHubProvider (that GitHub may take on the deploy role; root takes it on instead)',
-  );
-  const account = await deploy(root, 'org-connections-account', text, {
-    Repository: 'travel0/org-connections',
-    OidcProviderArn: 'arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com',
-    AlarmEmail: 'alarms@travel0.example',
-  });
-  const trust = { RoleName: 'org-connections-deploy', PolicyDocument: JSON.stringify(TRUST_ROOT) };
-  await new IAMClient(root).send(new UpdateAssumeRolePolicyCommand(trust));
-  const client = { ...root, credentials: await assume(account.DeployRoleArn ?? '') };
+  // Whoever has the account deploys what a deploy needs; all else is deployed as that role, which may do no more. Without a
+  // subject it is taken on by the account itself and not by GitHub.
+  const text = readFileSync(`${ROOT}infra/stage.yml`, 'utf8');
+  const about = { Stage: 'local', SmokeOrganization: SMOKE, AlarmEmail: 'alarms@travel0.example' };
+  const account = await deploy(root, ACCOUNT_STACK, text, about);
+  deployer = { ...root, credentials: await assume(account.DeployRoleArn ?? '') };
+  const client = deployer;
   const [sqs, events, secrets] = [new SQSClient(root), new EventBridgeClient(root), new SecretsManagerClient(root)];
   const lambda = new LambdaClient(root);
 
@@ -127,6 +139,12 @@ beforeAll(async () => {
     resource.Properties = forEmulator(resource.Properties, resource.Type) as Record<string, unknown>;
   for (const what of CHANGED) console.log(`Changed for the emulator: ${what}`);
   const outputs = await deploy(client, STACK, JSON.stringify(template), {}, s3);
+  // Again, with the API's id: who may call it, and no API but this one for the deploy role.
+  const known = text
+    .replace(/ {2}BusPolicy:.*?(?= {2}# Requests of other accounts)/s, '')
+    .replace(/ {2}BusGuests:.*?(?= {2}# The history)/s, '');
+  console.log("Left out on the emulator: BusPolicy (the bus's policy: that nobody speaks in the name of the service)");
+  await deploy(root, ACCOUNT_STACK, known, { ...about, ApiId: outputs.HttpApiId ?? '' }, undefined, true);
   const { ApiUrl = '', OffboardingQueueUrl = '', OffboardingDeadLettersUrl = '', EventBusName = '' } = outputs;
 
   // The emulator drops a queue's redrive policy from a template.
@@ -163,7 +181,7 @@ beforeAll(async () => {
     tenant,
     apiUrl: `${endpoint}/_aws/execute-api/${new URL(ApiUrl).host.split('.')[0]}/$default`,
     // Each request of the suite is made by the caller whose policy is for it.
-    send: (address, init) => signedAs(callerOf(address, init.method))(address, init),
+    send: (address, init) => signedAs(callerOf(String(address), init?.method ?? 'GET'))(address, init),
     eventBus: EventBusName,
     queueUrl: OffboardingQueueUrl,
     deadLettersUrl: OffboardingDeadLettersUrl,
@@ -218,41 +236,177 @@ test('a request that is not signed is refused before it gets to a function', asy
   expect(answer.status).toBe(403);
 });
 
-test('each policy allows its own routes and no other', async () => {
+test('each policy allows its own routes at its own address, and no other', async () => {
   const [organization, con] = ['/organizations/org_bCE84ZIRjtX58FeO', '/connections/con_PmFe8KxCsPJvZRrj'];
-  const ROUTES: [method: string, path: string, allowed: Caller[]][] = [
-    ['PATCH', organization + con, ['disabler']],
-    ['DELETE', organization + con, ['remover']],
-    ['POST', `${organization}/offboarding`, ['offboarder']],
-    ['DELETE', `${organization}/offboarding`, ['offboarder']],
-    ['GET', `${organization}/offboarding`, ['offboarder', 'auditor']],
-    ['POST', '/offboardings', ['offboarder']],
-    ['GET', '/offboardings', ['offboarder', 'auditor']],
+  const ROUTES: [method: string, path: string, anywhere: Caller[], reversible: Caller[]][] = [
+    ['PATCH', organization + con, ['disabler'], ['disabler']],
+    ['DELETE', organization + con, ['remover'], []],
+    ['POST', `${organization}/offboarding`, ['ender'], ['offboarder']],
+    ['DELETE', `${organization}/offboarding`, ['canceller'], ['canceller']],
+    ['GET', `${organization}/offboarding`, ['auditor'], ['auditor']],
+    ['POST', '/offboardings', ['ender'], ['offboarder']],
+    ['GET', '/offboardings', ['auditor'], ['auditor']],
+    ['DELETE', '/offboardings', ['canceller'], ['canceller']],
   ];
-  for (const [method, path, allowed] of ROUTES) {
-    for (const caller of callers.keys()) {
-      // No body: what gets through is answered by the function, and changes nothing.
-      const address = deployment.apiUrl + path;
-      if (allowed.includes(caller) && method === 'DELETE') continue;
-      const { status } = await signedAs(caller)(address, { method });
-      expect(status === 403, `${caller} ${method} ${path}: ${status}`).toBe(!allowed.includes(caller));
+  const addresses = [deployment.apiUrl, deployment.apiUrl.replace(/\$default$/, 'reversible')];
+  for (const [method, path, ...allowed] of ROUTES) {
+    for (const [i, address] of addresses.entries()) {
+      for (const caller of callers.keys()) {
+        const may = allowed[i]?.includes(caller) ?? false;
+        // No body: what gets through is answered by the function, and changes nothing.
+        if (may && method === 'DELETE') continue;
+        const { status } = await signedAs(caller)(address + path, { method });
+        expect(status === 403, `${caller} ${method} ${address}${path}: ${status}`).toBe(!may);
+      }
     }
   }
 }, 120_000);
 
-test('the smoke check after a deploy, signed by curl, passes', async () => {
-  const environment = { ...process.env, API_URL: deployment.apiUrl, SMOKE_ORGANIZATION: 'org_bCE84ZIRjtX58FeO' };
-  const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
-  const env = { ...environment, ...credentials };
-  const { stdout } = await promisify(execFile)(process.execPath, [`${ROOT}infra/smoke.ts`], { env });
-  expect(stdout).toMatch(/^dry run 202 .*\npending 200 /);
+// The emulator knows no iam:PermissionsBoundary: that a role is made with the boundary and not without is what
+// test/infrastructure/stage.test.ts says.
+test('the role that deploys can not make more of itself', async () => {
+  const [iam, lambda, secrets] = [
+    new IAMClient(deployer),
+    new LambdaClient(deployer),
+    new SecretsManagerClient(deployer),
+  ];
+  const all = JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] });
+  const trust = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }],
+  });
+  const policy = (name: string) => `arn:aws:iam::000000000000:policy/org-connections-${name}-us-east-1`;
+  const [me, worker] = ['deploy-local', 'local-offboard-organization'].map(
+    (name) => `org-connections-${name}-us-east-1`,
+  );
+  const administrator = 'arn:aws:iam::aws:policy/AdministratorAccess';
+  const version = (name: string) =>
+    iam.send(new CreatePolicyVersionCommand({ PolicyArn: policy(name), PolicyDocument: all, SetAsDefault: true }));
+  const ATTEMPTS: [what: string, attempt: () => Promise<unknown>][] = [
+    ['a version of its own policy', () => version('deploy-local-stack')],
+    ['a version of the boundary', () => version('boundary-local')],
+    ["a version of a caller's policy", () => version('local-read')],
+    ['no boundary any more', () => iam.send(new DeletePolicyCommand({ PolicyArn: policy('boundary-local') }))],
+    [
+      'a role without the boundary',
+      () =>
+        iam.send(
+          new CreateRoleCommand({ RoleName: 'org-connections-local-x-us-east-1', AssumeRolePolicyDocument: trust }),
+        ),
+    ],
+    [
+      'a role of another name',
+      () =>
+        iam.send(
+          new CreateRoleCommand({
+            RoleName: 'x',
+            AssumeRolePolicyDocument: trust,
+            PermissionsBoundary: policy('boundary-local'),
+          }),
+        ),
+    ],
+    [
+      'a policy for itself',
+      () => iam.send(new PutRolePolicyCommand({ RoleName: me, PolicyName: 'x', PolicyDocument: all })),
+    ],
+    [
+      'a policy attached to itself',
+      () => iam.send(new AttachRolePolicyCommand({ RoleName: me, PolicyArn: administrator })),
+    ],
+    [
+      'a policy attached to a function',
+      () => iam.send(new AttachRolePolicyCommand({ RoleName: worker, PolicyArn: administrator })),
+    ],
+    ["a function's boundary gone", () => iam.send(new DeleteRolePermissionsBoundaryCommand({ RoleName: worker }))],
+    [
+      'another boundary for a function',
+      () => iam.send(new PutRolePermissionsBoundaryCommand({ RoleName: worker, PermissionsBoundary: administrator })),
+    ],
+    ['its own trust', () => iam.send(new UpdateAssumeRolePolicyCommand({ RoleName: me, PolicyDocument: trust }))],
+    [
+      'the trust of another stage',
+      () =>
+        iam.send(
+          new UpdateAssumeRolePolicyCommand({
+            RoleName: 'org-connections-deploy-prod-us-east-1',
+            PolicyDocument: trust,
+          }),
+        ),
+    ],
+    [
+      'the code of another stage',
+      () =>
+        lambda.send(
+          new UpdateFunctionCodeCommand({
+            FunctionName: 'org-connections-prod-get-offboarding',
+            S3Bucket: BUCKET,
+            S3Key: 'x',
+          }),
+        ),
+    ],
+    [
+      "a secret's value",
+      () => secrets.send(new GetSecretValueCommand({ SecretId: 'org-connections/local/management-token' })),
+    ],
+  ];
+  for (const [what, attempt] of ATTEMPTS) {
+    const refused = await attempt().then(
+      () => 'done',
+      ({ name, $metadata }) => ($metadata?.httpStatusCode === 403 || /AccessDenied/.test(name) ? 'denied' : name),
+    );
+    expect(refused, what).toBe('denied');
+  }
+});
+
+/** A program of infra/, as whoever has `credentials`; its exit code and what it wrote. */
+async function run(program: string, credentials: Credentials, more: Record<string, string>, ...parameters: string[]) {
+  const { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY, sessionToken } = credentials;
+  const signed = {
+    AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY,
+    AWS_REGION: 'us-east-1',
+    ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
+  };
+  const env = { PATH: process.env.PATH, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
+  return promisify(execFile)(process.execPath, [`${ROOT}infra/${program}`, ...parameters], { env }).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    ({ code, stdout }) => ({ code, stdout }),
+  );
+}
+
+test('the smoke check after a deploy passes with the rights of the deploy role, and asks about no other organization', async () => {
+  const API_URL = deployment.apiUrl.replace(/\$default$/, 'reversible');
+  const passed = await run('smoke.ts', deployer.credentials, { API_URL, STAGE: 'local', SMOKE_ORGANIZATION: SMOKE });
+  expect(passed.stdout).toMatch(/^dry run 202 .*\npending 200 /);
+  expect(passed.code).toBe(0);
+  const other = { API_URL, STAGE: 'local', SMOKE_ORGANIZATION: 'org_Qk2vN8sT5rWx1YzA' };
+  expect((await run('smoke.ts', deployer.credentials, other)).stdout).toMatch(/^dry run 403 /);
+});
+
+test("the doctor finds what is missing, with an auditor's rights, and shows no secret", async () => {
+  const credentials = await assume(await roleWith('doctor', 'org-connections-local-doctor-us-east-1'));
+  const before = await run('doctor.ts', credentials, {}, '--stage', 'prod');
+  expect(before.code).toBe(1);
+  expect(before.stdout).toMatch(
+    /^\? +alarm topic: .* may not look\. Attach the policy org-connections-prod-doctor-us-east-1$/m,
+  );
+  const { stdout } = await run('doctor.ts', credentials, {}, '--stage', 'local');
+  for (const what of ['credentials', 'concurrency', 'deploy role', 'stack', 'table', 'OffboardingQueue'])
+    expect(stdout).toMatch(new RegExp(`^ok +${what}`, 'm'));
+  expect(stdout).toMatch(/^ok +org-connections\/local\/management-client: stored, and not for you to read/m);
+  // Whoever may look at everything, the secrets among it. The bus's policy can not be had here (above): found, with what to do.
+  const everything = await run('doctor.ts', root.credentials, {}, '--stage', 'local');
+  expect(everything.code).toBe(1);
+  expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/stage\.yml .* ApiId=/m);
+  expect(everything.stdout).toMatch(/^ok +org-connections\/local\/management-client: of the right form/m);
+  expect(stdout + everything.stdout).not.toMatch(/client_secret": "[^…]|eyJ|access_token/);
 });
 
 const signedAs = (caller: Caller) => callers.get(caller) as ReturnType<typeof signedFetchAs>;
 
 function callerOf(address: string, method: string): Caller {
-  if (!address.includes('/connections/')) return 'offboarder';
-  return method === 'PATCH' ? 'disabler' : 'remover';
+  if (address.includes('/connections/')) return method === 'PATCH' ? 'disabler' : 'remover';
+  return method === 'GET' ? 'auditor' : method === 'POST' ? 'ender' : 'canceller';
 }
 
 /** Creates a stack and waits for it; its outputs. */
@@ -262,24 +416,22 @@ async function deploy(
   TemplateBody: string,
   parameters: Record<string, string>,
   s3?: S3Client,
+  update = false,
 ): Promise<Record<string, string>> {
   const cloudFormation = new CloudFormationClient(client);
   if (s3) await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'template.json', Body: TemplateBody }));
-  await cloudFormation.send(
-    new CreateStackCommand({
-      StackName,
-      ...(s3 ? { TemplateURL: `${client.endpoint}/${BUCKET}/template.json` } : { TemplateBody }),
-      Capabilities: ['CAPABILITY_NAMED_IAM'],
-      Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
-        ParameterKey,
-        ParameterValue,
-      })),
-    }),
-  );
+  const stack = {
+    StackName,
+    ...(s3 ? { TemplateURL: `${client.endpoint}/${BUCKET}/template.json` } : { TemplateBody }),
+    Capabilities: ['CAPABILITY_NAMED_IAM' as const],
+    Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue })),
+  };
+  if (update) await cloudFormation.send(new UpdateStackCommand(stack));
+  else await cloudFormation.send(new CreateStackCommand(stack));
   for (const end = Date.now() + 90_000; ; await sleep(200)) {
     const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName }));
     const { StackStatus, StackStatusReason, Outputs = [] } = Stacks?.[0] ?? {};
-    if (StackStatus === 'CREATE_COMPLETE')
+    if (/^(CREATE|UPDATE)_COMPLETE$/.test(StackStatus ?? ''))
       return Object.fromEntries(Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue ?? '']));
     if (/FAILED|ROLLBACK/.test(StackStatus ?? '') || Date.now() > end)
       throw new Error(`The stack ${StackName} is ${StackStatus}: ${StackStatusReason}`);

@@ -1,0 +1,49 @@
+// Events are put on the bus all of them, or somebody is told.
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+
+let local: LocalEnvironment;
+let bus: typeof import('../../lib/aws/event-bus.ts');
+beforeAll(async () => {
+  local = await startEnvironment({ connected: false });
+  Object.assign(process.env, local.environment);
+  bus = await import('../../lib/aws/event-bus.ts');
+});
+afterAll(() => local.close());
+afterEach(() => local.aws.clearFaults());
+
+const put = async (count: number, deadline?: number) => {
+  const run = randomUUID();
+  const details = Array.from({ length: count }, (_, n) => ({ run, n }));
+  await bus.putEvents('a.type', details, deadline);
+  const found = local.aws.events.filter(({ detail }) => detail.run === run);
+  return found.map(({ source, detail, ...event }) => ({ n: detail.n, source, type: event['detail-type'] }));
+};
+
+test('more than one call takes are put, each once, as the service', async () => {
+  const found = await put(23);
+  expect(found.length).toBe(23);
+  for (let n = 0; n < 23; n++) expect(found).toContainEqual({ n, source: 'org-connections', type: 'a.type' });
+  expect(await put(0)).toEqual([]);
+});
+
+test('those that the bus refused of a call are put again, and only those', async () => {
+  local.aws.addFaults({ operation: 'PutEvents', entries: [0, 2] });
+  expect((await put(4)).map(({ n }) => n)).toEqual([1, 3, 0, 2]);
+});
+
+test('what is refused again and again is told, with why', async () => {
+  local.aws.addFaults({ operation: 'PutEvents', entries: [0], times: 9 });
+  await expect(put(1)).rejects.toThrow(/rejected the event: \w/);
+  local.aws.clearFaults();
+  local.aws.addFaults({ operation: 'PutEvents', answer: {}, times: 9 });
+  await expect(put(1)).rejects.toThrow('no entry');
+});
+
+test('is not put once the time is over: who was told of an error must not have it done later', async () => {
+  const before = local.aws.events.length;
+  await expect(put(1, Date.now())).rejects.toThrow('in time');
+  expect(local.aws.events.length).toBe(before);
+  expect((await put(1, Date.now() + 5000)).length).toBe(1);
+});
