@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { PLANS, type Plan } from '../../infra/local/auth0-tenant.ts';
 import { QUEUE, startEnvironment } from '../../infra/local/environment.ts';
+import { answerOf, gatewayEvent } from '../service.ts';
 
 const [plan, batch, singles, checks] = [process.argv[2] as Plan, ...process.argv.slice(3).map(Number)] as [
   Plan,
@@ -22,18 +23,11 @@ const local = await startEnvironment({
 const { tenant, aws } = local;
 const ten = Array.from({ length: 10 }, (_, n) => ({ connection_id: `con_${n}` }));
 const named = (kind: string, i: number) => `org_${kind}${String(i).padStart(15, '0')}`;
-function ask(organization_id: string, batch_id?: string) {
+function ask(organization_id: string) {
   tenant.setOrganizations({ [organization_id]: ten });
   const id = randomUUID();
-  const detail = {
-    organization_id,
-    action: 'disable',
-    requested_by: 'bench',
-    reason: 'bench',
-    offboarding_id: id,
-    batch_id,
-  };
-  const envelope = { version: '0', id, source: 'org-connections', account: '', region: '', resources: [] };
+  const detail = { organization_id, action: 'disable', requested_by: 'bench', reason: 'bench' };
+  const envelope = { version: '0', id, source: 'bench', account: '', region: '', resources: [] };
   const time = new Date().toISOString();
   aws.publish({ ...envelope, time, 'detail-type': 'organization.offboarding.requested', detail });
   return id;
@@ -41,13 +35,20 @@ function ask(organization_id: string, batch_id?: string) {
 const isDone = (id: string) => aws.events.some(({ detail }) => detail.offboarding_id === id && detail.connections);
 
 // Organizations that are watched, and due for a check.
-const watched = Array.from({ length: checks }, (_, i) => ({ organization: named('w', i), id: ask(named('w', i)) }));
+const watched = Array.from({ length: checks }, (_, i) => named('w', i));
+for (const organization of watched) ask(organization);
 while (aws.messages(QUEUE).length > 0) await realSleep(5);
-for (const { organization, id } of watched)
-  await local.changeRecord(organization, id, { check_at: new Date(Date.now() - 1000).toISOString() });
+const past = new Date(Date.now() - 1000).toISOString();
+for (const organization of watched)
+  await local.changeRecord(organization, 'organization', { look_at: past, due_at: past, notice_at: 0 });
 
-const batch_id = randomUUID();
-for (let i = 0; i < batch; i++) ask(named('b', i), batch_id);
+const organization_ids = Array.from({ length: batch }, (_, i) => named('b', i));
+for (const id of organization_ids) tenant.setOrganizations({ [id]: ten });
+const body = { organization_ids, action: 'disable', reason: 'bench' };
+const { status } = answerOf(
+  await local.functionNamed('request-offboardings').invoke(gatewayEvent('request-offboardings', { body })),
+);
+if (status !== 202) throw new Error(`The batch was answered ${status}`);
 tenant.clearCalls();
 tenant.setPlan(plan);
 const started = Date.now();
