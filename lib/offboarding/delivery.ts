@@ -2,6 +2,7 @@ import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
 import { type Calls, startCalls, workFields, workMetrics } from '../auth0/calls.ts';
 import { createPacer, HEADROOM } from '../auth0/rate-limit.ts';
+import { receiveCountOf } from '../aws/queue.ts';
 import { describeIssues, parseJson } from '../json.ts';
 import { createLog, describeError } from '../log.ts';
 import { asProblem, isFinal, type Problem, RetryLater } from '../problem.ts';
@@ -68,13 +69,13 @@ function callsOf(message: SQSRecord, raw: unknown, deadline: number, request_id:
   const log = createLog({ request_id, message_id: message.messageId, organization_id, correlation_id, offboarding_id });
   const { pacer, errors } = GROUPS[queue.priorityOf(message)];
   // Half-open: after an error one call shows whether it is over.
-  const maxAttempts = errors > 0 || queue.receiveCountOf(message) > 1 ? 1 : MAX_ATTEMPTS;
+  const maxAttempts = errors > 0 || receiveCountOf(message) > 1 ? 1 : MAX_ATTEMPTS;
   return startCalls({ deadline, log, pacer, longestWait: LONGEST_WAIT_MS, maxAttempts });
 }
 
 /** Whether a message has waited where it is: others of its group have their turn. */
 function isRequeued(message: SQSRecord): boolean {
-  const count = queue.receiveCountOf(message);
+  const count = receiveCountOf(message);
   const waits = GROUPS[queue.priorityOf(message)].rateLimited === message.messageId;
   return count > (waits ? MAX_RATE_LIMIT_WAITS : 1);
 }

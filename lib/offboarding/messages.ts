@@ -45,6 +45,9 @@ export type OffboardingMessage = v.InferOutput<typeof OffboardingMessage>;
 export type RequestMessage = Extract<OffboardingMessage, { 'detail-type': typeof REQUESTED }>;
 export type CancellationMessage = Extract<OffboardingMessage, { 'detail-type': typeof CANCELLATION_REQUESTED }>;
 
+/** The version of each outcome's detail: it grows by members, and gets another number when one changes or goes. */
+export const VERSION = 1;
+
 /** What a message that may be malformed says of itself, as the detail of its `failed` event: as much as can be read. */
 export function readableDetail(raw: unknown) {
   const text = <T>(value: unknown, none: T) => (typeof value === 'string' ? [...value].slice(0, 1000).join('') : none);
@@ -52,7 +55,7 @@ export function readableDetail(raw: unknown) {
   const { organization_id, action, requested_by, reason, correlation_id, dry_run } = Object(detail);
   const request = { id: text(id, ''), source: text(source, ''), time: text(time, '') };
   return {
-    version: 1,
+    version: VERSION,
     offboarding_id: text(id, null),
     organization_id: text(organization_id, null),
     action: text(action, null),

@@ -2,10 +2,8 @@ import { putEvents } from '../aws/event-bus.ts';
 import { pick } from '../json.ts';
 import type { Log } from '../log.ts';
 import { FIGHT } from './drift.ts';
+import { VERSION } from './messages.ts';
 import type { ConnectionRecord, Offboarding } from './offboarding.ts';
-
-/** The version of each outcome's detail: it grows by members, and gets another number when one changes or goes. */
-const VERSION = 1;
 
 export type Outcome = 'completed' | 'scheduled' | 'cancelled' | 'failed' | 'drifted' | 'watch_ended' | 'sessions_ended';
 

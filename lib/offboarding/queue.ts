@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import * as sqs from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import pMap from 'p-map';
-import { AWS_CLIENT, required } from '../environment.ts';
+import * as queue from '../aws/queue.ts';
+import { required } from '../environment.ts';
 import { chunksOf } from '../json.ts';
 import { DUE } from './messages.ts';
 import type { Priority } from './offboarding.ts';
 
 const QueueUrl = required('OFFBOARDING_QUEUE_URL');
-const client = new sqs.SQSClient(AWS_CLIENT);
 
 /** The longest that a message may be hidden, counted from its receive (SQS: "Visibility timeout"); a minute less, for it was received before. */
 const LONGEST_HIDDEN_S = 12 * 3600 - 60;
@@ -22,24 +22,12 @@ const GROUPS: Priority[] = ['single', 'batch', 'watch'];
 export const priorityOf = ({ attributes }: SQSRecord): Priority =>
   GROUPS.find((group) => group === attributes?.MessageGroupId) ?? 'single';
 
-export const receiveCountOf = ({ attributes }: SQSRecord) => Number(attributes?.ApproximateReceiveCount ?? 1);
-
 /** Hides a delivered message, and its group with it, for `ms` more. */
-export async function changeVisibility({ receiptHandle: ReceiptHandle }: SQSRecord, ms: number): Promise<void> {
-  const VisibilityTimeout = Math.max(0, Math.min(Math.ceil(ms / 1000), LONGEST_HIDDEN_S));
-  await client.send(new sqs.ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout }));
-}
+export const changeVisibility = (message: SQSRecord, ms: number) =>
+  queue.changeVisibility(QueueUrl, message, Math.max(0, Math.min(Math.ceil(ms / 1000), LONGEST_HIDDEN_S)));
 
 /** Sends a message to the end of its group, as it is. */
-export const requeue = (message: SQSRecord) => send(QueueUrl, message.body, priorityOf(message));
-
-async function send(to: string, body: string, group: Priority, reason?: string): Promise<void> {
-  // No message equals another: what is sent again within five minutes would be accepted and never delivered (SQS FIFO).
-  const fifo = { MessageGroupId: group, MessageDeduplicationId: randomUUID() };
-  const attributes = reason && { reason: { DataType: 'String', StringValue: reason.slice(0, 500) } };
-  const options = { ...(to.endsWith('.fifo') && fifo), ...(attributes && { MessageAttributes: attributes }) };
-  await client.send(new sqs.SendMessageCommand({ QueueUrl: to, MessageBody: body, ...options }));
-}
+export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, priorityOf(message));
 
 /**
  * Sends a message to the dead-letter queue that the queue's own redrive policy names, at once and with its reason as an
@@ -47,11 +35,11 @@ async function send(to: string, body: string, group: Priority, reason?: string):
  */
 export async function sendToDeadLetterQueue(body: string, group: Priority, reason: string): Promise<void> {
   const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
-  const { Attributes } = await client.send(query);
+  const { Attributes } = await queue.client.send(query);
   const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
   const name = arn.split(':').at(-1);
   if (!name) throw new Error('The queue has no dead-letter queue');
-  await send(QueueUrl.slice(0, QueueUrl.lastIndexOf('/') + 1) + name, body, group, reason);
+  await queue.sendMessage(QueueUrl.slice(0, QueueUrl.lastIndexOf('/') + 1) + name, body, group, reason);
 }
 
 /**
@@ -66,7 +54,7 @@ export async function sendDue(due: { organization_id: string; priority: Priority
       MessageGroupId: priority,
       MessageDeduplicationId: randomUUID(),
     }));
-    const { Failed = [] } = await client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries }));
+    const { Failed = [] } = await queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries }));
     if (Failed.length > 0) throw new Error(`The queue rejected messages: ${Failed[0]?.Code}`);
   };
   await pMap(chunksOf(due, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });

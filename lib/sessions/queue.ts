@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { ChangeMessageVisibilityCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import { AWS_CLIENT, required } from '../environment.ts';
+import { changeVisibility, receiveCountOf, sendMessage } from '../aws/queue.ts';
+import { required } from '../environment.ts';
 import { OrganizationId } from '../ids.ts';
 import { Problem, RetryLater } from '../problem.ts';
 
@@ -20,7 +19,6 @@ export const SessionsDue = v.object({
 
 export type About = v.InferOutput<typeof SessionsDue>['detail'];
 
-const client = new SQSClient(AWS_CLIENT);
 // Only a stage that ends sessions has the queue.
 const QueueUrl = () => required('SESSION_QUEUE_URL');
 
@@ -29,25 +27,23 @@ const QueueUrl = () => required('SESSION_QUEUE_URL');
  * Two messages for one offboarding do no harm, and neither is taken for a copy of the other.
  */
 export async function sendSessionsDue({ organization_id, offboarding_id }: About): Promise<void> {
-  const MessageBody = JSON.stringify({ 'detail-type': SESSIONS_DUE, detail: { organization_id, offboarding_id } });
-  const fifo = { MessageGroupId: 'sessions', MessageDeduplicationId: randomUUID() };
-  await client.send(new SendMessageCommand({ QueueUrl: QueueUrl(), MessageBody, ...fifo }));
+  const message = { 'detail-type': SESSIONS_DUE, detail: { organization_id, offboarding_id } };
+  await sendMessage(QueueUrl(), JSON.stringify(message), 'sessions');
 }
 
 /**
  * Has a delivered message come back after what `error` asks for, or after a fault; after a few of those behind all others, so that
  * what one organization waits for holds up none of them. Returns the seconds, and whether the message itself stays in the queue.
  */
-export async function comeBack({ receiptHandle, attributes, body }: SQSRecord, error: unknown) {
-  const receives = Number(attributes.ApproximateReceiveCount);
+export async function comeBack(message: SQSRecord, error: unknown) {
+  const receives = receiveCountOf(message);
   const isLimit = error instanceof Problem && error.code === 'rate_limited';
   const seconds = error instanceof RetryLater ? error.waitMs / 1000 : isLimit ? error.retryAfter : undefined;
   if (seconds === undefined && receives > FAULTS_IN_PLACE) {
-    await sendSessionsDue(JSON.parse(body).detail);
+    await sendSessionsDue(JSON.parse(message.body).detail);
     return { inQueue: false };
   }
-  const VisibilityTimeout = Math.min(Math.ceil(seconds ?? FAULT_WAIT_S * receives), LONGEST_WAIT_S);
-  const change = { QueueUrl: QueueUrl(), ReceiptHandle: receiptHandle, VisibilityTimeout };
-  await client.send(new ChangeMessageVisibilityCommand(change));
-  return { inQueue: true, wait_s: VisibilityTimeout };
+  const wait_s = Math.min(Math.ceil(seconds ?? FAULT_WAIT_S * receives), LONGEST_WAIT_S);
+  await changeVisibility(QueueUrl(), message, wait_s);
+  return { inQueue: true, wait_s };
 }

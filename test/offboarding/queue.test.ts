@@ -10,6 +10,7 @@ const DUE = 'organization.offboarding.due';
 const REQUESTED = 'organization.offboarding.requested';
 let local: LocalEnvironment;
 let queue: typeof import('../../lib/offboarding/queue.ts');
+let receiveCountOf: typeof import('../../lib/aws/queue.ts').receiveCountOf;
 let delivery: typeof import('../../lib/offboarding/delivery.ts');
 let records: typeof import('../../lib/offboarding/record.ts');
 let organizations: typeof import('../../lib/offboarding/organization.ts');
@@ -18,6 +19,7 @@ beforeAll(async () => {
   local = await startEnvironment({ connected: false });
   Object.assign(process.env, local.environment);
   queue = await import('../../lib/offboarding/queue.ts');
+  ({ receiveCountOf } = await import('../../lib/aws/queue.ts'));
   delivery = await import('../../lib/offboarding/delivery.ts');
   records = await import('../../lib/offboarding/record.ts');
   organizations = await import('../../lib/offboarding/organization.ts');
@@ -116,7 +118,7 @@ describe('a message', () => {
   test('is of the group that it says, else of the first, and was received once at least', () => {
     const of = (attributes: object | undefined) => [
       queue.priorityOf({ attributes } as SQSRecord),
-      queue.receiveCountOf({ attributes } as SQSRecord),
+      receiveCountOf({ attributes } as SQSRecord),
     ];
     for (const MessageGroupId of ['single', 'batch', 'watch'])
       expect(of({ MessageGroupId, ApproximateReceiveCount: '3' })).toEqual([MessageGroupId, 3]);
