@@ -62,6 +62,11 @@ function hurry() {
   for (const message of service.aws.messages(SESSION_QUEUE)) if (!message.inFlight) message.visibleAt = 0;
   service.aws.wake(SESSION_QUEUE);
 }
+/** Once is not enough: the message may be on its way back into the queue just then. */
+async function outcomeInAHurry(record: About) {
+  const again = setInterval(hurry, 50);
+  return outcome(record).finally(() => clearInterval(again));
+}
 const isIdle = () => expect.poll(() => service.aws.messages(SESSION_QUEUE).length, { timeout: 20_000 }).toBe(0);
 
 describe('members of this organization alone', () => {
@@ -150,8 +155,7 @@ describe('members of this organization alone, whatever happens', () => {
     await expect.poll(() => service.logged('sessions_wait').length, { timeout: 20_000 }).toBeGreaterThan(waits);
     // What was done is told, whatever becomes of the offboarding.
     await change(record, { watch: 'ended' });
-    hurry();
-    expect(await outcome(record)).toMatchObject({ members: 60, asked: 60 });
+    expect(await outcomeInAHurry(record)).toMatchObject({ members: 60, asked: 60 });
     expect(deletions().length).toBeLessThanOrEqual(120);
   });
 
@@ -217,8 +221,7 @@ describe('members of this organization alone, whatever happens', () => {
     await expect.poll(() => service.ending?.isBusy()).toBe(false);
     // Another container does not remember what the limit's headers said.
     service.ending?.kill();
-    hurry();
-    expect(await outcome(record)).toMatchObject({ members: 3, asked: 3 });
+    expect(await outcomeInAHurry(record)).toMatchObject({ members: 3, asked: 3 });
   });
 
   test('a token that is not there is waited for', async () => {
@@ -232,8 +235,7 @@ describe('members of this organization alone, whatever happens', () => {
     await expect.poll(() => service.logged('sessions_wait').length, { timeout: 20_000 }).toBeGreaterThan(waits);
     for (const [id, version] of stored) versions.set(id, version);
     await expect.poll(() => service.ending?.isBusy()).toBe(false);
-    hurry();
-    expect(await outcome(record)).toMatchObject({ members: 2, asked: 2 });
+    expect(await outcomeInAHurry(record)).toMatchObject({ members: 2, asked: 2 });
   });
 
   test('a plan without the feature is said plainly, and the offboarding stands', async () => {
