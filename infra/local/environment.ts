@@ -151,9 +151,12 @@ export async function startEnvironment({ onLog = () => {}, ...options }: Options
       }
       throw new Error('The event did not come within a minute');
     },
-    /** Sets attributes of a record behind the service's back: for what would take months. */
+    /**
+     * Sets attributes of a record behind the service's back: for what would take months. It is a write like any other, with a
+     * version of its own, so that whoever is at work just then reads it anew and does not write over it.
+     */
     async changeRecord(organization_id: string, offboarding_id: string, attributes: Record<string, unknown>) {
-      const entries = Object.entries(attributes);
+      const entries = Object.entries({ version: randomUUID(), ...attributes });
       await dynamoDb.send(
         new UpdateItemCommand({
           TableName: TABLE,

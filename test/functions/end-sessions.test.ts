@@ -46,7 +46,7 @@ async function offboarded(options: Parameters<typeof putDue>[2] = {}, organizati
 }
 /** Somebody else changes the record. */
 const change = ({ organization_id, offboarding_id }: About, attributes: Record<string, string>) =>
-  service.changeRecord(organization_id, offboarding_id, { revision: 'theirs', version: 'theirs', ...attributes });
+  service.changeRecord(organization_id, offboarding_id, attributes);
 const outcome = async ({ offboarding_id }: About) =>
   (
     await service.event(

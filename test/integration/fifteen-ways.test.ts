@@ -247,6 +247,7 @@ describe('13: the word that a removal is due was swallowed, for it was said befo
     await expect.poll(() => service.aws.calls.includes('CreateSchedule'), { timeout: 10_000 }).toBe(true);
     service.worker.kill();
     await service.outcomeInAHurry(id, 'scheduled');
+    await service.worker.idle();
     await service.makeDue();
     await service.settled();
     expect(service.enabled()).toEqual({});
