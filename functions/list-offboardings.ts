@@ -3,7 +3,7 @@ import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib
 import { OrganizationId } from '../lib/ids.ts';
 import { countBatch, type ListedBy, listOffboardings, shown } from '../lib/offboarding/list.ts';
 import { STATUSES } from '../lib/offboarding/offboarding.ts';
-import { looksOf } from '../lib/offboarding/organization.ts';
+import { lastChecksOf } from '../lib/offboarding/organization.ts';
 import { BatchId } from '../lib/offboarding/request.ts';
 
 /** A day or a moment; to the millisecond in UTC, as records have it. */
@@ -45,7 +45,7 @@ async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
     by.batch_id === undefined ? undefined : countBatch(by.batch_id),
   ]);
   const watched = page.offboardings.filter(({ watch }) => watch === 'on');
-  const looks = await looksOf(watched.map(({ organization_id }) => organization_id));
-  const offboardings = page.offboardings.map((record) => shown(record, looks.get(record.organization_id)));
+  const checks = await lastChecksOf(watched.map(({ organization_id }) => organization_id));
+  const offboardings = page.offboardings.map((record) => shown(record, checks.get(record.organization_id)));
   return { status: 200, body: { offboardings, cursor: page.cursor, counts } };
 }

@@ -1,6 +1,6 @@
 import type { Context, EventBridgeEvent } from 'aws-lambda';
 import { createLog } from '../lib/log.ts';
-import { lookAfter, notificationIn } from '../lib/offboarding/notification.ts';
+import { notificationIn, requestCheck } from '../lib/offboarding/notification.ts';
 import { sendWhatIsAskedFor, sendWhatIsDue } from '../lib/offboarding/sweep.ts';
 
 type Event = Partial<EventBridgeEvent<string, unknown>> & { requeue?: unknown };
@@ -13,6 +13,6 @@ export async function handler(event: Event, context: Partial<Context> = {}): Pro
   const log = createLog({ request_id: context.awsRequestId });
   if (event.requeue !== undefined) return { requeued: await sendWhatIsAskedFor(event.requeue, log) };
   if (event['detail-type'] === 'Scheduled Event') await sendWhatIsDue(log);
-  else await lookAfter(notificationIn(event.detail), log);
+  else await requestCheck(notificationIn(event.detail), log);
   return undefined;
 }

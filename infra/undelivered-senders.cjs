@@ -3,6 +3,6 @@
 const RULES = ['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule'];
 
 module.exports = async ({ resolveVariable }) => {
-  const hasHints = await resolveVariable("param:auth0EventSource, ''");
-  return [...RULES, ...(hasHints ? ['HintRule'] : [])].map((rule) => ({ 'Fn::GetAtt': [rule, 'Arn'] }));
+  const hasNotifications = await resolveVariable("param:auth0EventSource, ''");
+  return [...RULES, ...(hasNotifications ? ['NotificationRule'] : [])].map((rule) => ({ 'Fn::GetAtt': [rule, 'Arn'] }));
 };

@@ -1,4 +1,4 @@
-/** Of a fault that ends by itself, or once somebody has repaired its cause: the work is tried again. All others are final. */
+/** Of an error that ends by itself, or once somebody has repaired its cause: the work is tried again. All others are final. */
 const TRANSIENT = true;
 
 /** When trying a transient problem of a gateway (502, 503, 504) again makes sense, unless it says so itself. */
@@ -97,7 +97,7 @@ export function asProblem(cause: unknown): Problem {
 /** Whether an error is a problem that is not gone when the same is tried again. */
 export const isFinal = (error: unknown): error is Problem => error instanceof Problem && !error.isTransient;
 
-/** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; no fault. */
+/** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; not an error. */
 export class RetryLater extends Error {
   override readonly name = 'RetryLater';
   readonly waitMs: number;

@@ -125,7 +125,7 @@ const unlessRejected = (error: unknown) => {
 };
 
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
-const CLOCKS = ['notice_at', 'held_until', 'asked_to_look'];
+const CLOCKS = ['notice_at', 'held_until', 'check_asked_at'];
 /** A value of the table with each time in it `ms` earlier. */
 function earlier(value: unknown, ms: number): unknown {
   const shift = (time: string) => new Date(Date.parse(time) - ms).toISOString();

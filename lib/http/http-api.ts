@@ -80,7 +80,7 @@ const requestAndResponse = (pacer: Pacer | undefined) => ({
   onError(step: Step) {
     const problem = asProblem(fromBodyParser(step.error));
     const { requestId, calls } = step.event.request;
-    // A fault of this service or of its surroundings has a cause worth reading; a caller's mistake has none.
+    // An error of this service or of its surroundings has a cause worth reading; a caller's mistake has none.
     if (problem.status >= 500) calls.log.error(problem.code, { error: describeError(problem) });
     const retry = problem.retryAfter !== undefined && { 'retry-after': String(problem.retryAfter) };
     const headers = { 'content-type': 'application/problem+json', ...retry };

@@ -10,7 +10,7 @@ import { getRecords } from './record.ts';
 import { byAskedAt, nextCancellingStep } from './rules.ts';
 import { workOn } from './work.ts';
 
-/** How long a caller waits for whoever works on the organization, and between two tries, milliseconds. */
+/** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
 const WAIT_FOR_TURN_MS = 10_000;
 const TRY_AGAIN_MS = 250;
 /** What it takes to read the records and to answer, milliseconds. */

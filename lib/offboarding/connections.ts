@@ -14,8 +14,8 @@ export type Step =
   | { do: 'list'; about?: Offboarding | undefined }
   | Call
   | { do: 'publish'; record: Offboarding; connection?: ConnectionRecord | undefined }
-  /** `looked`: the drift check is made. */
-  | { do: 'end removing' | 'looked' | 'nothing' };
+  /** `checked`: the drift check is made. */
+  | { do: 'end removing' | 'checked' | 'nothing' };
 
 /** `record` is written, Auth0 is called, and `after` is what is known then. */
 export interface Call {
@@ -39,7 +39,7 @@ export type CallResult =
   /** Auth0 does not know it: its access has ended, and there is nothing to enable. */
   | { is: 'gone' }
   /** For good, and definitely: nothing was changed. */
-  | { is: 'refused'; error: Failure }
+  | { is: 'rejected'; error: Failure }
   /** To be tried again; whether it was carried out all the same may be unknown. */
   | { is: 'transient'; mayBeDone: boolean };
 
@@ -142,7 +142,7 @@ export function settled(found: Offboarding, listed: OrganizationConnection[], po
   // Held once Auth0 confirmed the disabling, or nobody knows; after a definite refusal it is as before.
   const after = (result: CallResult): ConnectionRecord => {
     if (result.is === 'transient') return result.mayBeDone ? attempt : before;
-    if (result.is === 'refused') return { ...before, outcome: 'failed', error: result.error };
+    if (result.is === 'rejected') return { ...before, outcome: 'failed', error: result.error };
     const outcome = result.is === 'done' || goal === 'removed' ? goal : 'unchanged';
     const isHeld = held && goal === 'disabled' && result.is === 'done';
     return { ...attempt, outcome, attempted: false, disabled_by_offboarding: isHeld };

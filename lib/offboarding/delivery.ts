@@ -27,7 +27,7 @@ const WAIT_MS = 5000;
 const OUTAGE_AFTER = 3;
 const OUTAGE_WAIT_MS = 30_000;
 /** A drift check comes back much later: in an outage it is not to ask Auth0, too. */
-const LOOK_WAIT_MS = 300_000;
+const CHECK_WAIT_MS = 300_000;
 /** A message that waits for the rate limit stays where it is, as all others wait for the same; this often, for its receives are bounded. */
 const MAX_RATE_LIMIT_WAITS = 5;
 
@@ -142,7 +142,7 @@ function waitAfter(error: unknown, priority: Priority): { ms: number; problem?: 
   if (error instanceof RetryLater) return { ms: error.waitMs };
   const problem = asProblem(error);
   if (problem.code === 'rate_limited') return { ms: (problem.retryAfter ?? 1) * 1000, problem };
-  if (priority === 'watch') return { ms: LOOK_WAIT_MS, problem };
+  if (priority === 'watch') return { ms: CHECK_WAIT_MS, problem };
   return { ms: GROUPS[priority].errors < OUTAGE_AFTER ? WAIT_MS : OUTAGE_WAIT_MS, problem };
 }
 

@@ -77,7 +77,7 @@ function checked(record: Offboarding, connection: ConnectionRecord, enabled: Lis
   if (record.on_reenable !== 'disable_again' || fighting) return write(told('unchanged', fighting ? FIGHT : null));
   const after = (result: CallResult): ConnectionRecord => {
     if (result.is === 'transient') return result.mayBeDone ? attempt : connection;
-    return result.is === 'refused' ? told('unchanged', result.error) : told('disabled');
+    return result.is === 'rejected' ? told('unchanged', result.error) : told('disabled');
   };
   const attempt = { ...drifted, disabling_again: true as const, ...(added && { disabled_by_offboarding: true }) };
   return callFor('disabled', record, attempt, enabled, after);

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { OrganizationId } from '../ids.ts';
 import { parseJson } from '../json.ts';
 import type { Log } from '../log.ts';
-import { askForLook, getOrganization } from './organization.ts';
+import { askForCheck, getOrganization } from './organization.ts';
 import { sendDue } from './queue.ts';
 
 /** How deep an event may lie in the detail: Auth0 does not document its envelope in EventBridge. */
@@ -39,14 +39,15 @@ export function notificationIn(value: unknown, depth = DEEPEST): Notification | 
 }
 
 /** Has the organization looked at that a notification names; not when it is a test, older than the last drift check, or about nobody who is watched. */
-export async function lookAfter(notification: Notification | undefined, log: Log): Promise<void> {
+export async function requestCheck(notification: Notification | undefined, log: Log): Promise<void> {
   const { organization_id = '', time, isOfInterest = false } = notification ?? {};
-  let look_requested = false;
+  let check_requested = false;
   if (isOfInterest) {
     const { look_at, looked_at = '' } = await getOrganization(organization_id);
     const isOld = typeof time === 'string' && new Date(time) <= new Date(looked_at);
-    look_requested = look_at !== undefined && !isOld;
-    if (look_requested && (await askForLook(organization_id))) await sendDue([{ organization_id, priority: 'watch' }]);
+    check_requested = look_at !== undefined && !isOld;
+    if (check_requested && (await askForCheck(organization_id)))
+      await sendDue([{ organization_id, priority: 'watch' }]);
   }
-  log.info('notification_received', { organization_id: organization_id || undefined, look_requested });
+  log.info('notification_received', { organization_id: organization_id || undefined, check_requested });
 }

@@ -176,5 +176,5 @@ export interface Organization {
   look_at?: string | undefined;
   looked_at?: string | undefined;
   /** When the last notification asked for one, Unix time in milliseconds. */
-  asked_to_look?: number | undefined;
+  check_asked_at?: number | undefined;
 }

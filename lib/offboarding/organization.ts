@@ -36,7 +36,7 @@ export const openRecords = ({ organization_id, open }: Organization): Promise<Of
   getRecords(open.map((offboarding_id) => ({ organization_id, offboarding_id })));
 
 /** When each of these organizations was last looked at for drift; what was not is left out. At most 100. */
-export async function looksOf(organizationIds: string[]): Promise<Map<string, string>> {
+export async function lastChecksOf(organizationIds: string[]): Promise<Map<string, string>> {
   const found = (await table.getItems([...new Set(organizationIds)].map(keyOf))) as object as Organization[];
   return new Map(found.flatMap(({ organization_id, looked_at }) => (looked_at ? [[organization_id, looked_at]] : [])));
 }
@@ -102,16 +102,16 @@ export function cancelOne(known: Organization, cancellation: Cancellation) {
  * Asks for a drift check; who is making one just now makes another, for what has changed since may be news. False where somebody
  * has asked within the last minute: nobody needs to send another message.
  */
-export async function askForLook(organization_id: string): Promise<boolean> {
+export async function askForCheck(organization_id: string): Promise<boolean> {
   let isAsked = false;
   await update(organization_id, (current) => {
     const now = Date.now();
     const at = new Date(now).toISOString();
-    const { look_at = '~', asked_to_look = 0 } = current;
-    isAsked = look_at <= at && asked_to_look > now - 60_000;
+    const { look_at = '~', check_asked_at = 0 } = current;
+    isAsked = look_at <= at && check_asked_at > now - 60_000;
     // Of a flood one is enough; and whoever looks just now is not to begin anew each time.
-    if (isAsked && asked_to_look > now - (current.holder ? 1000 : 60_000)) return undefined;
-    return { look_at: look_at < at ? look_at : at, asked_to_look: now, ...due(current, at, 'watch') };
+    if (isAsked && check_asked_at > now - (current.holder ? 1000 : 60_000)) return undefined;
+    return { look_at: look_at < at ? look_at : at, check_asked_at: now, ...due(current, at, 'watch') };
   });
   return !isAsked;
 }

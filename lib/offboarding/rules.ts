@@ -120,7 +120,7 @@ export interface State {
 export function nextStep(state: State): Step {
   // What is not accepted yet may be at any moment: it stands in the way of a removal.
   const toRemoveNext = () => toStartRemoving(state);
-  return stepOf(state, [toTell, toCancel, toRemove, toHandOver, toWorkOff, toRemoveNext, toEndSessions, toLookAt]);
+  return stepOf(state, [toTell, toCancel, toRemove, toHandOver, toWorkOff, toRemoveNext, toEndSessions, toCheck]);
 }
 
 /** The same for who cancels and does nothing else. */
@@ -284,7 +284,7 @@ function toEndSessions({ records, now }: State): Step | undefined {
 }
 
 /** A drift check belongs to the organization: it is due as long as any of its offboardings is watched. */
-function toLookAt({ records, organization, listed, now, postponed, isWatchOver }: State): Step | undefined {
+function toCheck({ records, organization, listed, now, postponed, isWatchOver }: State): Step | undefined {
   const { look_at } = organization;
   const watched = watchedOf(records);
   const at = now.toISOString();
@@ -294,7 +294,7 @@ function toLookAt({ records, organization, listed, now, postponed, isWatchOver }
   if (repeated) return write({ ...repeated, watch: undefined });
   if (watched.length === 0 || !look_at || look_at > at || postponed.size > 0) return undefined;
   if (!listed) return { do: 'list' };
-  return driftOf(watched, listed, now) ?? { do: 'looked' };
+  return driftOf(watched, listed, now) ?? { do: 'checked' };
 }
 
 /** An organization has ten connections at most: older ones are about what is long gone, and would leave no room for new requests. */

@@ -10,9 +10,9 @@ import { sendDue } from './queue.ts';
 /** How long a message that was sent is waited for before another says the same, milliseconds. */
 const NOTICE_AGAIN_MS = 30 * 60_000;
 /** So many drift checks are asked for and not made at a time: more would wait in the queue, at whatever limit the tenant has. */
-const LOOKS_AT_ONCE = 3000;
+const CHECKS_AT_ONCE = 3000;
 /** A drift check is late after this, milliseconds. */
-const LOOK_LATE_MS = 86_400_000;
+const CHECK_LATE_MS = 86_400_000;
 const CHUNK = 100;
 
 type Due = { organization_id: string; due_at: string; notice_at: number; priority: Priority };
@@ -25,18 +25,18 @@ type Due = { organization_id: string; due_at: string; notice_at: number; priorit
 export async function sendWhatIsDue(log: Log, all = false): Promise<number> {
   const now = new Date();
   const range = { index: 'by_due', attribute: 'due_shard', position: 'due_at', below: now.toISOString() };
-  let [oldest, late, looks, sent] = [now.getTime(), 0, 0, 0];
+  let [oldest, late, checks, sent] = [now.getTime(), 0, 0, 0];
   for (const shard of SHARDS) {
     const due: Due[] = [];
     for await (const item of readIndex({ ...range, value: `due ${shard}` })) {
       const found = item as object as Due;
       const since = Date.parse(found.due_at);
-      const isLook = found.priority === 'watch';
-      if (isLook && since < now.getTime() - LOOK_LATE_MS) late += 1;
-      if (!isLook) oldest = Math.min(oldest, since);
-      if (isLook) looks += 1;
+      const isCheck = found.priority === 'watch';
+      if (isCheck && since < now.getTime() - CHECK_LATE_MS) late += 1;
+      if (!isCheck) oldest = Math.min(oldest, since);
+      if (isCheck) checks += 1;
       const isOnItsWay = !all && found.notice_at > now.getTime();
-      if (!isOnItsWay && !(isLook && looks > LOOKS_AT_ONCE)) due.push(found);
+      if (!isOnItsWay && !(isCheck && checks > CHECKS_AT_ONCE)) due.push(found);
     }
     for (const chunk of chunksOf(due, CHUNK)) {
       // First this: written later, it would have whoever works on it already begin anew.
@@ -47,7 +47,7 @@ export async function sendWhatIsDue(log: Log, all = false): Promise<number> {
   }
   const overdue_s = Math.round((now.getTime() - oldest) / 1000);
   const metrics = { ...(overdue_s > 0 && { OldestOverdue: overdue_s }), ...(late > 0 && { DriftChecksLate: late }) };
-  log.metrics('due_noticed', metrics, { sent, looks_due: looks });
+  log.metrics('due_noticed', metrics, { sent, checks_due: checks });
   return sent;
 }
 

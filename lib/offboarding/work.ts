@@ -136,12 +136,12 @@ async function perform(step: Step, work: Work): Promise<void> {
     case 'postpone':
       work.about = step.record;
       throw work.transient ?? new RetryLater('A connection is left for later', 0);
-    case 'looked':
-      state.organization = { ...state.organization, look_at: nextLook(), looked_at: new Date().toISOString() };
+    case 'checked':
+      state.organization = { ...state.organization, look_at: nextCheckAt(), looked_at: new Date().toISOString() };
   }
 }
 
-const nextLook = () => addStageDuration(new Date(), 'WATCH_INTERVAL').toISOString();
+const nextCheckAt = () => addStageDuration(new Date(), 'WATCH_INTERVAL').toISOString();
 
 /** The organization's connections; none where Auth0 does not know it any more, which is the end of a request that has not begun. */
 async function askForList(about: Offboarding | undefined, work: Work): Promise<void> {
@@ -180,7 +180,7 @@ async function callAuth0({ goal, record, connection, level, after }: Call, work:
     if (problem.code === 'unknown_connection' || problem.code === 'unknown_organization') return known({ is: 'gone' });
     if (!problem.isTransient) {
       const error = { code: problem.code, message: problem.upstream?.message ?? problem.message };
-      return known({ is: 'refused', error });
+      return known({ is: 'rejected', error });
     }
     known({ is: 'transient', mayBeDone: problem.mayBeDone });
     if (work.transient || problem.code !== 'auth0_unavailable') throw problem;
@@ -205,7 +205,7 @@ async function publish({ record, connection }: Extract<Step, { do: 'publish' }>,
 function rest({ state, calls }: Work): Promise<boolean> {
   const { organization, records: all } = state;
   const open = all.filter((record) => isOpen(record, all));
-  const look_at = watchedOf(open).length > 0 ? (organization.look_at ?? nextLook()) : undefined;
+  const look_at = watchedOf(open).length > 0 ? (organization.look_at ?? nextCheckAt()) : undefined;
   const next = { ...organization, look_at };
   const recently = new Date(Date.now() - CANCELLED_UNSEEN_MS).toISOString();
   // A batch's that is cancelled before its record is there is cancelled when it comes.

@@ -12,7 +12,7 @@ const SUSTAINED = new Map([
 /** Any other size is taken for the slowest of these. */
 const SLOWEST_PER_TOKEN = 0.2;
 /** What others are spending is looked at again no sooner than this, milliseconds. */
-const LOOK_AGAIN_MS = 1000;
+const READ_AGAIN_MS = 1000;
 
 const fresh = () => ({ limit: 0, credit: 0, at: 0, next: 0, throttled: 0 });
 type State = ReturnType<typeof fresh>;
@@ -44,7 +44,7 @@ export function createSharePacer(share: number): Pacer {
       for (const one of counted(bucket)) Object.assign(one, { credit: creditOf(one) - 1, at: Date.now() });
       state.throttled = status === 429 ? state.throttled + 1 : 0;
       const taken = limit && remaining !== undefined ? limit - remaining - Math.max(1, share * limit) : 0;
-      const untilBack = taken > 0 ? Math.max(LOOK_AGAIN_MS, (taken * share) / perMs(state)) : 0;
+      const untilBack = taken > 0 ? Math.max(READ_AGAIN_MS, (taken * share) / perMs(state)) : 0;
       state.next = Date.now() + (status === 429 ? waitAfter429(rateLimit, state.throttled) : untilBack);
     },
   };

@@ -6,9 +6,9 @@ import { OrganizationId } from '../ids.ts';
 import { Problem, RetryLater } from '../problem.ts';
 
 const SESSIONS_DUE = 'organization.offboarding.sessions_due';
-/** A fault is waited out in place, for longer each time, seconds; after so many receives it goes behind all others. */
-const FAULT_WAIT_S = 10;
-const FAULTS_IN_PLACE = 3;
+/** An error is waited out in place, for longer each time, seconds; after so many receives it goes behind all others. */
+const ERROR_WAIT_S = 10;
+const MAX_RECEIVES = 3;
 const LONGEST_WAIT_S = 900;
 
 /** A message of the session queue: the sessions of an organization's members are to be ended, as its record says. */
@@ -32,18 +32,18 @@ export async function sendSessionsDue({ organization_id, offboarding_id }: About
 }
 
 /**
- * Has a delivered message come back after what `error` asks for, or after a fault; after a few of those behind all others, so that
+ * Has a delivered message come back after what `error` asks for, or after an error; after a few of those behind all others, so that
  * what one organization waits for holds up none of them. Returns the seconds, and whether the message itself stays in the queue.
  */
 export async function comeBack(message: SQSRecord, error: unknown) {
-  const receives = receiveCountOf(message);
+  const receiveCount = receiveCountOf(message);
   const isLimit = error instanceof Problem && error.code === 'rate_limited';
   const seconds = error instanceof RetryLater ? error.waitMs / 1000 : isLimit ? error.retryAfter : undefined;
-  if (seconds === undefined && receives > FAULTS_IN_PLACE) {
+  if (seconds === undefined && receiveCount > MAX_RECEIVES) {
     await sendSessionsDue(JSON.parse(message.body).detail);
     return { inQueue: false };
   }
-  const wait_s = Math.min(Math.ceil(seconds ?? FAULT_WAIT_S * receives), LONGEST_WAIT_S);
+  const wait_s = Math.min(Math.ceil(seconds ?? ERROR_WAIT_S * receiveCount), LONGEST_WAIT_S);
   await changeVisibility(QueueUrl(), message, wait_s);
   return { inQueue: true, wait_s };
 }

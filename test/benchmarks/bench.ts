@@ -288,8 +288,8 @@ const bulkRuns: [plan: string, organizations: number, way: string, speed: number
 ];
 const results: (Bulk & { way: string; speed: number })[] = [];
 await Promise.all(
-  bulkRuns.map(async (lane) => {
-    for (const [plan, organizations, way, speed] of lane)
+  bulkRuns.map(async (runs) => {
+    for (const [plan, organizations, way, speed] of runs)
       results.push({ ...(await bulk(plan, organizations, way, speed)), way, speed });
   }),
 );
@@ -302,22 +302,22 @@ for (const { plan, organizations, way, ofLimit, limited, left } of results) {
   if (left > 0) throw new Error(`${what}: ${left} connections are left enabled`);
 }
 /** A batch, and urgent single organizations beside it, with checks at those that were offboarded before. */
-interface Lanes {
+interface Groups {
   ofLimit: number;
   limited: number;
   singles: number[];
   checked: number;
 }
-async function lanes(plan: string, speed: number, batch: number, singles: number, checks: number): Promise<Lanes> {
+async function groups(plan: string, speed: number, batch: number, singles: number, checks: number): Promise<Groups> {
   const figures = [batch, singles, checks].map(String);
-  const arguments_ = ['--import', here('../scaled-clock.ts'), here('lanes.run.ts'), plan, ...figures];
+  const arguments_ = ['--import', here('../scaled-clock.ts'), here('groups.run.ts'), plan, ...figures];
   const env = { ...process.env, CLOCK_SPEED: String(speed), CLOCK_BASE: String(Date.now()) };
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { env });
   return JSON.parse(stdout);
 }
 const laneRuns = {
-  enterprise: await lanes('enterprise', 10, 100, 2, 50),
-  professional: await lanes('professional', 40, 30, 2, 50),
+  enterprise: await groups('enterprise', 10, 100, 2, 50),
+  professional: await groups('professional', 40, 30, 2, 50),
 };
 for (const [plan, { ofLimit, limited }] of Object.entries(laneRuns)) {
   shares.push({ what: `batch beside urgent ones, ${plan}: writes of those allowed`, share: ofLimit, atLeast: 0.95 });

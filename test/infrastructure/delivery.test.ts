@@ -57,12 +57,12 @@ describe.each(rules)('the rule %s', (rule) => {
   });
 });
 
-test('no policy names a rule that is not there, and all of a stage with hints are seen here', () => {
+test('no policy names a rule that is not there, and all of a stage with notifications are seen here', () => {
   for (const [queue] of ofType('AWS::SQS::Queue'))
     if (JSON.stringify(resources).includes(`"Queues":[{"Ref":"${queue}"}]`))
       for (const sender of sendersOf(queue)) expect(resources).toHaveProperty(sender);
   expect(rules).toEqual(
-    expect.arrayContaining(['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule', 'HintRule']),
+    expect.arrayContaining(['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule', 'NotificationRule']),
   );
 });
 

@@ -1,6 +1,6 @@
 // One outage, in a process whose clock runs sixty times as fast and jumps over the time in which nobody does anything: `node
 // --import ./test/scaled-clock.ts test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON: what
-// was lost or given up, what Lambda refused for being in a loop, and how long the lane of urgent requests stood still.
+// was lost or given up, what Lambda refused for being in a loop, and how long the group of urgent requests stood still.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
@@ -91,7 +91,7 @@ const requests = ids.map((organization_id) => {
   return event.id;
 });
 
-/** The message at the front of the urgent lane, since when it is that, and the longest that one was (ms): for that long others wait. */
+/** The message at the front of the urgent group, since when it is that, and the longest that one was (ms): for that long others wait. */
 const front = { id: '', since: 0, longest: 0 };
 function watchLane(messages: ReturnType<typeof aws.messages>): void {
   const id = messages.find(({ group }) => group === 'single')?.id ?? '';

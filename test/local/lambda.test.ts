@@ -123,15 +123,15 @@ describe('messages of a queue', () => {
 test('an event of EventBridge is tried three times, and is gone then', async () => {
   const arn = 'arn:aws:lambda:us-east-1:000000000000:function:watch';
   const tries: unknown[] = [];
-  const sourceArns = ['arn:aws:events:us-east-1:000000000000:rule/stage/hints'];
+  const sourceArns = ['arn:aws:events:us-east-1:000000000000:rule/stage/notifications'];
   const invoke = async (event: unknown) => {
     tries.push(event);
     throw new Error('not now');
   };
   services.aws.eventBridge.addBus('stage');
   services.aws.eventBridge.addFunction(arn, { invoke, sourceArns });
-  services.aws.eventBridge.addRule({ name: 'hints', bus: 'stage', takes: () => true, targets: [{ arn }] });
-  const event = { id: '1', source: 'test', 'detail-type': 'hint', time: '2026-01-01T00:00:00Z', detail: {} };
+  services.aws.eventBridge.addRule({ name: 'notifications', bus: 'stage', takes: () => true, targets: [{ arn }] });
+  const event = { id: '1', source: 'test', 'detail-type': 'notification', time: '2026-01-01T00:00:00Z', detail: {} };
   services.aws.publish(event);
   await expect.poll(() => services.aws.lost()).toEqual([event]);
   expect(tries.length).toBe(3);

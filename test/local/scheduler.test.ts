@@ -3,7 +3,7 @@ import { CreateScheduleCommand, DeleteScheduleGroupCommand } from '@aws-sdk/clie
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Services, startServices } from './services.ts';
 
-const QUEUE = 'lanes.fifo';
+const QUEUE = 'groups.fifo';
 const arn = (name: string) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
 const ROLE = 'arn:aws:iam::000000000000:role/removals';
 const role = (...queues: string[]) => ({

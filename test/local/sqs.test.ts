@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Services, startServices } from './services.ts';
 
 const HOUR = 3_600_000;
-const QUEUE = 'lanes.fifo';
+const QUEUE = 'groups.fifo';
 const LETTERS = 'letters.fifo';
 let services: Services;
 let QueueUrl: string;

@@ -36,7 +36,7 @@ test("queues, functions and variables are the template's", async () => {
   });
 });
 
-test("each request goes to its lane by the rules' own patterns, and what nobody takes stays out", () => {
+test("each request goes to its message group by the rules' own patterns, and what nobody takes stays out", () => {
   const event = (detail: object, type = 'organization.offboarding.requested') => ({
     id: JSON.stringify(detail),
     source: 'billing',

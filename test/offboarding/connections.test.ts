@@ -189,7 +189,7 @@ describe('a call', () => {
     const disabled = connection(A, { outcome: 'disabled', disabled_by_offboarding: true });
     expect(after(fresh, listed(A), { is: 'done' })).toEqual(disabled);
     expect(after(fresh, listed(A), { is: 'gone' })).toEqual(connection(A, { outcome: 'unchanged' }));
-    expect(after(fresh, listed(A), { is: 'refused', error: ERROR })).toEqual(
+    expect(after(fresh, listed(A), { is: 'rejected', error: ERROR })).toEqual(
       connection(A, { outcome: 'failed', error: ERROR }),
     );
     expect(after(fresh, listed(A), { is: 'transient', mayBeDone: false })).toEqual(connection(A));
@@ -201,7 +201,7 @@ describe('a call', () => {
     );
     const asked = working([connection(A, { attempted: true, disabled_by_offboarding: true })]);
     expect(
-      after(asked, listed(A), { is: 'refused', error: ERROR }),
+      after(asked, listed(A), { is: 'rejected', error: ERROR }),
       'enabled: what was asked before was not carried out',
     ).toMatchObject({ attempted: false, disabled_by_offboarding: false });
   });
@@ -209,14 +209,14 @@ describe('a call', () => {
     const due = removing([heldOne(A, { outcome: null })]);
     for (const is of ['done', 'gone'] as const)
       expect(after(due, off(), { is })).toEqual(connection(A, { outcome: 'removed' }));
-    expect(after(due, off(), { is: 'refused', error: ERROR })).toMatchObject({
+    expect(after(due, off(), { is: 'rejected', error: ERROR })).toMatchObject({
       outcome: 'failed',
       disabled_by_offboarding: true,
     });
     const back = cancelling([heldOne(A, { outcome: null })]);
     expect(after(back, off(), { is: 'done' })).toEqual(connection(A, { outcome: 'enabled' }));
     expect(after(back, off(), { is: 'gone' })).toEqual(connection(A, { outcome: 'unchanged' }));
-    expect(after(back, off(), { is: 'refused', error: ERROR })).toMatchObject({
+    expect(after(back, off(), { is: 'rejected', error: ERROR })).toMatchObject({
       outcome: 'failed',
       disabled_by_offboarding: true,
     });

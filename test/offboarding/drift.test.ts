@@ -55,7 +55,7 @@ describe('somebody enables a connection again', () => {
     const untold = { drift: 'reenabled', error: null, now };
     for (const is of ['done', 'gone'] as const)
       expect(after({ is })).toEqual({ ...told, drifted_at: undefined, untold: { ...untold, outcome: 'disabled' } });
-    expect(after({ is: 'refused', error: ERROR })).toEqual({
+    expect(after({ is: 'rejected', error: ERROR })).toEqual({
       ...told,
       untold: { ...untold, outcome: 'unchanged', error: ERROR },
     });
@@ -176,7 +176,7 @@ describe('a connection that is new', () => {
       disabled_by_offboarding: true,
       untold: { drift: 'added', outcome: 'disabled' },
     });
-    expect(after({ is: 'refused', error: ERROR })).toMatchObject({
+    expect(after({ is: 'rejected', error: ERROR })).toMatchObject({
       outcome: 'unchanged',
       disabled_by_offboarding: false,
     });

@@ -149,7 +149,7 @@ describe('the watch', () => {
   const off = [listed(A, false)];
   test('is looked at when it is due, once, and not while something is left for later', () => {
     expect(next([completed('a')], { organization, listed: undefined })).toEqual({ do: 'list' });
-    expect(next([completed('a')], { organization, listed: off })).toEqual({ do: 'looked' });
+    expect(next([completed('a')], { organization, listed: off })).toEqual({ do: 'checked' });
     expect(next([completed('a')], { organization })).toMatchObject({
       do: 'write',
       record: { connections: [{ untold: { drift: 'reenabled' } }] },

@@ -72,15 +72,15 @@ describe('it leads to a look', () => {
     await organizations.write({ organization_id, open: ['a'] }, watched);
     const lines: object[] = [];
     vi.spyOn(process.stdout, 'write').mockImplementation((line) => lines.push(JSON.parse(String(line))) > 0);
-    await notifications.lookAfter({ ...ofInterest, organization_id, ...more }, createLog({}));
+    await notifications.requestCheck({ ...ofInterest, organization_id, ...more }, createLog({}));
     vi.restoreAllMocks();
     expect(lines).toMatchObject([{ code: 'notification_received', organization_id }]);
     const sent = local.aws
       .messages(QUEUE)
       .filter(({ body, group }) => body.includes(organization_id) && group === 'watch');
-    const { asked_to_look } = await organizations.getOrganization(organization_id);
-    const { look_requested } = lines[0] as { look_requested: boolean };
-    return [look_requested, asked_to_look !== undefined, sent.length];
+    const { check_asked_at } = await organizations.getOrganization(organization_id);
+    const { check_requested } = lines[0] as { check_requested: boolean };
+    return [check_requested, check_asked_at !== undefined, sent.length];
   };
   test('where somebody is watched, and the notification is news', async () => {
     const [looks, none] = [
@@ -96,12 +96,12 @@ describe('it leads to a look', () => {
     expect(await after({}, {})).toEqual(none);
   });
   test('once for two in a row, and what is no notification to none', async () => {
-    const asked = { look_at: '2026-11-01T00:00:00.000Z', asked_to_look: Date.now() };
+    const asked = { look_at: '2026-11-01T00:00:00.000Z', check_asked_at: Date.now() };
     expect(await after({}, asked)).toEqual([true, true, 0]);
     const sent = () => local.aws.messages(QUEUE).length;
     const before = sent();
     vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    await notifications.lookAfter(undefined, createLog({}));
+    await notifications.requestCheck(undefined, createLog({}));
     vi.restoreAllMocks();
     expect(sent()).toBe(before);
   });

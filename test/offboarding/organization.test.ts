@@ -61,7 +61,7 @@ describe('an organization', () => {
   test('tells when it was looked at', async () => {
     const [one, never] = [await made({ looked_at: at(-9) }), await made()];
     expect(
-      await organizations.looksOf([one.organization_id, never.organization_id, one.organization_id, anId()]),
+      await organizations.lastChecksOf([one.organization_id, never.organization_id, one.organization_id, anId()]),
     ).toEqual(new Map([[one.organization_id, at(-9)]]));
   });
 });
@@ -137,23 +137,23 @@ describe('a cancelling', () => {
 describe('a drift check is asked for', () => {
   const asked = async (before: Partial<Organization>) => {
     const { organization_id } = await made(before);
-    const needsMessage = await organizations.askForLook(organization_id);
-    const { look_at, asked_to_look, due_at, priority } = (await itemOf(organization_id)) ?? {};
-    return { needsMessage, look_at, asked_to_look, due_at, priority };
+    const needsMessage = await organizations.askForCheck(organization_id);
+    const { look_at, check_asked_at, due_at, priority } = (await itemOf(organization_id)) ?? {};
+    return { needsMessage, look_at, check_asked_at, due_at, priority };
   };
   test('now, or earlier where it was due already', async () => {
-    const now = { needsMessage: true, look_at: at(0), asked_to_look: NOW, due_at: at(0), priority: 'watch' };
+    const now = { needsMessage: true, look_at: at(0), check_asked_at: NOW, due_at: at(0), priority: 'watch' };
     expect(await asked({})).toEqual(now);
     expect(await asked({ look_at: at(HOUR) })).toEqual(now);
     expect(await asked({ look_at: at(-1) })).toEqual({ ...now, look_at: at(-1) });
   });
   test('once for a flood of notifications, again after a minute, and by who looks just now after a second', async () => {
-    const flood = (ago: number, more: object = {}) => asked({ look_at: at(-1), asked_to_look: NOW - ago, ...more });
-    expect(await flood(59_999)).toMatchObject({ needsMessage: false, asked_to_look: NOW - 59_999 });
-    expect(await flood(60_000)).toMatchObject({ needsMessage: true, asked_to_look: NOW });
+    const flood = (ago: number, more: object = {}) => asked({ look_at: at(-1), check_asked_at: NOW - ago, ...more });
+    expect(await flood(59_999)).toMatchObject({ needsMessage: false, check_asked_at: NOW - 59_999 });
+    expect(await flood(60_000)).toMatchObject({ needsMessage: true, check_asked_at: NOW });
     expect(await flood(1, { look_at: at(1) }), 'that one was made').toMatchObject({ needsMessage: true });
-    expect(await flood(999, { holder: 'x' })).toMatchObject({ needsMessage: false, asked_to_look: NOW - 999 });
-    expect(await flood(1000, { holder: 'x' })).toMatchObject({ needsMessage: false, asked_to_look: NOW });
+    expect(await flood(999, { holder: 'x' })).toMatchObject({ needsMessage: false, check_asked_at: NOW - 999 });
+    expect(await flood(1000, { holder: 'x' })).toMatchObject({ needsMessage: false, check_asked_at: NOW });
   });
 });
 

@@ -24,7 +24,7 @@ export type Resources = Record<string, Resource>;
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CACHE = `${ROOT}node_modules/.cache/org-connections`;
 /** The stage has an Event Stream of the tenant's, too. */
-const HINTS = 'aws.partner/auth0.com/local/events';
+const NOTIFICATIONS = 'aws.partner/auth0.com/local/events';
 
 /** Compiled once for what it is made of: a few seconds. */
 export function localTemplate(): { Resources: Resources } {
@@ -39,7 +39,7 @@ export function localTemplate(): { Resources: Resources } {
 
 /** A hash of the files that the template is made of, and of the names of the functions. */
 function inputs(): string {
-  const hash = createHash('sha256').update(HINTS);
+  const hash = createHash('sha256').update(NOTIFICATIONS);
   const files = readdirSync(`${ROOT}infra`).filter((name) => /\.(yml|cjs)$/.test(name));
   for (const file of ['serverless.yml', 'package-lock.json', ...files.sort().map((name) => `infra/${name}`)])
     hash.update(file).update(readFileSync(ROOT + file));
@@ -57,7 +57,7 @@ function compile(): string {
     for (const name of ['serverless.yml', 'package.json', 'infra'])
       cpSync(ROOT + name, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}dist`, join(folder, 'dist'));
-    const arguments_ = ['package', '--stage', 'local', '--package', 'out', `--param=auth0EventSource=${HINTS}`];
+    const arguments_ = ['package', '--stage', 'local', '--package', 'out', `--param=auth0EventSource=${NOTIFICATIONS}`];
     const env = { PATH, HOME, SLS_NOTIFICATIONS_MODE: 'off' };
     execFileSync(process.execPath, [`${ROOT}node_modules/.bin/osls`, ...arguments_], {
       cwd: folder,

@@ -166,7 +166,7 @@ export function workerSteps(before: World): Next[] {
       break;
     case 'publish':
       return publishSteps(before, worker, step);
-    case 'looked':
+    case 'checked':
       world.worker = { ...worker, looked: { ...worker.looked, look_at: iso(world.now + DAY) } };
       break;
     case 'postpone':
@@ -233,7 +233,7 @@ function callSteps(before: World, worker: Worker, step: NonNullable<Worker['call
     steps.push([`${what}: ${how}`, world]);
   };
   also(spend(asked, 'refusal'), 'refused for good', (world) => {
-    known(world, { is: 'refused', error: { code: 'forbidden_by_auth0', message: '' } });
+    known(world, { is: 'rejected', error: { code: 'forbidden_by_auth0', message: '' } });
     if (goal === 'disabled' && record.status === 'working') world.refused = [...world.refused, mark].sort();
   });
   /** The first failure stops no other connection. */

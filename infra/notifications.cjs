@@ -6,12 +6,12 @@ module.exports = async ({ resolveVariable }) => {
   const watch = { 'Fn::GetAtt': ['WatchDashoffboardingsLambdaFunction', 'Arn'] };
   return {
     Resources: {
-      HintBus: { Type: 'AWS::Events::EventBus', Properties: { Name: source, EventSourceName: source } },
-      HintRule: {
+      NotificationBus: { Type: 'AWS::Events::EventBus', Properties: { Name: source, EventSourceName: source } },
+      NotificationRule: {
         Type: 'AWS::Events::Rule',
         Properties: {
-          Name: 'org-connections-${sls:stage}-hints',
-          EventBusName: { Ref: 'HintBus' },
+          Name: 'org-connections-${sls:stage}-notifications',
+          EventBusName: { Ref: 'NotificationBus' },
           // The envelope is not documented: the function finds what it needs, or leaves it.
           EventPattern: { source: [{ prefix: 'aws.partner/auth0.com' }] },
           Targets: [
@@ -24,13 +24,13 @@ module.exports = async ({ resolveVariable }) => {
           ],
         },
       },
-      HintPermission: {
+      NotificationPermission: {
         Type: 'AWS::Lambda::Permission',
         Properties: {
           FunctionName: watch,
           Action: 'lambda:InvokeFunction',
           Principal: 'events.amazonaws.com',
-          SourceArn: { 'Fn::GetAtt': ['HintRule', 'Arn'] },
+          SourceArn: { 'Fn::GetAtt': ['NotificationRule', 'Arn'] },
         },
       },
     },

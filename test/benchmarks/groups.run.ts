@@ -1,5 +1,5 @@
 // A batch, and urgent single organizations beside it, in a process whose clock runs faster (scaled-clock.ts):
-// `lanes.run.ts PLAN ORGANIZATIONS SINGLES CHECKS`. Ten connections an organization; the singles come one after the other, and
+// `groups.run.ts PLAN ORGANIZATIONS SINGLES CHECKS`. Ten connections an organization; the singles come one after the other, and
 // CHECKS organizations that were offboarded before are checked meanwhile. Prints figures as JSON.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
