@@ -102,16 +102,18 @@ export async function startEnvironment({ onLog = () => {}, ...options }: Options
   const mappings = stack.mappings.map((mapping) => ({ ...mapping, containers: containersOf(mapping) }));
   const workers = mappings.flatMap(({ containers }) => containers);
   const [ofQueue] = mappings.find(({ queue }) => queue === QUEUE)?.containers ?? [];
-  const worker = {
-    invoke: (event: unknown) => (ofQueue as LocalFunction).invoke(event),
-    isBusy: () => workers.some(({ isBusy }) => isBusy()),
+  /** Containers as one: a message that comes back while it is processed, or after a kill, may go to any of them. */
+  const together = (containers: LocalFunction[]) => ({
+    isBusy: () => containers.some(({ isBusy }) => isBusy()),
+    kill: () => containers.forEach((container) => void container.kill()),
+    signal: (name: NodeJS.Signals) => containers.forEach((container) => void container.signal(name)),
     /** Resolves when no message is being processed. */
     async idle() {
-      while (workers.some(({ isBusy }) => isBusy())) await sleep(10);
+      while (containers.some(({ isBusy }) => isBusy())) await sleep(10);
     },
-    kill: () => workers.forEach((container) => void container.kill()),
-  };
-  const [ending] = mappings.find(({ queue }) => queue === SESSION_QUEUE)?.containers ?? [];
+  });
+  const worker = { ...together(workers), invoke: (event: unknown) => (ofQueue as LocalFunction).invoke(event) };
+  const ending = together(mappings.find(({ queue }) => queue === SESSION_QUEUE)?.containers ?? []);
   const watch = functionNamed('watch-offboardings');
   const rotation = functionNamed('rotate-management-token');
   invoked.set('watch-offboardings', watch).set('rotate-management-token', rotation);

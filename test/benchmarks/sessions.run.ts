@@ -57,7 +57,7 @@ for (let ended = false; !ended; tally()) {
   await realSleep(500);
   ended = await isEnded();
   // Before it has made a call, the function may not listen yet.
-  if (seen.first > 0) ending?.signal('SIGUSR2');
+  if (seen.first > 0) ending.signal('SIGUSR2');
 }
 await realSleep(200);
 const seconds = (seen.last - seen.first) / 1000;

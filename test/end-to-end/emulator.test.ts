@@ -1,18 +1,9 @@
 // The packaged artifacts and the compiled template, deployed to an AWS emulator by another team (AWS_ENDPOINT_URL) and then
 // driven from outside alone. Auth0 is played by the stand-in tenant.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import {
-  CloudFormationClient,
-  CreateStackCommand,
-  DescribeStacksCommand,
-  UpdateStackCommand,
-} from '@aws-sdk/client-cloudformation';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import {
   AttachRolePolicyCommand,
@@ -40,35 +31,26 @@ import {
   SetQueueAttributesCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Auth0Tenant, startAuth0Tenant } from '../../infra/local/auth0-tenant.ts';
-import { type Credentials, signedFetchAs } from '../../infra/signed-fetch.ts';
+import { signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Deployment, wireSuite } from '../integration/wire.ts';
+import {
+  ACCOUNT_STACK,
+  assume,
+  BUCKET,
+  CHANGED,
+  deploy,
+  forEmulator,
+  LEFT_OUT,
+  ROOT,
+  roleWith,
+  root,
+  run,
+  SMOKE,
+  STACK,
+} from './account.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const BUCKET = 'org-connections-local-artifacts';
-const ACCOUNT_STACK = 'org-connections-account-local';
-const SMOKE = 'org_bCE84ZIRjtX58FeO';
-const STACK = 'org-connections-local';
-/** Resources that the emulator's CloudFormation refuses, each with what that leaves unproven. */
-const LEFT_OUT: Record<string, string> = {
-  ApiErrors: 'the alarm on the rate of errors, which is metric math',
-  EventArchive: 'the archive of events',
-  ManagementTokenReaders: "the token's own policy: that nobody else reads it, whatever their policies say",
-  ManagementClientReaders: "the client credentials' own policy, likewise",
-  SessionTokenReaders: 'the policy of the token that ends sessions, likewise',
-  SessionClientReaders: "its client credentials' policy, likewise",
-  SessionTokenRotation: "its rotation schedule, which is the management token's",
-  ManagementTokenRotation: 'the rotation schedule; its four steps are driven one by one instead',
-};
-
-/** Changes to the emulator's copy of the template, each with what that leaves unproven. */
-const CHANGED = [
-  "the secrets' ARNs in the roles in place of their Ref, which is a name there: that the Ref is the ARN",
-  'schedule/default/* in the roles in place of the group: that the roles are confined to their own group',
-  'without the "TLS only" statements, as the emulator is plain HTTP: that plain HTTP is refused',
-];
 /** The callers, each with the stage's managed policy that it has, and nothing else. */
 const CALLERS = {
   disabler: 'disable',
@@ -82,7 +64,6 @@ type Caller = keyof typeof CALLERS;
 
 let tenant: Auth0Tenant;
 let deployment: Deployment;
-let root: { endpoint: string; region: string; credentials: Credentials };
 let deployer: typeof root;
 const callers = new Map<Caller, ReturnType<typeof signedFetchAs>>();
 const folder = mkdtempSync(join(tmpdir(), 'org-connections-e2e-'));
@@ -98,7 +79,6 @@ beforeAll(async () => {
   await fetch(`${endpoint}/_ministack/reset`, { method: 'POST' });
   tenant = await startAuth0Tenant();
 
-  root = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
   // Whoever has the account deploys what a deploy needs; all else is deployed as that role, which may do no more. Without a
   // subject it is taken on by the account itself and not by GitHub.
   const text = readFileSync(`${ROOT}infra/stage.yml`, 'utf8');
@@ -263,7 +243,7 @@ test('each policy allows its own routes at its own address, and no other', async
 }, 120_000);
 
 // The emulator knows no iam:PermissionsBoundary: that a role is made with the boundary and not without is what
-// test/infrastructure/stage.test.ts says.
+// test/infrastructure/deploy-role.test.ts says.
 test('the role that deploys can not make more of itself', async () => {
   const [iam, lambda, secrets] = [
     new IAMClient(deployer),
@@ -358,22 +338,6 @@ test('the role that deploys can not make more of itself', async () => {
   }
 });
 
-/** A program of infra/, as whoever has `credentials`; its exit code and what it wrote. */
-async function run(program: string, credentials: Credentials, more: Record<string, string>, ...parameters: string[]) {
-  const { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY, sessionToken } = credentials;
-  const signed = {
-    AWS_ACCESS_KEY_ID,
-    AWS_SECRET_ACCESS_KEY,
-    AWS_REGION: 'us-east-1',
-    ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
-  };
-  const env = { PATH: process.env.PATH, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
-  return promisify(execFile)(process.execPath, [`${ROOT}infra/${program}`, ...parameters], { env }).then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    ({ code, stdout }) => ({ code, stdout }),
-  );
-}
-
 test('the smoke check after a deploy passes with the rights of the deploy role, and asks about no other organization', async () => {
   const API_URL = deployment.apiUrl.replace(/\$default$/, 'reversible');
   const passed = await run('smoke.ts', deployer.credentials, { API_URL, STAGE: 'local', SMOKE_ORGANIZATION: SMOKE });
@@ -407,71 +371,4 @@ const signedAs = (caller: Caller) => callers.get(caller) as ReturnType<typeof si
 function callerOf(address: string, method: string): Caller {
   if (address.includes('/connections/')) return method === 'PATCH' ? 'disabler' : 'remover';
   return method === 'GET' ? 'auditor' : method === 'POST' ? 'ender' : 'canceller';
-}
-
-/** Creates a stack and waits for it; its outputs. */
-async function deploy(
-  client: typeof root,
-  StackName: string,
-  TemplateBody: string,
-  parameters: Record<string, string>,
-  s3?: S3Client,
-  update = false,
-): Promise<Record<string, string>> {
-  const cloudFormation = new CloudFormationClient(client);
-  if (s3) await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'template.json', Body: TemplateBody }));
-  const stack = {
-    StackName,
-    ...(s3 ? { TemplateURL: `${client.endpoint}/${BUCKET}/template.json` } : { TemplateBody }),
-    Capabilities: ['CAPABILITY_NAMED_IAM' as const],
-    Parameters: Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue })),
-  };
-  if (update) await cloudFormation.send(new UpdateStackCommand(stack));
-  else await cloudFormation.send(new CreateStackCommand(stack));
-  for (const end = Date.now() + 90_000; ; await sleep(200)) {
-    const { Stacks } = await cloudFormation.send(new DescribeStacksCommand({ StackName }));
-    const { StackStatus, StackStatusReason, Outputs = [] } = Stacks?.[0] ?? {};
-    if (/^(CREATE|UPDATE)_COMPLETE$/.test(StackStatus ?? ''))
-      return Object.fromEntries(Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue ?? '']));
-    if (/FAILED|ROLLBACK/.test(StackStatus ?? '') || Date.now() > end)
-      throw new Error(`The stack ${StackName} is ${StackStatus}: ${StackStatusReason}`);
-  }
-}
-
-async function assume(RoleArn: string): Promise<Credentials> {
-  const { Credentials: found } = await new STSClient(root).send(
-    new AssumeRoleCommand({ RoleArn, RoleSessionName: 'end-to-end' }),
-  );
-  const { AccessKeyId = '', SecretAccessKey = '', SessionToken = '' } = found ?? {};
-  return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };
-}
-
-/** A role that has one managed policy of the stage and nothing else; its ARN. */
-async function roleWith(RoleName: string, policy: string): Promise<string> {
-  const iam = new IAMClient(root);
-  const Statement = [
-    { Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::000000000000:root' }, Action: 'sts:AssumeRole' },
-  ];
-  const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
-  const { Role } = await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
-  await iam.send(new AttachRolePolicyCommand({ RoleName, PolicyArn: `arn:aws:iam::000000000000:policy/${policy}` }));
-  return Role?.Arn ?? '';
-}
-
-/** A resource's properties as the emulator can take them (`CHANGED`). */
-function forEmulator(value: unknown, type: string): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) {
-    return value
-      .filter((member) => !JSON.stringify(member?.Condition ?? {}).includes('aws:SecureTransport'))
-      .map((member) => forEmulator(member, type));
-  }
-  const { Ref, 'Fn::Sub': text } = value as { Ref?: string; 'Fn::Sub'?: string };
-  if (type === 'AWS::IAM::Role' && /^Management(Token|Client)Secret$/.test(Ref ?? ''))
-    return {
-      'Fn::Sub': `arn:aws:secretsmanager:us-east-1:000000000000:secret:org-connections/local/management-${Ref?.includes('Token') ? 'token' : 'client'}*`,
-    };
-  if (type === 'AWS::IAM::Role' && text?.includes(':schedule/'))
-    return { 'Fn::Sub': text.replace(/\$\{RemovalScheduleGroup\}/, 'default') };
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, forEmulator(member, type)]));
 }

@@ -28,7 +28,7 @@ async function start(environment: Record<string, string> = {}, visibilityTimeout
 }
 async function clear() {
   service.aws.messages(SESSION_QUEUE).splice(0);
-  while (service.ending?.isBusy()) await new Promise((resolve) => setTimeout(resolve, 10));
+  await service.ending.idle();
   await service.startOver();
   await service.forget();
   service.tenant.setPlan('unlimited');
@@ -138,7 +138,7 @@ describe('members of this organization alone, whatever happens', () => {
       await expect
         .poll(() => service.tenant.calls().at(-1)?.path ?? '', { timeout: 20_000, interval: 5 })
         .toContain(path);
-      service.ending?.kill();
+      service.ending.kill();
     }
     expect(await outcome(record)).toMatchObject({ members: 110, asked: 110, skipped: 0, failed: 0 });
     expect(people(110).map((id) => service.tenant.user(id))).toEqual(Array(110).fill(NONE));
@@ -174,7 +174,7 @@ describe('members of this organization alone, whatever happens', () => {
     service.tenant.addFaults({ path: '/members', delay: 20_000 });
     const before = await offboarded();
     await expect.poll(() => service.tenant.calls().length, { timeout: 20_000 }).toBe(1);
-    service.ending?.kill();
+    service.ending.kill();
     await change(before, { watch: 'ended' });
     await isIdle();
     expect(deletions()).toEqual([]);
@@ -182,11 +182,11 @@ describe('members of this organization alone, whatever happens', () => {
 
   test('cancelled before its turn, nobody loses a session', async () => {
     service.tenant.addMembers(ORG, people(3));
-    service.ending?.kill();
+    service.ending.kill();
     service.tenant.addFaults({ path: '/members', delay: 20_000 });
     const before = await offboarded({ status: 'scheduled' });
     await expect.poll(() => service.tenant.calls().length, { timeout: 20_000 }).toBe(1);
-    service.ending?.kill();
+    service.ending.kill();
     await change(before, { status: 'cancelling' });
     await isIdle();
     expect(service.logged('sessions_not_due_any_more').at(-1)).toMatchObject({ offboarding_id: before.offboarding_id });
@@ -218,9 +218,9 @@ describe('members of this organization alone, whatever happens', () => {
     await expect.poll(() => service.logged('sessions_wait').length, { timeout: 30_000 }).toBeGreaterThan(waits);
     expect((await now(record))?.sessions?.status).toBe('ending');
     service.tenant.clearFaults();
-    await expect.poll(() => service.ending?.isBusy()).toBe(false);
+    await expect.poll(() => service.ending.isBusy()).toBe(false);
     // Another container does not remember what the limit's headers said.
-    service.ending?.kill();
+    service.ending.kill();
     expect(await outcomeInAHurry(record)).toMatchObject({ members: 3, asked: 3 });
   });
 
@@ -229,12 +229,12 @@ describe('members of this organization alone, whatever happens', () => {
     const { versions } = service.aws.secret(SESSION_TOKEN_SECRET);
     const stored = [...versions];
     versions.clear();
-    service.ending?.kill();
+    service.ending.kill();
     const waits = service.logged('sessions_wait').length;
     const record = await offboarded();
     await expect.poll(() => service.logged('sessions_wait').length, { timeout: 20_000 }).toBeGreaterThan(waits);
     for (const [id, version] of stored) versions.set(id, version);
-    await expect.poll(() => service.ending?.isBusy()).toBe(false);
+    await expect.poll(() => service.ending.isBusy()).toBe(false);
     expect(await outcomeInAHurry(record)).toMatchObject({ members: 2, asked: 2 });
   });
 
@@ -257,14 +257,14 @@ describe('members of this organization alone, whatever happens', () => {
     const value = JSON.parse(version?.value ?? '{}');
     const access_token = service.tenant.issueToken('read:organization_members read:organizations');
     if (version) version.value = JSON.stringify({ ...value, access_token });
-    service.ending?.kill();
+    service.ending.kill();
     const { error } = await outcome(await offboarded());
     expect(error).toEqual({
       code: 'end_sessions_refused',
       message: 'The Management API token lacks the scope delete:sessions (insufficient_scope)',
     });
     if (version) version.value = JSON.stringify(value);
-    service.ending?.kill();
+    service.ending.kill();
   });
 
   test('one member whom Auth0 refuses is counted, and stops no other', async () => {

@@ -1,0 +1,28 @@
+// The policies of infra/stage.yml and of the stages' own templates, with every reference in them resolved.
+import { deployed, type Place, type Resolved, readTemplate, type Template } from './cloudformation.ts';
+import { packaged, STAGES } from './compiled.ts';
+import type { Policy, Statement } from './iam.ts';
+
+export const PLACE: Place = { account: '111122223333', region: 'eu-central-1' };
+export const API = 'a1b2c3d4e5';
+export const stage = (Stage: string, more: Record<string, unknown> = {}) =>
+  deployed(readTemplate('stage.yml'), PLACE, {
+    Stage,
+    Subject: `repo:travel0/org-connections:environment:${Stage}`,
+    SmokeOrganization: 'org_Smoke',
+    ApiId: API,
+    ...more,
+  });
+export const compiled = new Map(STAGES.map((name) => [name, packaged(name).template]));
+export const stack = (name: string) => deployed(compiled.get(name as (typeof STAGES)[number]) as Template, PLACE);
+export const role = (name: string) => `arn:aws:iam::${PLACE.account}:role/${name}-${PLACE.region}`;
+export const policyOf = ({ Resources }: Resolved, id: string): Policy => Resources[id]?.Properties.PolicyDocument;
+export const deployPolicies = (resolved: Resolved) =>
+  resolved.Resources.DeployRole?.Properties.ManagedPolicyArns.map(
+    (arn: string) => Object.values(resolved.Resources).find((one) => one.arn === arn)?.Properties.PolicyDocument,
+  ) as Policy[];
+export const statements = (policies: Policy[]) =>
+  policies.flatMap(({ Statement }) => [Statement].flat() as Statement[]);
+export const boundary = (name: string) =>
+  `arn:aws:iam::${PLACE.account}:policy/org-connections-boundary-${name}-${PLACE.region}`;
+export const lambda = (name: string) => `arn:aws:lambda:${PLACE.region}:${PLACE.account}:function:${name}`;
