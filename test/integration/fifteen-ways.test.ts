@@ -157,6 +157,7 @@ test('8: a request waited for days and no alarm could fire', async () => {
   service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 999 });
   service.publish({ action: 'disable' });
   await expect.poll(async () => (await service.records())[0]?.attempts, { timeout: 20_000 }).toBeGreaterThan(0);
+  await service.worker.idle();
   await service.pass(3 * DAY_MS);
   service.logs.splice(0);
   await service.checkByClock();

@@ -28,6 +28,7 @@ beforeEach(async () => {
 const record = async () => (await service.records()).at(-1);
 const loseMessages = () => service.aws.messages(QUEUE).splice(0);
 const hourGoesBy = async () => {
+  await service.worker.idle();
   await service.pass(HOUR_MS);
   await service.sweep();
 };
