@@ -1,34 +1,11 @@
 // Cancelling: what was disabled is given back, what was asked for before it does not happen, and it goes on by itself.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CON, ORG, outcomesOf, type Service, startService } from '../service.ts';
+import { describe, expect, test } from 'vitest';
+import { CON, ORG, outcomesOf } from '../service.ts';
+import { CON2, CON3, IN_A_MONTH, offboard, record, service, startWith } from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
-const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D' };
+startWith({ [CON]: true, [CON2]: false, [CON3]: true });
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  service.tenant.clearCalls();
-  service.aws.schedules.clear();
-  await service.forget();
-  service.tenant.setOrganizations({
-    [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }, { connection_id: CON3 }],
-  });
-});
-
-const record = async () => (await service.records()).at(-1);
-async function offboard(detail: object = IN_A_MONTH) {
-  const event = service.publish(detail);
-  const scheduled = await service.outcome(event.id, 'scheduled');
-  await service.worker.idle();
-  return { event, scheduled };
-}
 const enabledByUs = () =>
   service.managementCalls().filter(({ method, body }) => method === 'PATCH' && body.includes('true'));
 

@@ -1,35 +1,13 @@
 // Ways in which several offboardings of one organization, each right by itself, once broke a promise together.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { QUEUE } from '../../infra/local/environment.ts';
 import { metricsIn } from '../embedded-metrics.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON, ORG } from '../service.ts';
+import { BOTH, CON2, DAY_MS, HOUR_MS, NEITHER, offboard, service, startWith } from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const LATER = (grace_period: string) => ({ action: 'disable_then_remove', grace_period });
-const BOTH = { [CON]: true, [CON2]: true };
-const NEITHER = { [CON]: false, [CON2]: false };
+startWith(BOTH);
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  service.aws.schedules.clear();
-  await service.forget();
-  service.tenant.clearCalls();
-  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2 }] });
-});
-
-async function offboard(detail: object, outcome?: string, envelope: object = {}) {
-  const { id } = service.publish(detail, envelope);
-  await service.outcome(id, outcome);
-  await service.worker.idle();
-  return id;
-}
 const cancel = (remaining = 29_000) => service.request('cancel-offboarding', { remaining });
 const statuses = async () => (await service.records()).map(({ status }) => status);
 const removed = () => service.managementCalls().filter(({ method }) => method === 'DELETE').length;
@@ -65,7 +43,7 @@ describe('1: ninety days that were asked for last became seven', () => {
     const batch = { ...LATER('P7D'), reason: 'x', organization_ids: [ORG] };
     expect((await service.request('request-offboardings', { body: batch })).status).toBe(202);
     await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 10_000 }).toBeGreaterThan(0);
-    const single = await offboard(LATER('P90D'), 'scheduled');
+    const { id: single } = await offboard(LATER('P90D'), 'scheduled');
     await service.settled();
     expect(await service.request('get-offboarding')).toMatchObject({ body: { offboarding_id: single } });
     expect(await statuses()).toEqual(['superseded', 'scheduled']);
@@ -74,8 +52,8 @@ describe('1: ninety days that were asked for last became seven', () => {
 
   test('for an event that was sent before them came after them', async () => {
     await service.pass(0);
-    const last = await offboard(LATER('P90D'), 'scheduled', { time: secondsAgo(60) });
-    const first = await offboard(LATER('P7D'), 'scheduled', { time: secondsAgo(120) });
+    const { id: last } = await offboard(LATER('P90D'), 'scheduled', { time: secondsAgo(60) });
+    const { id: first } = await offboard(LATER('P7D'), 'scheduled', { time: secondsAgo(120) });
     const [a, b] = await service.records();
     expect([a, b].find((one) => one?.offboarding_id === first)).toMatchObject({ superseded_by: last });
     await isRemovedAfterNinety();
@@ -96,7 +74,7 @@ test('2: with two offboardings that are watched nobody looked any more from the 
 });
 
 test('3: a request that names only a mistyped connection took over, and nothing was ever removed', async () => {
-  const first = await offboard(LATER('P30D'), 'scheduled');
+  const { id: first } = await offboard(LATER('P30D'), 'scheduled');
   await offboard({ ...LATER('P30D'), connection_ids: ['con_mistyped'] }, 'completed');
   expect((await service.request('get-offboarding')).body).toMatchObject({ offboarding_id: first, status: 'scheduled' });
   await service.pass(31 * DAY_MS);
@@ -127,7 +105,7 @@ test('5: one page of a firewall with 403 ended a request for good', async () => 
 });
 
 test('6: a POST that was answered 500 ended the watch of what was done before, and GET showed nothing', async () => {
-  const id = await offboard({ action: 'disable' });
+  const { id } = await offboard({ action: 'disable' });
   const refusal = { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] };
   service.aws.addFaults({ operation: 'PutEvents', answer: refusal, times: 4 });
   const body = { action: 'remove', reason: 'x' };
@@ -172,8 +150,8 @@ test('8: a request waited for days and no alarm could fire', async () => {
 
 describe('9: what became of it was told in words that nobody knows, or not at all', () => {
   test('of one that is worked off after a later one', async () => {
-    const last = await offboard(LATER('P60D'), 'scheduled', { time: secondsAgo(10) });
-    const first = await offboard(LATER('P30D'), 'scheduled', { time: secondsAgo(20) });
+    const { id: last } = await offboard(LATER('P60D'), 'scheduled', { time: secondsAgo(10) });
+    const { id: first } = await offboard(LATER('P30D'), 'scheduled', { time: secondsAgo(20) });
     expect([toldOf(first), toldOf(last)]).toEqual([['scheduled'], ['scheduled']]);
   });
 
@@ -190,7 +168,7 @@ describe('9: what became of it was told in words that nobody knows, or not at al
 });
 
 test('10: Auth0 refused to enable: the caller was told 200, and it was cancelling for ever', async () => {
-  const id = await offboard(LATER('P30D'), 'scheduled');
+  const { id } = await offboard(LATER('P30D'), 'scheduled');
   service.tenant.addFaults({ method: 'PATCH', path: CON2, status: 400, body: { statusCode: 400, message: 'no' } });
   expect(await cancel()).toMatchObject({ status: 400, body: { code: 'rejected_by_auth0' } });
   expect((await service.request('get-offboarding')).body).toMatchObject({ offboarding_id: id, status: 'failed' });
@@ -211,7 +189,7 @@ test('11: what an administrator had disabled was enabled by a cancelling', async
 });
 
 test("12: a drift check's call that Auth0 carried out late disabled a customer who had been told 200", async () => {
-  const id = await offboard({ action: 'disable', on_reenable: 'disable_again' });
+  const { id } = await offboard({ action: 'disable', on_reenable: 'disable_again' });
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
   service.tenant.addFaults({ method: 'PATCH', delay: 3500 });
   service.tenant.clearCalls();
@@ -256,7 +234,7 @@ describe('13: the word that a removal is due was swallowed, for it was said befo
 });
 
 test('14: a drift check whose worker was killed was not made before the next day', async () => {
-  const id = await offboard({ action: 'disable' });
+  const { id } = await offboard({ action: 'disable' });
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
   service.tenant.clearCalls();
   service.tenant.addFaults({ method: 'GET', delay: 2000 });

@@ -1,44 +1,31 @@
 // Whatever is not ended and whose next step is overdue is found by the clock, and goes on by the same steps as ever.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { QUEUE } from '../../infra/local/environment.ts';
 import { metricsIn } from '../embedded-metrics.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON, ORG } from '../service.ts';
+import {
+  BOTH,
+  CON2,
+  DAY_MS,
+  HOUR_MS,
+  IN_A_MONTH,
+  NEITHER,
+  offboard,
+  record,
+  service,
+  startWith,
+} from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D', reason: 'x' };
-const BOTH = { [CON]: true, [CON2]: true };
-const NEITHER = { [CON]: false, [CON2]: false };
 const BUS_AWAY = { operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 99 };
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  service.aws.schedules.clear();
-  await service.forget();
-  service.tenant.clearCalls();
-  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2 }] });
-});
+startWith(BOTH);
 
-const record = async () => (await service.records()).at(-1);
 const loseMessages = () => service.aws.messages(QUEUE).splice(0);
 const hourGoesBy = async () => {
   await service.worker.idle();
   await service.pass(HOUR_MS);
   await service.sweep();
 };
-async function scheduled() {
-  const { id } = service.publish(IN_A_MONTH);
-  await service.outcome(id, 'scheduled');
-  await service.worker.idle();
-  return id;
-}
-
 test('the message of a request was lost', async () => {
   service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 99 });
   service.publish({ action: 'disable' });
@@ -51,7 +38,7 @@ test('the message of a request was lost', async () => {
 });
 
 test('the schedule of a removal was lost', async () => {
-  await scheduled();
+  await offboard();
   service.aws.schedules.clear();
   await service.pass(29 * DAY_MS);
   await service.sweep();
@@ -85,7 +72,7 @@ test('an outcome was not taken by the bus', async () => {
 });
 
 test('a cancelling that was accepted, its caller and its message gone', async () => {
-  const id = await scheduled();
+  const { id } = await offboard();
   service.tenant.addFaults({ method: 'PATCH', status: 503, body: '', times: 99 });
   expect((await service.request('cancel-offboarding', { remaining: 2000 })).status).toBe(202);
   await service.worker.idle();
@@ -172,7 +159,7 @@ describe('a batch is cancelled', () => {
   const organization_ids = Array.from({ length: 12 }, (_, i) => `org_cancel${String(i).padStart(10, '0')}`);
   const [FIRST = '', SECOND = ''] = organization_ids;
   const batch = async (headers = {}, body = {}) => {
-    const request = { body: { ...IN_A_MONTH, organization_ids, ...body }, headers };
+    const request = { body: { ...IN_A_MONTH, reason: 'x', organization_ids, ...body }, headers };
     const answer = await service.request('request-offboardings', request);
     return (answer.body as { batch_id: string }).batch_id;
   };
@@ -190,6 +177,7 @@ describe('a batch is cancelled', () => {
     await service.settled();
     const { id } = service.publish({
       ...IN_A_MONTH,
+      reason: 'x',
       organization_id: FIRST,
       connection_ids: [CON2],
       grace_period: 'P60D',
@@ -219,7 +207,7 @@ describe('a batch is cancelled', () => {
   test('before it was worked off: nothing of it begins, also what its caller sends once more', async () => {
     service.aws.addFaults(BUS_AWAY);
     const headers = { 'idempotency-key': 'batch-2' };
-    const request = { body: { ...IN_A_MONTH, organization_ids }, headers };
+    const request = { body: { ...IN_A_MONTH, reason: 'x', organization_ids }, headers };
     expect((await service.request('request-offboardings', request)).status).toBe(500);
     service.aws.clearFaults();
     const [first] = await service.records(FIRST);

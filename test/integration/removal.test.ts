@@ -1,33 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { QUEUE } from '../../infra/local/environment.ts';
-import { CON, ORG, outcomesOf, type Service, startService } from '../service.ts';
+import { CON, ORG, outcomesOf } from '../service.ts';
+import { CON2, CON3, IN_A_MONTH, offboard, record, service, startWith } from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
-const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D' };
+startWith({ [CON]: true, [CON2]: false, [CON3]: true });
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  service.tenant.clearCalls();
-  service.aws.schedules.clear();
-  await service.forget();
-  service.tenant.setOrganizations({
-    [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }, { connection_id: CON3 }],
-  });
-});
-
-const record = async () => (await service.records()).at(-1);
-async function offboard(detail: object = IN_A_MONTH) {
-  const event = service.publish(detail);
-  const scheduled = await service.outcome(event.id, 'scheduled');
-  await service.worker.idle();
-  return { event, scheduled };
-}
 /** What Scheduler sends when the removal of the organization's last offboarding is due. */
 const removalMessage = async () =>
   JSON.stringify({
@@ -37,10 +14,10 @@ const removalMessage = async () =>
 const removed = () => service.managementCalls().filter(({ method }) => method === 'DELETE');
 
 test('disabled now, removed when it is due, with the settings from before all of it', async () => {
-  const { event, scheduled } = await offboard();
-  expect(outcomesOf(scheduled.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  const { event, told } = await offboard();
+  expect(outcomesOf(told.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
   expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
-  const days = (Date.parse(scheduled.detail.removal_due_at as string) - Date.now()) / 86_400_000;
+  const days = (Date.parse(told.detail.removal_due_at as string) - Date.now()) / 86_400_000;
   expect(Math.round(days)).toBe(30);
   const [schedule] = [...service.aws.schedules.values()];
   expect(schedule?.body).toMatchObject({ ActionAfterCompletion: 'DELETE', FlexibleTimeWindow: { Mode: 'OFF' } });
@@ -49,7 +26,7 @@ test('disabled now, removed when it is due, with the settings from before all of
 
   const pending = await service.request('get-offboarding');
   expect(pending.body).toMatchObject({
-    removal_due_at: scheduled.detail.removal_due_at,
+    removal_due_at: told.detail.removal_due_at,
     offboarding_id: event.id,
     status: 'scheduled',
     connections: [
@@ -85,10 +62,10 @@ test('a connection that somebody enabled again in the meantime is left alone and
 test('a second request takes over what the first had disabled, with the settings from before it, and its date', async () => {
   const first = await offboard({ ...IN_A_MONTH, connection_ids: [CON] });
   const second = await offboard({ action: 'disable_then_remove', grace_period: 'P60D' });
-  expect(outcomesOf(second.scheduled.detail)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'disabled' });
-  expect((second.scheduled.detail.connections as object[])[0]).toMatchObject({ before: { is_enabled: true } });
+  expect(outcomesOf(second.told.detail)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  expect((second.told.detail.connections as object[])[0]).toMatchObject({ before: { is_enabled: true } });
   expect((await service.records()).map(({ status }) => status)).toEqual(['superseded', 'scheduled']);
-  expect(first.scheduled.detail.removal_due_at).not.toBe(second.scheduled.detail.removal_due_at);
+  expect(first.told.detail.removal_due_at).not.toBe(second.told.detail.removal_due_at);
   const cancelled = await service.request('cancel-offboarding');
   expect(cancelled.body).toMatchObject({ offboarding_id: second.event.id });
   expect(outcomesOf(cancelled.body)).toEqual({ [CON]: 'enabled', [CON2]: 'unchanged', [CON3]: 'enabled' });

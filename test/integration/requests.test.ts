@@ -1,26 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { describe, expect, test } from 'vitest';
+import { CON, ORG } from '../service.ts';
+import { CON2, CON3, IN_A_MONTH, record, service, startWith } from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
-const IN_A_MONTH = { action: 'disable_then_remove', grace_period: 'P30D' };
-
-let service: Service;
-beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  service.tenant.clearCalls();
-  service.aws.schedules.clear();
-  await service.forget();
-  service.tenant.setOrganizations({
-    [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }, { connection_id: CON3 }],
-  });
-});
-
-const record = async () => (await service.records()).at(-1);
+startWith({ [CON]: true, [CON2]: false, [CON3]: true });
 
 describe('over HTTP', () => {
   test('POST puts the request on record and on the bus with the caller, and its id is the id of the outcome', async () => {
