@@ -1,5 +1,6 @@
 // One role a function, with exactly what it uses; who may read the secrets; and the alarms on what the functions do.
 
+const alarm = require('./alarm.cjs');
 const readBy = require('./secret-readers.cjs');
 
 const sub = (text) => ({ 'Fn::Sub': text });
@@ -138,44 +139,29 @@ const readersOf = (secret) =>
     .map(([name]) => `${pascal(name)}Role`);
 
 /**
- * An alarm on a metric of one function: at once, within five minutes. What a function that answers requests throws, and a request
- * that is not run for want of concurrency, are 5xx of the API, which has an alarm of its own (infra/api.yml); those below work
- * where nobody waits for an answer.
+ * An alarm on a metric of one function. What a function that answers requests throws, and a request that is not run for want of
+ * concurrency, are 5xx of the API, which has an alarm of its own (infra/api.yml); those below work where nobody waits for an answer.
  */
-const alarm = (name, id, MetricName, AlarmDescription, more = {}) => ({
-  Type: 'AWS::CloudWatch::Alarm',
-  Properties: {
-    AlarmName: `org-connections-\${sls:stage}-${id}`,
-    AlarmDescription: `Runbook: ${AlarmDescription}`,
-    Namespace: 'AWS/Lambda',
-    MetricName,
-    Dimensions: [{ Name: more.Namespace ? 'function' : 'FunctionName', Value: nameOf(name) }],
-    Statistic: 'Sum',
-    Period: 300,
-    EvaluationPeriods: 1,
-    Threshold: 1,
-    ComparisonOperator: 'GreaterThanOrEqualToThreshold',
-    TreatMissingData: 'notBreaching',
-    AlarmActions: [sub('arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${param:alarmTopic}')],
-    ...more,
-  },
-});
+const alarmOf = (name, id, MetricName, text, more = {}) => {
+  const Dimensions = [{ Name: more.Namespace ? 'function' : 'FunctionName', Value: nameOf(name) }];
+  return alarm(id, text, { Namespace: 'AWS/Lambda', MetricName, Dimensions, ...more });
+};
 const own = { Namespace: 'org-connections' };
 const [worker, watch, rotation] = ['offboard-organization', 'watch-offboardings', 'rotate-management-token'];
 const errors = (name) =>
-  alarm(name, `${name}-errors`, 'Errors', `function errors. ${name} threw, timed out or was killed.`);
+  alarmOf(name, `${name}-errors`, 'Errors', `function errors. ${name} threw, timed out or was killed.`);
 
 const ALARMS = {
   WorkerErrors: errors(worker),
   WatchErrors: errors(watch),
   RotationErrors: errors(rotation),
-  RecursiveInvocations: alarm(
+  RecursiveInvocations: alarmOf(
     worker,
     'recursive-invocations-dropped',
     'RecursiveInvocationsDropped',
     'recursive invocations dropped. Lambda takes the worker for a loop and does not run it: requests lie still.',
   ),
-  TokenRejected: alarm(
+  TokenRejected: alarmOf(
     worker,
     'token-rejected',
     'Auth0Rejected',
@@ -183,21 +169,21 @@ const ALARMS = {
     own,
   ),
   // Told only while something is overdue: whether the watch runs at all is the next but one.
-  OldestOverdue: alarm(
+  OldestOverdue: alarmOf(
     watch,
     'oldest-overdue',
     'OldestOverdue',
     "oldest overdue. An offboarding's next step has been overdue for more than an hour.",
     { ...own, Statistic: 'Maximum', Threshold: 3600, ComparisonOperator: 'GreaterThanThreshold' },
   ),
-  DriftChecksLate: alarm(
+  DriftChecksLate: alarmOf(
     watch,
     'drift-checks-late',
     'DriftChecksLate',
     'drift checks late. Organizations have not been checked for drift for more than a day longer than they should.',
     { ...own, Statistic: 'Maximum' },
   ),
-  WatchNotRunning: alarm(
+  WatchNotRunning: alarmOf(
     watch,
     'watch-not-running',
     'Invocations',

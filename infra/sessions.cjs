@@ -1,6 +1,7 @@
 // Where a stage ends sessions, too (`endSessions`): the queue, the second pair of secrets, the function that alone reads it, and
 // the alarms. Elsewhere nothing of it exists.
 
+const alarm = require('./alarm.cjs');
 const readBy = require('./secret-readers.cjs');
 
 const sub = (text) => ({ 'Fn::Sub': text });
@@ -46,21 +47,6 @@ const secret = (name, Description) => ({
   Properties: { Name: `${SECRETS}/${name}`, Description },
 });
 
-const alarm = (name, AlarmDescription, metric) => ({
-  Type: 'AWS::CloudWatch::Alarm',
-  Properties: {
-    AlarmName: `${STAGE}-${name}`,
-    AlarmDescription,
-    Statistic: 'Sum',
-    Period: 300,
-    EvaluationPeriods: 1,
-    Threshold: 1,
-    ComparisonOperator: 'GreaterThanOrEqualToThreshold',
-    TreatMissingData: 'notBreaching',
-    AlarmActions: [sub('arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${param:alarmTopic}')],
-    ...metric,
-  },
-});
 const ofFunction = (Namespace, MetricName, dimension) => ({
   Namespace,
   MetricName,
@@ -202,17 +188,17 @@ const Resources = {
     },
   },
 
-  EndSessionsErrors: alarm('end-sessions-errors', 'Runbook: function errors. end-sessions threw or timed out.', {
+  EndSessionsErrors: alarm('end-sessions-errors', 'function errors. end-sessions threw or timed out.', {
     ...ofFunction('AWS/Lambda', 'Errors', 'FunctionName'),
   }),
   SessionsNotEnded: alarm(
     'sessions-not-ended',
-    'Runbook: sessions not ended. Auth0 refused to end sessions, or was not there for too long.',
+    'sessions not ended. Auth0 refused to end sessions, or was not there for too long.',
     ofFunction('org-connections', 'SessionsNotEnded', 'function'),
   ),
   SessionDeadLettersWaiting: alarm(
     'session-dead-letters',
-    'Runbook: sessions not ended. The sessions of an organization can not be ended.',
+    'sessions not ended. The sessions of an organization can not be ended.',
     {
       Namespace: 'AWS/SQS',
       MetricName: 'ApproximateNumberOfMessagesVisible',
@@ -222,7 +208,7 @@ const Resources = {
   ),
   SessionTokenNearExpiry: alarm(
     'session-token-near-expiry',
-    'Runbook: token near expiry. The token that ends sessions expires in less than two rotation intervals.',
+    'token near expiry. The token that ends sessions expires in less than two rotation intervals.',
     {
       Namespace: 'org-connections',
       MetricName: 'TokenTimeToExpiry',
