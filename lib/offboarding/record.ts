@@ -118,7 +118,7 @@ function positionsOf({ status, removal_due_at, ended_at, created_at, offboarding
 export const statusShard = (status: Status, shard: number) => `${status} ${shard}`;
 
 /** Settings are whatever Auth0 sends, numbers and depths that DynamoDB does not take included: they are kept as text. */
-const toItem = (record: Offboarding): table.Item => {
+export const toItem = (record: Offboarding): table.Item => {
   return { ...record, connections: JSON.stringify(record.connections), ...positionsOf(record) };
 };
 
