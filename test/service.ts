@@ -265,8 +265,10 @@ export async function startService(options: Parameters<typeof startEnvironment>[
           .some(({ path, status }) => status === 0 && path.includes(organization));
       const messages = () => aws.messages(QUEUE).filter(({ body }) => body.includes(organization));
       for (const end = Date.now() + 60_000; ; await sleep(15)) {
-        if (Date.now() > end)
-          throw new Error(`${organization} does not come to rest: ${messages().map(({ body }) => body)}`);
+        if (Date.now() > end) {
+          const left = { messages: messages(), item: await this.organization(organization), auth0: isAuth0Busy() };
+          throw new Error(`${organization} does not come to rest: ${JSON.stringify(left)}`);
+        }
         for (const message of messages()) if (!message.inFlight) message.visibleAt = 0;
         aws.wake(QUEUE);
         if (messages().some(({ inFlight }) => inFlight) || isAuth0Busy()) continue;

@@ -70,7 +70,7 @@ export async function acceptCancelling(organization_id: string, act: Act, isNow 
     if (!isNow && cancelled && cancelled.at >= act.at) return cancelled;
     const open = await organizations.openRecords(organization);
     const at = isNow ? afterAll(act.at, [cancelled?.at ?? '', ...open.map(({ asked_at }) => asked_at)]) : act.at;
-    const found = foundBy(at, open);
+    const found = foundBy(at, open, organization);
     if (found.ids.length === 0)
       throw new Problem('not_found', 'No offboarding of this organization is pending, held or watched');
     if (removing) {

@@ -30,11 +30,16 @@ export const isCancellable = (record: Offboarding) =>
 /** What a cancelling of the whole organization would find: all that is pending, holds something or is watched. */
 export const isFound = (record: Offboarding) => isCancellable(record) || (isAccepted(record) && record.watch === 'on');
 
-/** What a cancelling that was asked for at `at` finds. */
-export function foundBy(at: string, records: Offboarding[]): Pick<Cancellation, 'ids' | 'pending'> {
-  const found = records.filter((record) => isFound(record) && record.asked_at <= at);
+/** What a cancelling that was asked for at `at` finds. What an earlier one is to undo stays pending, whoever has completed it meanwhile. */
+export function foundBy(
+  at: string,
+  records: Offboarding[],
+  organization: Organization,
+): Pick<Cancellation, 'ids' | 'pending'> {
+  const isPending = (record: Offboarding) => isCancellable(record) || statusOf(record, organization) === 'cancelling';
+  const found = records.filter((record) => (isFound(record) || isPending(record)) && record.asked_at <= at);
   const idsOf = (all: Offboarding[]) => all.map(({ offboarding_id }) => offboarding_id);
-  return { ids: idsOf(found), pending: idsOf(found.filter(isCancellable)) };
+  return { ids: idsOf(found), pending: idsOf(found.filter(isPending)) };
 }
 
 /** Whether a cancelling enables what the record disabled, and not only ends its watch: also of what was completed or taken over meanwhile by who did not know of it yet. What was removed stays so. */
@@ -290,7 +295,7 @@ function toCheck({ records, organization, listed, now, postponed, isWatchOver }:
   const at = now.toISOString();
   const over = watched.find(({ ended_at }) => ended_at && isWatchOver(ended_at));
   if (over) return write(withoutWatch(over, { at, caller: 'org-connections', reason: 'watched for long enough' }));
-  const repeated = watched.find((record, index) => index >= MOST_WATCHED || isRepeated(record, watched));
+  const repeated = watched.find((record, index) => index >= MOST_WATCHED || isRepeated(record, watched, now));
   if (repeated) return write({ ...repeated, watch: undefined });
   if (watched.length === 0 || !look_at || look_at > at || postponed.size > 0) return undefined;
   if (!listed) return { do: 'list' };
@@ -304,10 +309,15 @@ const MOST_WATCHED = 40;
 export const watchedOf = (records: Offboarding[]): Offboarding[] =>
   records.filter((record) => record.watch === 'on' && isAccepted(record)).sort((a, b) => byAskedAt(b, a));
 
-/** Whether later ones are watched for all that this one is watched for: it has nothing to say any more. */
-function isRepeated(record: Offboarding, watched: Offboarding[]): boolean {
+/** Who is at work has seen each cancelling that was accepted so long ago, and took for pending what was completed then, milliseconds. */
+const CERTAIN_AFTER_MS = 3_600_000;
+
+/** Whether later ones are watched for all that this one is watched for, and stay so: it has nothing to say any more. */
+function isRepeated(record: Offboarding, watched: Offboarding[], now: Date): boolean {
   if (record.status !== 'completed') return false;
-  const later = watched.filter((other) => other.status === 'completed' && isLater(other, record));
+  const certain = new Date(now.getTime() - CERTAIN_AFTER_MS).toISOString();
+  const isCertain = ({ status, ended_at = '~' }: Offboarding) => status === 'completed' && ended_at <= certain;
+  const later = watched.filter((other) => isCertain(other) && isLater(other, record));
   const ended = later.flatMap(({ connections }) => connections.filter(hasEndedIt));
   const covered = new Set(ended.map(({ connection_id }) => connection_id));
   const isWhole = ({ connection_ids }: Offboarding) => connection_ids === undefined;

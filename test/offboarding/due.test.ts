@@ -204,6 +204,7 @@ describe('the watch', () => {
       ['it is of the whole organization', { connection_ids: undefined }, {}],
       ['it has ended another', { connections: [heldOne(A), heldOne(B)] }, {}],
       ['it is still held', { status: 'failed' }, {}],
+      ['the later one may be cancelled yet, as it was pending just now', {}, { ended_at: ago(0.99) }],
       [
         'the later one is not over',
         {},

@@ -61,9 +61,17 @@ describe('who holds what', () => {
       record('later', { asked_at: ago(1) }),
       record('same', { asked_at: ago(2) }),
     ];
-    expect(rules.foundBy(ago(2), found)).toEqual({
+    expect(rules.foundBy(ago(2), found, { organization_id: 'org_1', open: [] })).toEqual({
       ids: ['requested', 'held', 'watched', 'same'],
       pending: ['requested', 'held', 'same'],
+    });
+  });
+  test('what an earlier cancelling is to undo stays pending for the next, also when it was completed meanwhile', () => {
+    const organization = { organization_id: 'org_1', open: [], cancelled: cancellation(['a', 'b'], { at: ago(3) }) };
+    const [a, b] = [completed('a', { action: 'disable' }), completed('b', { watch: undefined, action: 'disable' })];
+    expect(rules.foundBy(ago(2), [a, b, completed('c')], organization)).toEqual({
+      ids: ['a', 'b', 'c'],
+      pending: ['a', 'b'],
     });
   });
   test('GET shows the newest that is pending, else the newest that was not undone, and no dry run', () => {

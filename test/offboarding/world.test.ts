@@ -78,6 +78,13 @@ const SCENARIOS: Record<string, Scenario> = {
     cancels: [1],
   },
   'cancelled twice': { asks: [A], cancels: ['event', 'http'] },
+  'cancelled twice, killed': {
+    asks: [ready({ ...disable, on: ['A'] })],
+    cancels: ['event', 'http'],
+    left: { kill: 1 },
+  },
+  'two want the same, all is cancelled': { asks: [ready(disable), disable], cancels: ['http'] },
+  'two want the same, the later one alone is cancelled': { asks: [ready(disable), disable], cancels: [1] },
   'two are asked within a second': { asks: [ready(A), { ...B, quick: true }], cancels: ['event'] },
   'two are looked at': { asks: [{ ...again, on: ['A'] }, A], left: { look: 1, hand: 1 } },
 };
@@ -92,7 +99,7 @@ if (process.env.DEEP) {
       };
   for (const [i, one] of KINDS.entries())
     for (const other of KINDS.slice(i))
-      for (const cancel of ['http', 0, undefined] as const)
+      for (const cancel of ['http', 0, 1, undefined] as const)
         SCENARIOS[`two: ${nameOf(one)} and ${nameOf(other)}, cancelled: ${cancel}`] = {
           asks: [ready(one), other],
           ...(cancel !== undefined && { cancels: [cancel] }),

@@ -121,7 +121,7 @@ export function brokenAtRest(world: World): string | undefined {
         connections.some((one) => one.connection_id === id && (status === 'completed' || one.disabled_by_offboarding)),
     );
     if (!isHeld) return `${id} stays disabled by ${by}, and nobody holds it`;
-    if (covered.length === 0 && !watched.some((one) => one.connection_id === id))
+    if (!covered.includes(by) && !watched.some((one) => one.connection_id === id))
       return `${id} is disabled by ${by}, and nobody watches it`;
   }
   return Object.keys(worldOf(scenario).auth0)

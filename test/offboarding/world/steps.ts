@@ -107,11 +107,13 @@ function covering(world: World, cancelling: Cancelling & { at: string }, isOne: 
 }
 
 function readAll(world: World, at: string): Cancelling {
-  const { open, removing, version, cancelled } = organizationOf(world);
+  const organization = organizationOf(world);
+  const { open, removing, version, cancelled } = organization;
   if (cancelled && cancelled.at >= at) return covering(world, { is: 'accepted', at, ids: cancelled.ids }, false);
   const { ids, pending } = foundBy(
     at,
     open.flatMap((id) => world.records[id] ?? []),
+    organization,
   );
   return { is: ids.length > 0 && !removing ? 'read' : 'refused', at, ids, pending, version };
 }
