@@ -50,7 +50,7 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
 }
 
 /**
- * Writes an item with its new `version`. Condition: the item has the version `expected`, or, undefined, there is none of its key;
+ * Writes an item with its new `version`. Condition: the item has the version `expected`, or, where there is none, nothing of its key is there;
  * so a decision never rests on what a read returned. False when that is rejected. (DynamoDB: "Condition expressions".)
  */
 export async function putItem(item: Item, expected: string | undefined): Promise<boolean> {

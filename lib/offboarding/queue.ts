@@ -16,11 +16,9 @@ const LONGEST_HIDDEN_S = 12 * 3600 - 60;
 const MAX_ENTRIES = 10;
 const CALLS_AT_ONCE = 10;
 
-const GROUPS: Priority[] = ['single', 'batch', 'watch'];
-
 /** A priority is a message group: SQS hands out one message of a group at a time, so one worker at a time works in each. */
 export const priorityOf = ({ attributes }: SQSRecord): Priority =>
-  GROUPS.find((group) => group === attributes?.MessageGroupId) ?? 'single';
+  (['batch', 'watch'] as const).find((group) => group === attributes?.MessageGroupId) ?? 'single';
 
 /** Hides a delivered message, and its group with it, for `ms` more. */
 export const changeVisibility = (message: SQSRecord, ms: number) =>

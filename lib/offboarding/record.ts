@@ -38,8 +38,8 @@ export async function getRecord(organization_id: string, offboarding_id: string)
 export const getRecords = async (keys: table.Key[]): Promise<Offboarding[]> =>
   (await table.getItems(keys)).map(fromItem);
 
-/** Writes `record` upon the version that it has, or as a new one. Returns it with its new version; throws `RecordChanged` with what won. */
-export async function put(record: Offboarding, isNew = false): Promise<Offboarding> {
+/** Writes `record` upon the version that it has, or, without one (''), as new. Returns it with its new version; throws `RecordChanged` with what won. */
+export async function put(record: Offboarding): Promise<Offboarding> {
   const now = new Date();
   const next = { ...record, version: randomUUID(), updated_at: now.toISOString() };
   if (hasEnded(record)) {
@@ -50,7 +50,7 @@ export async function put(record: Offboarding, isNew = false): Promise<Offboardi
   }
   // What is never accepted is nothing to keep.
   if (record.accept_by) next.expires_at = Math.floor(now.getTime() / 1000) + DAY_S;
-  if (await table.putItem(toItem(next), isNew ? undefined : record.version)) return next;
+  if (await table.putItem(toItem(next), record.version)) return next;
   throw new RecordChanged(await getRecord(record.organization_id, record.offboarding_id));
 }
 
@@ -64,7 +64,7 @@ export async function createRecord(request: NewOffboarding, accepted = true) {
   const times = { created_at: time, asked_at: time, updated_at: time, accept_by: accepted ? undefined : acceptBy() };
   const start = { request: own, status: 'requested' as const, ...times, attempts: 0, connections: [], version: '' };
   try {
-    return { record: await put({ ...start, ...request, asked_at: request.asked_at ?? time }, true), isNew: true };
+    return { record: await put({ ...start, ...request, asked_at: request.asked_at ?? time }), isNew: true };
   } catch (error) {
     if (error instanceof RecordChanged && error.current) return { record: error.current, isNew: false };
     throw error;

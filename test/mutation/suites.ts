@@ -25,7 +25,8 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/organization': RECORD,
   'offboarding/record': RECORD,
   'offboarding/notification': ['offboarding/notification'],
-  'offboarding/queue': ['aws/queue', 'offboarding/queue', 'offboarding/delivery'],
+  'offboarding/queue': ['aws/queue', 'offboarding/queue'],
+  'offboarding/delivery': ['aws/queue', 'offboarding/queue', 'offboarding/delivery'],
 };
 
 /** Of these so much of what can be seen must be seen: the rules, the record, the queue, the pace, the calls and the token. */

@@ -198,6 +198,7 @@ describe('the watch', () => {
       next([completed('a', { connection_ids: [A], ...one }), { ...later, ...other }]);
     const ends = { do: 'write', record: { offboarding_id: 'a', watch: undefined } };
     expect(silent({})).toMatchObject(ends);
+    expect(silent({}, { ended_at: ago(1) })).toMatchObject(ends);
     expect(silent({ connections: [heldOne(A), connection(B, { outcome: 'unchanged' })] })).toMatchObject(ends);
     expect(silent({ connection_ids: undefined }, { connection_ids: undefined })).toMatchObject(ends);
     for (const [why, one, other] of [
@@ -205,6 +206,7 @@ describe('the watch', () => {
       ['it has ended another', { connections: [heldOne(A), heldOne(B)] }, {}],
       ['it is still held', { status: 'failed' }, {}],
       ['the later one may be cancelled yet, as it was pending just now', {}, { ended_at: ago(0.99) }],
+      ['nobody knows when the later one ended', {}, { ended_at: undefined }],
       [
         'the later one is not over',
         {},

@@ -66,6 +66,13 @@ describe('an organization', () => {
   });
 });
 
+test('the records that an organization is about are read as they are now, in its order', async () => {
+  const { organization_id } = await made();
+  for (const id of ['b', 'a', 'over']) await records.put(record(id, { organization_id, version: '' }));
+  const open = await organizations.openRecords({ organization_id, open: ['a', 'gone', 'b'] });
+  expect(open.map(({ offboarding_id }) => offboarding_id)).toEqual(['a', 'b']);
+});
+
 describe('a request that is accepted', () => {
   const admitted = async (more: Partial<Offboarding>, before: Partial<Organization> = {}) => {
     const { organization_id } = await made(before);
@@ -131,6 +138,8 @@ describe('a cancelling', () => {
     expect(written).toMatchObject({ cancelled_ones: [{ ids: ['b'] }, { ids: ['a'] }], priority: 'batch' });
     expect(await organizations.cancelOne(one, cancellation('c')), 'somebody has written since').toBeUndefined();
     if (written) expect(await organizations.cancelOne(written, cancellation('a')), 'the first stands').toBe(written);
+    const first = await organizations.cancelOne(await made({ open: ['a'] }), cancellation('a'));
+    expect(first?.cancelled_ones).toEqual([cancellation('a')]);
   });
 });
 
