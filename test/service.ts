@@ -274,11 +274,13 @@ export async function startService(options: Parameters<typeof startEnvironment>[
         if (messages().some(({ inFlight }) => inFlight) || isAuth0Busy()) continue;
         await this.runOut(organization);
         if (messages().length > 0) continue;
-        const { holder, removing, open = [] } = await this.organization(organization);
+        const { holder, held_until = 0, removing, open = [], due_at } = await this.organization(organization);
+        // Whoever was killed when nothing was left to do has it no more, and nobody else needs it.
+        const isHeld = holder !== undefined && (held_until > Date.now() || due_at !== undefined);
         const isLeft = ({ status, unpublished, accept_by, offboarding_id }: Offboarding) =>
           unpublished !== undefined ||
           (accept_by ? open.includes(offboarding_id) : !hasEnded({ status }) && status !== 'scheduled');
-        if (!holder && !removing && !(await recordsOf(organization)).some(isLeft)) return;
+        if (!isHeld && !removing && !(await recordsOf(organization)).some(isLeft)) return;
         await this.pass(HOUR_MS, organization);
         await local.checkByClock();
       }
