@@ -26,7 +26,9 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/record': RECORD,
   'offboarding/notification': ['offboarding/notification'],
   'offboarding/queue': ['aws/queue', 'offboarding/queue'],
-  'offboarding/delivery': ['aws/queue', 'offboarding/queue', 'offboarding/delivery'],
+  'offboarding/delivery': ['aws/queue', 'offboarding/queue', 'offboarding/delivery', 'offboarding/messages'],
+  'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
+  'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };
 
 /** Of these so much of what can be seen must be seen: the rules, the record, the queue, the pace, the calls and the token. */
