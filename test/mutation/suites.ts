@@ -19,6 +19,7 @@ export const SUITES: Record<string, string[]> = {
   'auth0/management-token': ['auth0/management-token'],
   'auth0/api-call': CALLS,
   'auth0/management-api': CALLS,
+  'auth0/organization-connections': CALLS,
   'auth0/http-client': CALLS,
   'aws/event-bus': ['aws/event-bus'],
   'aws/table': ['aws/table'],
