@@ -27,7 +27,7 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/record': RECORD,
   'offboarding/notification': ['offboarding/notification'],
   'offboarding/queue': ['aws/queue', 'offboarding/queue'],
-  'offboarding/delivery': ['aws/queue', 'offboarding/queue', 'offboarding/delivery', 'offboarding/messages'],
+  'offboarding/deliveries': ['aws/queue', 'offboarding/queue', 'offboarding/delivery', 'offboarding/messages'],
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };
