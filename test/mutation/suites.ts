@@ -2,6 +2,7 @@
 // shows in a packaged bundle alone is not asked here.
 const RULES = ['rules', 'connections', 'drift', 'transitions', 'offboarding'].map((name) => `offboarding/${name}`);
 const RECORD = ['aws/table', 'offboarding/record', 'offboarding/organization'];
+const WORK = ['acceptance', 'cancelling', 'work', 'outcome'].map((name) => `offboarding/${name}`);
 const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
 
 export const SUITES: Record<string, string[]> = {
@@ -27,7 +28,17 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/record': RECORD,
   'offboarding/notification': ['offboarding/notification'],
   'offboarding/queue': ['aws/queue', 'offboarding/queue'],
-  'offboarding/deliveries': ['aws/queue', 'offboarding/queue', 'offboarding/delivery', 'offboarding/messages'],
+  'offboarding/deliveries': [
+    ...[
+      'aws/queue',
+      'offboarding/queue',
+      'offboarding/delivery',
+      'offboarding/messages',
+      'offboarding/removal-schedule',
+    ],
+    ...WORK,
+  ],
+  'offboarding/world-and-shell': WORK,
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };

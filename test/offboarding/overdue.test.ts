@@ -72,13 +72,13 @@ describe('by the clock', () => {
   });
   test('the oldest that is overdue is told in seconds, of drift checks how many are late by a day', async () => {
     expect([await sweep.sendWhatIsDue(createLog({})), noticed()]).toMatchObject([0, { sent: 0 }]);
-    expect(noticed()).not.toHaveProperty('OldestOverdue');
+    for (const metric of ['OldestOverdue', 'DriftChecksLate']) expect(noticed()).not.toHaveProperty(metric);
     await due(-50 * MINUTE);
     await due(-10 * MINUTE);
     await due(-2 * DAY, { priority: 'watch' });
-    await due(-DAY + MINUTE, { priority: 'watch' });
+    for (let n = 0; n < 2; n++) await due(-DAY + MINUTE, { priority: 'watch' });
     await sweep.sendWhatIsDue(createLog({}));
-    expect(noticed()).toMatchObject({ OldestOverdue: 3000, DriftChecksLate: 1, sent: 4, checks_due: 2 });
+    expect(noticed()).toMatchObject({ OldestOverdue: 3000, DriftChecksLate: 1, sent: 5, checks_due: 3 });
   });
 });
 

@@ -71,9 +71,20 @@ describe('a request', () => {
     await expect(submit([request], false)).rejects.toThrow();
     const before = await onRecord(request);
     expect(before?.accept_by).toBeTruthy();
+    await expect(submit([request], false)).rejects.toThrow();
+    const again = await onRecord(request);
+    expect(Date.parse(again?.accept_by ?? ''), 'it has as long again').toBeGreaterThan(
+      Date.parse(before?.accept_by ?? ''),
+    );
     local.aws.clearFaults();
     await submit([request], false);
     expect((await onRecord(request))?.accept_by).toBeUndefined();
+  });
+  test('that is sent twice at once is one, and neither caller is told that it failed', async () => {
+    const request = asked();
+    const both = await Promise.all([submit([request]), submit([request])]);
+    expect(both.filter(({ submitted }) => submitted[0]?.isNew).length).toBe(1);
+    expect(await openOf(request)).toEqual([request.offboarding_id]);
   });
   test('that is worked off already is not told again', async () => {
     const request = asked();
@@ -88,15 +99,21 @@ describe('a request', () => {
     async (other) => {
       const request = asked();
       await submit([request]);
-      await expect(submit([{ ...request, ...other }])).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+      await expect(submit([{ ...request, ...other }])).rejects.toMatchObject({
+        code: 'idempotency_key_reused',
+        message: expect.stringContaining('another body'),
+      });
     },
   );
   test('whose time is over begins nothing, and is not told', async () => {
     const request = asked();
-    await expect(submission.submit([request], true, Date.now() - 1)).rejects.toMatchObject({
-      code: 'record_unavailable',
-    });
+    const late = { code: 'record_unavailable', message: expect.stringContaining('in time') };
+    await expect(submission.submit([request], true, Date.now() - 1)).rejects.toMatchObject(late);
     expect([await onRecord(request), told(request)]).toEqual([undefined, []]);
+    // Its organization takes longer than there is time.
+    local.aws.addFaults({ operation: 'GetItem', delay: 1500 });
+    await expect(submission.submit([request], false, Date.now() + 1000)).rejects.toMatchObject(late);
+    expect([(await onRecord(request))?.accept_by, told(request)]).toEqual([expect.any(String), []]);
   });
   test('of an organization that takes no more is a conflict; of a batch it stops no other', async () => {
     const [one, other] = [asked(), asked()];
@@ -111,6 +128,10 @@ describe('a request', () => {
     const { full, submitted } = await submit([ofBatch, beside]);
     expect([[...full], submitted.length]).toEqual([[one.organization_id], 2]);
     expect([told(ofBatch).length, told(beside).length]).toEqual([0, 1]);
+    local.aws.addFaults({ operation: 'GetItem', error: 'AccessDeniedException', times: 9 });
+    await expect(submit([asked({ batch_id })]), 'a table that is away is no full organization').rejects.toMatchObject({
+      code: 'record_unavailable',
+    });
   });
   test('of a batch goes behind single ones, an urgent one does not', async () => {
     const [slow, urgent] = [asked({ batch_id: randomUUID() }), asked({ batch_id: randomUUID(), urgent: true })];
@@ -134,6 +155,12 @@ describe('a request', () => {
     local.aws.addFaults({ operation: 'PutItem', error: 'AccessDeniedException', times: 9 });
     await expect(failing).rejects.toMatchObject({ code: 'record_unavailable' });
     expect(undone).toBe(1);
+    local.aws.clearFaults();
+    local.aws.addFaults({ operation: 'PutEvents', delay: 300 });
+    const single = submit([asked()], false);
+    await expect.poll(told).toBe(before + 2);
+    local.aws.addFaults({ operation: 'PutItem', error: 'AccessDeniedException', times: 9 });
+    await expect(single, 'a single one has nothing to take back').rejects.toMatchObject({ code: 'record_unavailable' });
   });
 });
 
@@ -192,7 +219,8 @@ describe('the cancelling of a batch', () => {
     }));
     expect([accepted, not_pending]).toEqual([covered, 1]);
     const { cancelled_ones } = await organizations.getOrganization(unseen as string);
-    expect(cancelled_ones).toMatchObject([{ ids: [batches.offboardingIdOf(batch_id, unseen as string)], only: true }]);
+    const ids = [batches.offboardingIdOf(batch_id, unseen as string)];
+    expect(cancelled_ones).toMatchObject([{ ids, pending: ids, only: true }]);
     expect(await records.getBatch(batch_id)).toMatchObject({ cancelled: true });
     expect((await cancel(batch_id)).accepted.length, 'again').toBe(4);
   });
@@ -205,10 +233,11 @@ describe('the cancelling of a batch', () => {
     expect(await cancel(batch_id)).toEqual({ accepted: [], not_pending: 1 });
   });
   test('of none is not found, and ends with its time', async () => {
-    await expect(cancel(randomUUID())).rejects.toMatchObject({ code: 'not_found' });
+    await expect(cancel(randomUUID())).rejects.toMatchObject({ code: 'not_found', message: 'There is no such batch' });
     const batch_id = await batchOf(anOrg());
     await expect(batches.cancelBatch(batch_id, act, Date.now() - 1)).rejects.toMatchObject({
       code: 'record_unavailable',
+      message: expect.stringContaining('in time'),
     });
   });
 });
