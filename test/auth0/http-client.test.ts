@@ -1,3 +1,4 @@
+import { createServer as createHttp, type IncomingHttpHeaders } from 'node:http';
 import { createServer as createTcp } from 'node:net';
 import { createServer as createTls } from 'node:tls';
 import { expect, test } from 'vitest';
@@ -71,4 +72,43 @@ test('an answer that never ends is over with its time', async () => {
     failure: { kind: 'timeout' },
   });
   server.close();
+});
+
+test('what is sent is JSON with its length, and JSON is asked for; also of a host that has an IPv6 address', async () => {
+  const seen: [string, IncomingHttpHeaders, string][] = [];
+  const server = createHttp(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    seen.push([request.method ?? '', request.headers, text]);
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '::1', resolve));
+  const origin = new URL(`http://[::1]:${(server.address() as { port: number }).port}`);
+  expect(await send({ ...GET, origin, headers: { authorization: 'Bearer x' } })).toMatchObject({
+    status: 200,
+    body: '{}',
+  });
+  await send({ ...GET, method: 'PATCH', origin, body: { name: 'Zoë' } });
+  expect(seen).toMatchObject([
+    ['GET', { accept: 'application/json', authorization: 'Bearer x' }, ''],
+    ['PATCH', { 'content-type': 'application/json', 'content-length': '15' }, '{"name":"Zoë"}'],
+  ]);
+  expect(seen[0]?.[1]).not.toHaveProperty('content-type');
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a body that has no end in time is no shorter one, and one of a megabyte is taken', async () => {
+  const endless = createTcp((socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\n{"connections":[]}'));
+  const port = await listen(endless);
+  expect(await send({ ...GET, origin: new URL(`http://127.0.0.1:${port}`), timeout: 300 })).toMatchObject({
+    status: 0,
+    body: '',
+    failure: { kind: 'timeout', sent: true },
+  });
+  endless.close();
+  const large = createTcp((socket) => socket.end(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1_000_000)}`));
+  const whole = await send({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(large)}`) });
+  expect([whole.status, whole.body.length]).toEqual([200, 1_000_000]);
+  large.close();
 });
