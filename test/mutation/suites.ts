@@ -38,7 +38,6 @@ export const SUITES: Record<string, string[]> = {
     ],
     ...WORK,
   ],
-  'offboarding/world-and-shell': WORK,
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };
