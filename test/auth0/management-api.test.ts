@@ -150,6 +150,12 @@ describe('the access level', () => {
     });
   });
 
+  test('is not left out after an error that says nothing of it', async () => {
+    local.tenant.addFaults({ method: 'PATCH', ...own(409) });
+    expect(await failed(api.disable(ORG, CON, calls, 'readonly'))).toMatchObject({ code: 'conflict' });
+    expect(bodies().length).toBe(1);
+  });
+
   test('a 400 that is about something else is one without it, too', async () => {
     local.tenant.addFaults({ method: 'PATCH', ...own(400), times: 2 });
     expect(await failed(api.disable(ORG, CON, calls, 'readonly'))).toMatchObject({ code: 'rejected_by_auth0' });

@@ -80,7 +80,10 @@ describe('a list', () => {
   });
   test('that goes on for longer than any organization has connections ends, and is none', async () => {
     meets({ shape: 'total of more than is listed', times: 99 });
-    expect(await listing()).toBe('auth0_unavailable');
+    await expect(api.list(ORG, calls)).rejects.toMatchObject({
+      code: 'auth0_unavailable',
+      message: expect.stringContaining('does not list all'),
+    });
     expect(asked().length).toBe(2);
     local.tenant.clearFaults();
     local.tenant.clearCalls();
@@ -105,6 +108,14 @@ describe('a list', () => {
     meets({ path: CON, status: 400, body: { statusCode: 400, error: 'Bad Request', message: 'x' } });
     expect(await listing()).toBe('rejected_by_auth0');
   });
+});
+
+test('a change that is answered with its state is one call, and its time is known', async () => {
+  expect(await api.disable(ORG, CON, calls)).toMatchObject({ is_enabled: false });
+  expect(asked()).toEqual([`PATCH ${ORG}/connections/${CON}`]);
+  expect(calls.auth0Ms).toBeLessThan(20_000);
+  meets({ method: 'PATCH', status: 300, body: { connection_id: CON, is_enabled: true } });
+  await expect(api.enable(ORG, CON, calls), 'no success').rejects.toMatchObject({ code: 'auth0_unavailable' });
 });
 
 describe('a change that is answered without its state', () => {
@@ -162,6 +173,7 @@ describe('a removal', () => {
     meets({ method: 'DELETE', status: 200, body: '<html>Sign in</html>' });
     await expect(api.remove(ORG, CON2, calls), 'somebody else answered').rejects.toMatchObject({
       code: 'auth0_unavailable',
+      message: expect.stringContaining('not as it documents'),
     });
     expect(connections()).toEqual([CON2]);
   });
