@@ -384,7 +384,9 @@ export async function startService(options: Parameters<typeof startEnvironment>[
           'a secret was seen',
         ).toEqual([]);
       }
-      for (const line of logs) expect(() => JSON.parse(line), `not a log line: ${line}`).not.toThrow();
+      // Lambda itself says in words that a function was ended.
+      for (const line of logs.filter((one) => !one.startsWith('Task timed out after ')))
+        expect(() => JSON.parse(line), `not a log line: ${line}`).not.toThrow();
       for (const event of aws.events) assertOutcome(event);
     },
   };
