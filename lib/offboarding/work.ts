@@ -172,7 +172,7 @@ async function callAuth0({ goal, record, connection, level, after }: Call, work:
     known({ is: 'done' });
     // One read is enough for all that is done.
     const listed = state.listed?.filter((one) => goal !== 'removed' || one.connection_id !== connection_id);
-    const changed = { is_enabled: goal === 'enabled' };
+    const changed = { is_enabled: goal === 'enabled', ...(level && { organization_access_level: level }) };
     state.listed = listed?.map((one) => (one.connection_id === connection_id ? { ...one, ...changed } : one));
     calls.log.info('connection_processed', { goal, connection_id });
   } catch (thrown) {

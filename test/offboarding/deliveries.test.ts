@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { SQSRecord } from 'aws-lambda';
 import { describe, expect, test, vi } from 'vitest';
 import { DEAD_LETTERS } from '../../infra/local/environment.ts';
-import { record, scheduled } from './records.ts';
+import { heldOne, record, scheduled } from './records.ts';
 import {
   anOrg,
   asks,
@@ -135,6 +135,24 @@ describe('a delivery', () => {
     await organizations.admit(made);
     return made;
   }
+  test('of what is cancelled and asked for anew leaves the customer no right to enable it', async () => {
+    const org = anOrg();
+    const connection = { connection_id: 'con_A', is_enabled: false, organization_access_level: 'readonly' };
+    local.tenant.setOrganizations({ [org]: [connection] });
+    const before = { is_enabled: true, organization_access_level: 'limited' };
+    const cancelled = { at: new Date().toISOString(), caller: 'x' };
+    const held = heldOne('con_A', { before, outcome: null });
+    await put(org, { status: 'cancelling', cancelled, connections: [held] });
+    await put(org, { status: 'requested' });
+    await deliver(await received(notice(org)));
+    expect(local.tenant.state().organizations[org]).toMatchObject([connection]);
+    expect(
+      local.tenant
+        .effects()
+        .filter(({ organizationId }) => organizationId === org)
+        .map(({ to }) => to),
+    ).toEqual(['enabled', 'disabled']);
+  });
   test('of a notice costs one read where nothing is due', async () => {
     const org = anOrg();
     const before = local.aws.calls.length;
