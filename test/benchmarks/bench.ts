@@ -315,19 +315,19 @@ async function groups(plan: string, speed: number, batch: number, singles: numbe
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { env });
   return JSON.parse(stdout);
 }
-const laneRuns = {
+const groupRuns = {
   enterprise: await groups('enterprise', 10, 100, 2, 50),
   professional: await groups('professional', 40, 30, 2, 50),
 };
-for (const [plan, { ofLimit, limited }] of Object.entries(laneRuns)) {
+for (const [plan, { ofLimit, limited }] of Object.entries(groupRuns)) {
   shares.push({ what: `batch beside urgent ones, ${plan}: writes of those allowed`, share: ofLimit, atLeast: 0.95 });
   shares.push({ what: `batch beside urgent ones, ${plan}: calls not answered 429`, share: 1 - limited, atLeast: 0.99 });
 }
 rows.push({
   what: 'an urgent organization of ten connections beside a batch, enterprise, slowest, s',
-  ours: Math.max(...laneRuns.enterprise.singles).toFixed(1),
+  ours: Math.max(...groupRuns.enterprise.singles).toFixed(1),
   against: '10',
-  ratio: Math.max(...laneRuns.enterprise.singles) / 10,
+  ratio: Math.max(...groupRuns.enterprise.singles) / 10,
   aim: 1,
 });
 const batchRun = await promisify(execFile)(process.execPath, ['--expose-gc', here('batch.run.ts'), '100000']);
@@ -366,7 +366,7 @@ for (const { plan, organizations, way, speed, minutes, ofLimit, limited, left, n
     `| ${plan}, ${organizations}, ${way} | ${speed} × | ${minutes.toFixed(2)} | ${ofLimit.toFixed(3)} | ${(100 * limited).toFixed(1)} % | ${left} of ${needed} |`,
   );
 }
-console.log(`\nLanes: ${JSON.stringify(laneRuns)}\nA batch of 1,000, and lists: ${JSON.stringify(accepted)}`);
+console.log(`\nLanes: ${JSON.stringify(groupRuns)}\nA batch of 1,000, and lists: ${JSON.stringify(accepted)}`);
 const perRequest = ({ management, tokens, secrets }: typeof ours) =>
   `${(management / requests).toFixed(2)} calls of Auth0, ${(secrets / requests).toFixed(4)} of Secrets Manager, ${tokens} tokens minted`;
 console.log(

@@ -61,8 +61,8 @@ describe('1: ninety days that were asked for last became seven', () => {
 });
 
 test('2: with two offboardings that are watched nobody looked any more from the second day on', async () => {
-  await offboard({ action: 'disable', connection_ids: [CON] });
-  await offboard({ action: 'disable', connection_ids: [CON2] });
+  await offboard({ action: 'disable', connection_ids: [CON] }, 'completed');
+  await offboard({ action: 'disable', connection_ids: [CON2] }, 'completed');
   await days(3);
   service.tenant.clearCalls();
   await days(1);
@@ -105,7 +105,7 @@ test('5: one page of a firewall with 403 ended a request for good', async () => 
 });
 
 test('6: a POST that was answered 500 ended the watch of what was done before, and GET showed nothing', async () => {
-  const { id } = await offboard({ action: 'disable' });
+  const { id } = await offboard({ action: 'disable' }, 'completed');
   const refusal = { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] };
   service.aws.addFaults({ operation: 'PutEvents', answer: refusal, times: 4 });
   const body = { action: 'remove', reason: 'x' };
@@ -189,7 +189,7 @@ test('11: what an administrator had disabled was enabled by a cancelling', async
 });
 
 test("12: a drift check's call that Auth0 carried out late disabled a customer who had been told 200", async () => {
-  const { id } = await offboard({ action: 'disable', on_reenable: 'disable_again' });
+  const { id } = await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
   service.tenant.addFaults({ method: 'PATCH', delay: 3500 });
   service.tenant.clearCalls();
@@ -234,7 +234,7 @@ describe('13: the word that a removal is due was swallowed, for it was said befo
 });
 
 test('14: a drift check whose worker was killed was not made before the next day', async () => {
-  const { id } = await offboard({ action: 'disable' });
+  const { id } = await offboard({ action: 'disable' }, 'completed');
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
   service.tenant.clearCalls();
   service.tenant.addFaults({ method: 'GET', delay: 2000 });

@@ -33,7 +33,7 @@ export function startWith(enabled: Record<string, boolean>): void {
 export const record = async () => (await service.records()).at(-1);
 
 /** An offboarding by event that has come to its `outcome`, with nobody at work any more. */
-export async function offboard(detail: object = IN_A_MONTH, outcome?: string, envelope: object = {}) {
+export async function offboard(detail: object = IN_A_MONTH, outcome = 'scheduled', envelope: object = {}) {
   const event = service.publish(detail, envelope);
   const told = await service.outcome(event.id, outcome);
   await service.worker.idle();

@@ -93,7 +93,7 @@ const requests = ids.map((organization_id) => {
 
 /** The message at the front of the urgent group, since when it is that, and the longest that one was (ms): for that long others wait. */
 const front = { id: '', since: 0, longest: 0 };
-function watchLane(messages: ReturnType<typeof aws.messages>): void {
+function watchGroup(messages: ReturnType<typeof aws.messages>): void {
   const id = messages.find(({ group }) => group === 'single')?.id ?? '';
   if (id !== front.id) Object.assign(front, { id, since: Date.now() });
   if (id) front.longest = Math.max(front.longest, Date.now() - front.since);
@@ -115,7 +115,7 @@ async function run(done: () => boolean, limit = Number.POSITIVE_INFINITY): Promi
   while (!done()) {
     await realSleep(2);
     const messages = aws.messages(QUEUE);
-    watchLane(messages);
+    watchGroup(messages);
     if (aws.nextDue() <= Date.now()) aws.wake(QUEUE);
     const next = Math.min(limit, nextReceive(messages), aws.nextDue());
     const isIdle = () => busy === 0 && messages.length > 0 && next > Date.now() + 500;
