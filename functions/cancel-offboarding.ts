@@ -8,7 +8,7 @@ const Query = v.strictObject(CancellingQuery);
 export const handler = httpApi(cancelOffboarding, { organization: true });
 
 /**
- * `DELETE /organizations/{organization_id}/offboarding`: from its answer on nothing of this organization is removed. 200: what
+ * `DELETE /organizations/{organization_id}/offboarding`: from its response on nothing of this organization is removed. 200: what
  * its offboardings had disabled, and is still disabled, is enabled again, and what is completed is watched no more. 202: that
  * goes on by itself, and ends in its event.
  */

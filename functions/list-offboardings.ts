@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { OrganizationId } from '../lib/ids.ts';
-import { countBatch, type ListedBy, listOffboardings, shown } from '../lib/offboarding/list.ts';
+import { type ListedBy, showPage } from '../lib/offboarding/list.ts';
 import { STATUSES } from '../lib/offboarding/offboarding.ts';
-import { lastChecksOf } from '../lib/offboarding/organization.ts';
 import { BatchId } from '../lib/offboarding/request.ts';
 
 /** A day or a moment; to the millisecond in UTC, as records have it. */
@@ -40,12 +39,5 @@ export const handler = httpApi(getPage);
 async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
   const { limit, cursor, since, until, ...by } = parseQuery(Query, query);
   const [name = '', value = ''] = Object.entries(by).find(([, given]) => given !== undefined) ?? [];
-  const [page, counts] = await Promise.all([
-    listOffboardings(name as ListedBy, value, { limit: Number(limit), cursor, since, until }),
-    by.batch_id === undefined ? undefined : countBatch(by.batch_id),
-  ]);
-  const watched = page.offboardings.filter(({ watch }) => watch === 'on');
-  const checks = await lastChecksOf(watched.map(({ organization_id }) => organization_id));
-  const offboardings = page.offboardings.map((record) => shown(record, checks.get(record.organization_id)));
-  return { status: 200, body: { offboardings, cursor: page.cursor, counts } };
+  return { status: 200, body: await showPage(name as ListedBy, value, { limit: Number(limit), cursor, since, until }) };
 }

@@ -1,167 +1,25 @@
-import * as secrets from '@aws-sdk/client-secrets-manager';
 import type { Context, SecretsManagerRotationEvent } from 'aws-lambda';
-import { auth0ErrorOf, lacksScope } from '../lib/auth0/api-call.ts';
-import { ClientCredentialsError, parseClientCredentials, requestToken } from '../lib/auth0/client-credentials.ts';
-import { type Response, send } from '../lib/auth0/http-client.ts';
-import { parseManagementToken, SCOPES, SESSION_SCOPES, secretsManager } from '../lib/auth0/management-token.ts';
-import { retry } from '../lib/deadline.ts';
-import { auth0Tenant, required } from '../lib/environment.ts';
-import { parseJson } from '../lib/json.ts';
-import { createLog, describeError, type Log } from '../lib/log.ts';
+import { ClientCredentialsError } from '../lib/auth0/client-credentials.ts';
+import { rotate } from '../lib/auth0/token-rotation.ts';
+import { createLog, describeError } from '../lib/log.ts';
 
-const { origin, audience } = auth0Tenant();
-
-/** No tenant has this organization: what is asked of it proves a token and reads nothing. */
-const NOBODY = '/api/v2/organizations/org_0000000000000000';
+const DEFAULT_TIME_MS = 30_000;
 
 /**
- * A client and its token: by the variables `{name}_TOKEN_SECRET_ID` and `{name}_CLIENT_SECRET_ID` the secret that holds the token
- * and the secret of the client's credentials; the scopes that the token is for, and a call that needs no other scope.
- */
-const pairOf = (name: string, scopes: string[], proof: string) => ({
-  ...{ name, scopes, proof: `${NOBODY}/${proof}` },
-  tokenSecret: required(`${name.toUpperCase()}_TOKEN_SECRET_ID`),
-  clientSecret: required(`${name.toUpperCase()}_CLIENT_SECRET_ID`),
-});
-const PAIRS = [pairOf('management', Object.values(SCOPES), 'connections')];
-// The client that ends sessions is there where the stage has that switched on.
-if (process.env.SESSION_TOKEN_SECRET_ID) PAIRS.push(pairOf('session', SESSION_SCOPES, 'members?take=1'));
-
-const MARGIN_MS = 1000;
-/** What one call of Auth0 may take. */
-const ATTEMPT_MS = 5000;
-
-/** What a step is about: the pair, the version and the one that is current; when the step must be done, and its log. */
-type Rotation = NonNullable<Awaited<ReturnType<typeof findPair>>> & { deadline: number; log: Log };
-
-// The token is good at Auth0 from the moment that it is issued: there is nothing to set.
-const setSecret = async () => {};
-const STEPS = new Map(Object.entries({ createSecret, setSecret, testSecret, finishSecret }));
-
-/**
- * A step of the rotation of a token, as Secrets Manager calls it ("Rotation function", Secrets Manager user guide). Each may be
- * called twice or be cut off at any point. Throws when the step can not be done; the current token then stays as it is and Secrets
- * Manager tries again.
+ * A step of the rotation of a token, as Secrets Manager calls it ("Rotation function", Secrets Manager user guide). Throws when it
+ * can not be done; the current token then stays as it is and Secrets Manager tries again.
  */
 export async function handler(event: SecretsManagerRotationEvent, context: Partial<Context> = {}): Promise<void> {
   const { SecretId, ClientRequestToken: versionId, Step: step } = event;
   const log = createLog({ request_id: context.awsRequestId, step, version_id: versionId });
-  const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN_MS;
+  const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS);
   try {
-    const run = STEPS.get(step);
-    if (!run) throw new Error('The rotation has no such step');
-    const found = await findPair(SecretId, versionId);
-    if (found) await run({ ...found, deadline, log });
-    log.info('rotation_step_done', { pair: found?.pair.name });
+    const pair = await rotate(step, SecretId, versionId, deadline, log);
+    log.info('rotation_step_done', { pair });
   } catch (error) {
     const { reason = 'other', retryAfter } = error instanceof ClientCredentialsError ? error : {};
     const fields = { reason, error: describeError(error), retry_after_s: retryAfter };
     log.metrics('rotation_step_failed', { RotationFailures: 1 }, fields, undefined, 'ERROR');
     throw error;
   }
-}
-
-/**
- * The pair whose version waits to become current, and the version that is; undefined when it is current already. Throws when it must
- * not be rotated.
- */
-async function findPair(SecretId: string, versionId: string) {
-  const secret = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
-  // Secrets Manager names the secret by its ARN, the configuration may by its name.
-  const pair = PAIRS.find(({ tokenSecret }) => [SecretId, secret.ARN, secret.Name].includes(tokenSecret));
-  if (!pair) throw new Error('The secret is not the management token');
-  if (!secret.RotationEnabled) throw new Error('The secret is not set up for rotation');
-  const { VersionIdsToStages = {} } = secret;
-  const currentId = Object.keys(VersionIdsToStages).find((id) => VersionIdsToStages[id]?.includes('AWSCURRENT'));
-  if (currentId === versionId) return undefined;
-  if (!VersionIdsToStages[versionId]?.includes('AWSPENDING')) throw new Error('The version is not staged for rotation');
-  return { pair, SecretId, versionId, currentId };
-}
-
-/** Asks Auth0 for a token and stores it as the pending version, unless that holds one already. */
-async function createSecret(rotation: Rotation): Promise<void> {
-  const { pair, SecretId, versionId, deadline } = rotation;
-  await reportTimeToExpiry(rotation);
-  const pending = await readToken(SecretId, 'AWSPENDING', versionId).catch(() => undefined);
-  if (pending && pending.expiresAt > Date.now()) return;
-  if (pending) await discard(rotation, 'other', 'The pending token has expired');
-  const stored = await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId: pair.clientSecret }));
-  const { value, expiresAt, scope } = await requestToken(origin, audience, parseClientCredentials(stored), deadline);
-  const secret = { access_token: value, expires_at: new Date(expiresAt).toISOString(), scope };
-  const put = { SecretId, ClientRequestToken: versionId, VersionStages: ['AWSPENDING'] };
-  await secretsManager.send(new secrets.PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
-}
-
-/** Proves that Auth0 takes the pending token and that it carries every scope; throws with the scopes that are missing. */
-async function testSecret(rotation: Rotation): Promise<void> {
-  const { pair, SecretId, versionId, deadline, log } = rotation;
-  const { value, scope } = await readToken(SecretId, 'AWSPENDING', versionId);
-  const granted = scope ? scope.split(' ') : [];
-  // Where nobody says what was granted, the call below and each later one shows it.
-  const missing = pair.scopes.filter((one) => granted.length > 0 && !granted.includes(one));
-  if (missing.length > 0)
-    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
-  const more = granted.filter((one) => !pair.scopes.includes(one));
-  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
-  const proven = async () => {
-    const { verdict, status, cause } = await prove(rotation, value);
-    if (verdict === 'scope_missing') await discard(rotation, verdict, 'The new token lacks a scope of its first call');
-    if (verdict === 'rejected') await discard(rotation, 'token_rejected', `Auth0 rejected the new token (${status})`);
-    if (verdict === 'unknown') throw new Error(`Auth0 answered ${status} to the new token`, { cause });
-  };
-  await retry(proven, (error) => !(error instanceof ClientCredentialsError), deadline);
-}
-
-/** What Auth0 makes of a token; `unknown` where the response says nothing of it. */
-async function prove({ pair, deadline }: Rotation, token: string) {
-  const timeout = Math.min(ATTEMPT_MS, deadline - Date.now());
-  const headers = { authorization: `Bearer ${token}` };
-  const response = await send({ method: 'GET', origin, path: pair.proof, headers, timeout });
-  return { verdict: verdictOf(response), status: response.status, cause: response.failure?.cause };
-}
-
-function verdictOf(response: Response) {
-  const { status, body } = response;
-  const error = auth0ErrorOf(response);
-  // Not found, or found after all, is the response of an Auth0 that has taken the token.
-  if (status === 200 ? parseJson(body) !== undefined : status === 404 && error) return 'taken';
-  if (status !== 401 && !(status === 403 && error)) return 'unknown';
-  return error && lacksScope(error) ? 'scope_missing' : 'rejected';
-}
-
-/**
- * Gives up a pending token that will never be good, and throws why. A version's value can not be replaced, and Secrets
- * Manager attempts a rotation again with the same version: without this it would fail for ever, also after its cause is repaired.
- */
-async function discard({ SecretId, versionId }: Rotation, reason: string, why: string): Promise<never> {
-  const label = { SecretId, VersionStage: 'AWSPENDING', RemoveFromVersionId: versionId };
-  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(label));
-  throw new ClientCredentialsError(reason, why);
-}
-
-/** Makes the pending version the current one. */
-async function finishSecret(rotation: Rotation): Promise<void> {
-  const { SecretId, versionId, currentId } = rotation;
-  const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: currentId };
-  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(move));
-  await reportTimeToExpiry(rotation);
-}
-
-const readToken = async (SecretId: string, VersionStage: string, VersionId?: string) =>
-  parseManagementToken(
-    await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId, VersionStage, VersionId })),
-  );
-
-/**
- * How long the current token has still to live; its alarm warns when several rotations in a row have failed. One that Auth0
- * rejects (revoked, or signed with a key that is no more) has no time left, whatever it says of itself.
- */
-async function reportTimeToExpiry(rotation: Rotation): Promise<void> {
-  const { name } = rotation.pair;
-  const token = await readToken(rotation.SecretId, 'AWSCURRENT').catch(() => undefined);
-  const verdict = token && (await prove(rotation, token.value)).verdict;
-  const expiresAt = verdict === 'rejected' ? 0 : (token?.expiresAt ?? 0);
-  const metrics = { TokenTimeToExpiry: Math.max(0, (expiresAt - Date.now()) / 1000) };
-  const dimension: [string, string] | undefined = name === 'management' ? undefined : ['pair', name];
-  rotation.log.metrics('token_time_to_expiry', metrics, { pair: name, verdict }, dimension);
 }

@@ -1,4 +1,4 @@
-/** API Gateway gives up on an integration after 30 s; an answer later than this is nobody's. */
+/** API Gateway gives up on an integration after 30 s; a response later than this is nobody's. */
 const GATEWAY_LIMIT_MS = 29_000;
 /** What it takes to turn an error into a response and to write the log. */
 const MARGIN_MS = 700;

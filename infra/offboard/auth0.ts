@@ -28,7 +28,7 @@ export async function organizationsWith(
     for (const { id, name, display_name } of organizations ?? []) {
       if (typeof id !== 'string' || !ORGANIZATION_ID.test(id)) continue;
       seen++;
-      // The list, as a 404 of the association alone could mean many things; an organization has ten connections at most.
+      // The list, as a 404 of the organization connection alone could mean many things; an organization has ten connections at most.
       const list = await get(`/organizations/${id}/connections?include_totals=true&page=0&per_page=50`, true);
       if (list === undefined) gone++;
       if (connectionsIn(list).some(({ connection_id }) => connection_id === connectionId))

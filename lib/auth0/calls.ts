@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts';
 import type { Pacer } from './rate-limit.ts';
 
-/** So long Auth0 may still carry out a write whose request was cut off: longer than any answer of it has been waited for. */
+/** So long Auth0 may still carry out a write whose request was cut off: longer than any response of it has been waited for. */
 export const LATE_MS = 60_000;
 
 /** What a piece of work gives to its calls of Auth0, and what it learns from them. One object a request, shared with no other. */

@@ -49,7 +49,7 @@ function ask<T>(method: keyof typeof SCOPES, target: Target, calls: Calls, read:
 const getPage = (organizationId: string, query: string, calls: Calls) =>
   ask('GET', { organizationId, query }, calls, (_, body) => parseAs(Page, body));
 
-/** The connection of this id, which Auth0 may leave out of its answer; no other's. */
+/** The connection of this id, which Auth0 may leave out of its response; no other's. */
 const connectionOf = (id: string) =>
   v.looseObject({ ...OrganizationConnection.entries, connection_id: v.optional(v.literal(id), id) });
 
@@ -65,7 +65,7 @@ async function update(enabled: boolean, organizationId: string, connectionId: st
   );
   const patch = (organization_access_level?: string) => {
     const body = { is_enabled: enabled, organization_access_level };
-    return ask('PATCH', { organizationId, connectionId }, calls, (_, answer) => parseAs(notOtherwise, answer), body);
+    return ask('PATCH', { organizationId, connectionId }, calls, (_, updated) => parseAs(notOtherwise, updated), body);
   };
   const answered = await patch(level).catch((problem: unknown) => {
     if (level === undefined || !(problem instanceof Problem && problem.code === 'rejected_by_auth0')) throw problem;

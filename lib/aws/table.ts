@@ -38,10 +38,10 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
   let Keys = keys.map(keyOf);
   for (let attempts = 1; Keys.length > 0; attempts++) {
     const RequestItems = { [TableName]: { Keys, ConsistentRead: true } };
-    const answer = await client.send(new dynamodb.BatchGetItemCommand({ RequestItems })).catch(unavailable);
-    const items = (answer.Responses?.[TableName] ?? []).map((item) => unmarshall(item) as Item);
+    const response = await client.send(new dynamodb.BatchGetItemCommand({ RequestItems })).catch(unavailable);
+    const items = (response.Responses?.[TableName] ?? []).map((item) => unmarshall(item) as Item);
     for (const item of items) found.set(nameOf(item), item);
-    Keys = answer.UnprocessedKeys?.[TableName]?.Keys ?? [];
+    Keys = response.UnprocessedKeys?.[TableName]?.Keys ?? [];
     // DynamoDB leaves keys out when it is asked for too much, and wants a pause then (API reference, BatchGetItem).
     if (Keys.length > 0 && attempts >= MAX_ATTEMPTS) unavailable(new Error('Keys of a batch read are left over'));
     if (Keys.length > 0) await sleep(backoff(attempts, 50, 1000));

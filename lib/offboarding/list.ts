@@ -2,6 +2,7 @@ import { type Item, readIndex, SHARDS } from '../aws/table.ts';
 import { pick } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { type Offboarding, STATUSES, type Status } from './offboarding.ts';
+import { lastChecksOf } from './organization.ts';
 import { getRecords, statusShard } from './record.ts';
 
 // An index says which offboardings there are, some moments late, and holds keys alone; what is shown is read from the table
@@ -64,6 +65,16 @@ export async function countBatch(batchId: string): Promise<Record<Status, number
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
   for await (const { status } of readIndex({ ...INDEXES.batch_id, value: batchId })) counts[status as Status] += 1;
   return counts;
+}
+
+/** A page as its readers see it; of a batch with how many of its offboardings have each status. Throws `invalid_query`. */
+export async function showPage(by: ListedBy, value: string, page: Page) {
+  const counted = by === 'batch_id' ? countBatch(value) : undefined;
+  const [{ offboardings: records, cursor }, counts] = await Promise.all([listOffboardings(by, value, page), counted]);
+  const watched = records.filter(({ watch }) => watch === 'on');
+  const checks = await lastChecksOf(watched.map(({ organization_id }) => organization_id));
+  const offboardings = records.map((record) => shown(record, checks.get(record.organization_id)));
+  return { offboardings, cursor, counts };
 }
 
 /** What a record, each of its connections and the ending of its sessions show: asked is not ended, for Auth0 works it off later. */

@@ -1,16 +1,21 @@
 import pMap from 'p-map';
+import * as v from 'valibot';
 import { putEvents } from '../aws/event-bus.ts';
 import { addStageDuration } from '../duration.ts';
+import { OrganizationId } from '../ids.ts';
 import { pick } from '../json.ts';
 import { Problem } from '../problem.ts';
+import { cancelBatch, offboardingIdOf } from './batch.ts';
 import { REQUESTED } from './messages.ts';
 import type { Offboarding, Organization } from './offboarding.ts';
 import { admit, getOrganization } from './organization.ts';
-import { accept, createRecord, type NewOffboarding, postponeAcceptance, RecordChanged } from './record.ts';
+import { accept, createBatch, createRecord, type NewOffboarding, postponeAcceptance, RecordChanged } from './record.ts';
 import { dueAt, type OffboardingRequest } from './request.ts';
 
 /** As many as the client has sockets for. */
 const WRITES_AT_ONCE = 50;
+/** What may be left of a request's time when it has failed, milliseconds. */
+const UNDONE_WITHIN_MS = 2000;
 
 type Submitted = { record: Offboarding; isNew: boolean };
 type Created = Submitted & { organization: Organization };
@@ -60,11 +65,48 @@ export async function submit(
   return { submitted, full };
 }
 
+type BatchRequest = Omit<NewOffboarding, 'organization_id' | 'offboarding_id'> & {
+  batch_id: string;
+  fingerprint: string;
+};
+
+/**
+ * Submits the same for many organizations, as `submit` does; what is no organization's id, was named before or takes no more
+ * is rejected with its code. The batch is on record before anything of it. Throws `idempotency_key_reused`.
+ */
+export async function submitBatch(named: string[], asked: BatchRequest, hasKey: boolean, deadline: number) {
+  const { batch_id, fingerprint, caller } = asked;
+  const checked = named.map((id, index) => ({ organization_id: id, code: rejection(id, index, named) }));
+  const organization_ids = checked.flatMap(({ organization_id, code }) => (code ? [] : [organization_id]));
+  const batch = await createBatch({ batch_id, fingerprint, organization_ids });
+  if (batch.fingerprint !== fingerprint) throw reused();
+  // Of a batch that was cancelled nothing begins any more.
+  const requests = (batch.cancelled ? [] : organization_ids).map((organization_id) => {
+    return { ...asked, organization_id, offboarding_id: offboardingIdOf(batch_id, organization_id) };
+  });
+  // Nobody can repeat it without a key: what of it was accepted before it failed is cancelled.
+  const act = { at: new Date().toISOString(), caller, reason: 'The request of the batch failed' };
+  const undo = () => cancelBatch(batch_id, act, Date.now() + UNDONE_WITHIN_MS);
+  const { submitted, full } = await submit(requests, hasKey, deadline, undo);
+  const replayed = batch.cancelled === true || (submitted.length > 0 && submitted.every(({ isNew }) => !isNew));
+  const status = batch.cancelled ? 'cancelled' : 'accepted';
+  const conflicts = [...full].map((organization_id) => ({ organization_id, code: 'conflict' as const }));
+  const rejected = [...checked.filter(({ code }) => code), ...conflicts];
+  return { batch_id, accepted: organization_ids.length - full.size, rejected, status, replayed };
+}
+
+/** Why an organization of the batch is rejected; undefined when it is not. */
+function rejection(id: string, index: number, all: string[]): 'invalid_organization_id' | 'duplicate' | undefined {
+  if (!v.is(OrganizationId, id)) return 'invalid_organization_id';
+  return all.indexOf(id) < index ? 'duplicate' : undefined;
+}
+
+const reused = () => new Problem('idempotency_key_reused', 'The Idempotency-Key was used with another body');
+
 async function create(request: NewOffboarding): Promise<Submitted> {
   const found = await createRecord(request, false);
   const { fingerprint, batch_id, accept_by } = found.record;
-  if (fingerprint !== request.fingerprint || batch_id !== request.batch_id)
-    throw new Problem('idempotency_key_reused', 'The Idempotency-Key was used with another body');
+  if (fingerprint !== request.fingerprint || batch_id !== request.batch_id) throw reused();
   // Cut off before it was accepted: it has as long again, before anybody forgets it.
   if (accept_by && !found.isNew) return { ...found, record: await postponeAcceptance(found.record).catch(theOther) };
   return found;

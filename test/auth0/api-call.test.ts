@@ -86,6 +86,7 @@ describe('what a caller is told', () => {
       { ...own(409), headers: { 'content-type': 'application/problem+json; charset=utf-8' } },
       { code: 'conflict' },
     ],
+    ['JSON without a content type', { ...own(409), untyped: true }, { code: 'conflict' }],
   ])('%s ends the call at once', async (_what, fault, problem) => {
     const found = await failure([{ ...fault, times: 9 }]);
     expect(found).toMatchObject(problem);

@@ -22,7 +22,7 @@ const body = (statusCode: number, message: string, errorCode?: string) => ({
 });
 const HTML = '<html><body>Bad gateway</body></html>';
 
-test('disabling keeps the association and answers it as Auth0 did', async () => {
+test('disabling keeps the settings and answers with the connection as Auth0 did', async () => {
   const answer = await service.request('disable-connection', { headers: { 'X-Correlation-Id': 'abc-123' } });
   expect(answer.status).toBe(200);
   expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'x-correlation-id': 'abc-123' });

@@ -44,7 +44,7 @@ describe('PATCH and DELETE', () => {
     expect(service.managementCalls().map((call) => call.method)).toEqual(calls);
   });
 
-  test('an association that does not say either, also when it is asked for, is no success', async () => {
+  test('a connection that does not say either, also when it is asked for, is no success', async () => {
     service.tenant.addFaults({ shape: 'connection id alone', times: 99 });
     expect(await service.request('disable-connection')).toMatchObject({
       status: 502,

@@ -1,7 +1,7 @@
 // Organization connections of the stand-in tenant.
 import { error, parse, type Reply } from './reply.ts';
 
-export interface Association {
+export interface OrganizationConnection {
   connection_id: string;
   is_enabled: boolean;
   assign_membership_on_login: boolean;
@@ -19,7 +19,7 @@ export interface Effect {
 }
 
 export interface TenantState {
-  organizations: Record<string, Association[]>;
+  organizations: Record<string, OrganizationConnection[]>;
 }
 
 /** An organization's connections may be another one's, too: what is told of is a connection of an organization. */
@@ -32,20 +32,20 @@ const invalid = (what: string, name: string) =>
   error(400, `Payload validation error: '${what}' on property ${name}`, 'invalid_body');
 
 export function createConnections() {
-  const organizations = new Map<string, Map<string, Association>>();
+  const organizations = new Map<string, Map<string, OrganizationConnection>>();
   const effects: Effect[] = [];
   const streams: Listener[] = [];
   let takesLevel = true;
 
-  function put(organizationId: string, connectionId: string, changes: Partial<Association>) {
-    const all = organizations.get(organizationId) ?? new Map<string, Association>();
+  function put(organizationId: string, connectionId: string, changes: Partial<OrganizationConnection>) {
+    const all = organizations.get(organizationId) ?? new Map<string, OrganizationConnection>();
     organizations.set(organizationId, all);
-    const before = all.get(connectionId) ?? association({ connection_id: connectionId });
+    const before = all.get(connectionId) ?? connectionOf({ connection_id: connectionId });
     all.set(connectionId, { ...before, ...changes });
     for (const listener of streams) listener(organizationId, connectionId);
   }
 
-  function list(all: Map<string, Association>, searchParams: URLSearchParams): Reply {
+  function list(all: Map<string, OrganizationConnection>, searchParams: URLSearchParams): Reply {
     const enabled = searchParams.get('is_enabled');
     const [page, size] = [Number(searchParams.get('page') ?? 0), Number(searchParams.get('per_page') ?? 50)];
     const fitting = [...all.values()].filter(({ is_enabled }) => enabled === null || String(is_enabled) === enabled);
@@ -57,17 +57,17 @@ export function createConnections() {
     };
   }
 
-  function add(all: Map<string, Association>, settings: Record<string, unknown> | undefined): Reply {
+  function add(all: Map<string, OrganizationConnection>, settings: Record<string, unknown> | undefined): Reply {
     if (typeof settings?.connection_id !== 'string') return invalid('Missing required property', 'connection_id');
     if (all.has(settings.connection_id)) return error(409, 'The connection is enabled for this organization already');
-    const created = association(settings as { connection_id: string });
+    const created = connectionOf(settings as { connection_id: string });
     all.set(created.connection_id, created);
     return { status: 201, body: created };
   }
 
   function update(
     organizationId: string,
-    found: Association | undefined,
+    found: OrganizationConnection | undefined,
     settings: Record<string, unknown> | undefined,
   ): Reply {
     const known = takesLevel ? [...SETTINGS, 'organization_access_level'] : SETTINGS;
@@ -92,9 +92,9 @@ export function createConnections() {
 
     control: {
       /** Adds or replaces organizations; a connection needs an id, the rest has defaults. */
-      setOrganizations(wanted: Record<string, (Partial<Association> & { connection_id: string })[]>) {
+      setOrganizations(wanted: Record<string, (Partial<OrganizationConnection> & { connection_id: string })[]>) {
         for (const [id, connections] of Object.entries(wanted))
-          organizations.set(id, new Map(connections.map((one) => [one.connection_id, association(one)])));
+          organizations.set(id, new Map(connections.map((one) => [one.connection_id, connectionOf(one)])));
       },
       /** Somebody else's tool enables a connection, or adds it again; the tenant's Event Stream tells of it. */
       enableConnection(organizationId: string, connectionId: string) {
@@ -162,7 +162,7 @@ export function createConnections() {
   };
 }
 
-function association(given: Partial<Association> & { connection_id: string }): Association {
+function connectionOf(given: Partial<OrganizationConnection> & { connection_id: string }): OrganizationConnection {
   return {
     assign_membership_on_login: false,
     show_as_button: true,

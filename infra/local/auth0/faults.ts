@@ -17,6 +17,8 @@ export interface Fault {
   status?: number;
   body?: unknown;
   headers?: Record<string, string>;
+  /** Without a content type. */
+  untyped?: boolean;
   /** Close the connection: without having done anything, half-way through the answer, or after it was done but before the answer. */
   reset?: 'before' | 'during' | 'after';
   /** Announce more than is sent, then end. */
@@ -32,8 +34,8 @@ interface Page {
   total?: number;
 }
 const isPage = (body: unknown): body is Page => Array.isArray((body as Page | undefined)?.connections);
-/** A change to each association of an answer, listed or alone. */
-const each = (change: (association: Record<string, unknown>) => object) => (reply: Reply) => {
+/** A change to each organization connection of a response, listed or alone. */
+const each = (change: (connection: Record<string, unknown>) => object) => (reply: Reply) => {
   if (reply.status !== 200) return reply;
   const body = isPage(reply.body)
     ? { ...reply.body, connections: reply.body.connections.map(change) }
@@ -49,12 +51,12 @@ const limited = (headers: Record<string, string>, body: unknown) => () => ({ sta
 export const SHAPES = {
   'connection id alone': each(({ connection_id }) => ({ connection_id })),
   'is_enabled missing': each(({ is_enabled: _, ...rest }) => rest),
-  'is_enabled null': each((association) => ({ ...association, is_enabled: null })),
-  'connection null': each((association) => ({ ...association, connection: null })),
+  'is_enabled null': each((connection) => ({ ...connection, is_enabled: null })),
+  'connection null': each((connection) => ({ ...connection, connection: null })),
   'connection missing': each(({ connection: _, ...rest }) => rest),
-  'name and strategy null': each((association) => ({ ...association, connection: { name: null, strategy: null } })),
-  'unknown members': each((association) => ({ ...association, organization_member_access_level: 'full', x: [{}] })),
-  'still enabled': each((association) => ({ ...association, is_enabled: true })),
+  'name and strategy null': each((connection) => ({ ...connection, connection: { name: null, strategy: null } })),
+  'unknown members': each((connection) => ({ ...connection, organization_member_access_level: 'full', x: [{}] })),
+  'still enabled': each((connection) => ({ ...connection, is_enabled: true })),
   'empty body': (reply: Reply) => ({ status: reply.status, ...(reply.headers && { headers: reply.headers }) }),
   'byte order mark': (reply: Reply) => ({ ...reply, body: `\uFEFF${JSON.stringify(reply.body)}` }),
   '200 instead of 204': (reply: Reply) => (reply.status === 204 ? { ...reply, status: 200, body: {} } : reply),
@@ -82,7 +84,7 @@ export function respond(response: ServerResponse, { status, body, headers }: Rep
   const type = typeof body === 'string' && !/^\s*[[{]/.test(body) ? 'text/html' : 'application/json; charset=utf-8';
   const length = Buffer.byteLength(text);
   response.writeHead(status, {
-    ...(length > 0 && { 'content-type': type }),
+    ...(length > 0 && !fault.untyped && { 'content-type': type }),
     ...(status !== 204 && { 'content-length': String(fault.truncate ? length + 10 : length) }),
     ...headers,
   });

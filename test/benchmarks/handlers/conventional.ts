@@ -38,8 +38,8 @@ async function change(event: any) {
     await organizations.connections.delete(organization_id, connection_id);
     return { statusCode: 204 };
   }
-  const association = await organizations.connections.update(organization_id, connection_id, event.body);
-  return { statusCode: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(association) };
+  const connection = await organizations.connections.update(organization_id, connection_id, event.body);
+  return { statusCode: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(connection) };
 }
 
 export const handler = middy()
