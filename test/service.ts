@@ -161,7 +161,8 @@ export async function startService(options: Parameters<typeof startEnvironment>[
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 
-  const isAnybodyBusy = () => local.worker.isBusy() || [...functions.values()].some(({ isBusy }) => isBusy());
+  const isAnybodyBusy = (text?: string) =>
+    local.worker.isBusy(text) || [...functions.values()].some(({ isBusy }) => isBusy(text));
 
   /** No minute is waited for until Auth0 can not carry out any more what was cut off: who is gone has the organization no longer. */
   async function runOut(): Promise<void> {
@@ -254,7 +255,8 @@ export async function startService(options: Parameters<typeof startEnvironment>[
 
     /**
      * Hours go by, each with its sweep, until nothing is left to be done for the organization; others may go on. Leases run out
-     * only when Auth0 carries out nothing any more (`from`: where the organization's calls begin).
+     * only when nobody is at work on it, a message of whom may be back in the queue, and Auth0 carries out nothing any more
+     * (`from`: where the organization's calls begin).
      */
     async rest(organization: string, from = 0) {
       const HOUR_MS = 3_600_000;
@@ -264,6 +266,8 @@ export async function startService(options: Parameters<typeof startEnvironment>[
           .slice(from)
           .some(({ path, status }) => status === 0 && path.includes(organization));
       const messages = () => aws.messages(QUEUE).filter(({ body }) => body.includes(organization));
+      // What was sent by somebody who has just been killed is received by the next time.
+      let quiet = 0;
       for (const end = Date.now() + 60_000; ; await sleep(15)) {
         if (Date.now() > end) {
           const left = { messages: messages(), item: await this.organization(organization), auth0: isAuth0Busy() };
@@ -271,7 +275,9 @@ export async function startService(options: Parameters<typeof startEnvironment>[
         }
         for (const message of messages()) if (!message.inFlight) message.visibleAt = 0;
         aws.wake(QUEUE);
-        if (messages().some(({ inFlight }) => inFlight) || isAuth0Busy()) continue;
+        const isBusy = messages().some(({ inFlight }) => inFlight) || isAuth0Busy() || isAnybodyBusy(organization);
+        quiet = isBusy ? 0 : quiet + 1;
+        if (quiet < 2) continue;
         await this.runOut(organization);
         if (messages().length > 0) continue;
         const { holder, held_until = 0, removing, open = [], due_at } = await this.organization(organization);

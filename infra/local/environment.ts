@@ -104,7 +104,7 @@ export async function startEnvironment({ onLog = () => {}, ...options }: Options
   const [ofQueue] = mappings.find(({ queue }) => queue === QUEUE)?.containers ?? [];
   /** Containers as one: a message that comes back while it is processed, or after a kill, may go to any of them. */
   const together = (containers: LocalFunction[]) => ({
-    isBusy: () => containers.some(({ isBusy }) => isBusy()),
+    isBusy: (text?: string) => containers.some(({ isBusy }) => isBusy(text)),
     kill: () => containers.forEach((container) => void container.kill()),
     signal: (name: NodeJS.Signals) => containers.forEach((container) => void container.signal(name)),
     /** Resolves when no message is being processed. */

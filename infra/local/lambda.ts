@@ -23,6 +23,7 @@ export interface FunctionOptions {
 }
 
 type Settle = {
+  event: unknown;
   child: ChildProcess;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
@@ -85,7 +86,7 @@ export function createFunction(
           onLog(`Task timed out after ${milliseconds} ms`);
           child.kill('SIGKILL');
         }, milliseconds);
-        waiting.set(id, { child, resolve, reject, timer });
+        waiting.set(id, { event, child, resolve, reject, timer });
         child.send({ id, event, trace, deadline: Date.now() + milliseconds });
       });
     },
@@ -94,7 +95,8 @@ export function createFunction(
       container?.kill('SIGKILL');
       container = undefined;
     },
-    isBusy: () => waiting.size > 0,
+    /** Whether an event is being processed that has `text` in it; also one of a process that was killed and is not gone yet. */
+    isBusy: (text = '') => [...waiting.values()].some(({ event }) => JSON.stringify(event).includes(text)),
     signal(name: NodeJS.Signals) {
       if (freezes) container?.kill('SIGCONT');
       container?.kill(name);

@@ -178,7 +178,8 @@ async function callAuth0({ goal, record, connection, level, after }: Call, work:
   } catch (thrown) {
     const problem = asProblem(thrown);
     if (problem.code === 'unknown_connection' || problem.code === 'unknown_organization') return known({ is: 'gone' });
-    if (!problem.isTransient) {
+    // Refused after an attempt whose end nobody knows, it may be done all the same: what Auth0 lists later tells.
+    if (!problem.isTransient && !problem.mayBeDone) {
       const error = { code: problem.code, message: problem.upstream?.message ?? problem.message };
       return known({ is: 'rejected', error });
     }

@@ -153,6 +153,22 @@ describe('a delivery', () => {
         .map(({ to }) => to),
     ).toEqual(['enabled', 'disabled']);
   });
+  test('that is refused only after an attempt whose end nobody knows holds the connection, and looks again', async () => {
+    const org = withConnection('con_A');
+    const refusal = { status: 400, body: { statusCode: 400, error: 'Bad Request', message: 'no' } };
+    const patch = { method: 'PATCH', path: org };
+    local.tenant.addFaults({ ...patch, reset: 'after' }, { ...patch, ...refusal });
+    const message = await received(event(asks(org)));
+    expect(await deliver(message)).toBe(false);
+    const { id } = JSON.parse(message.body);
+    const held = { connections: [{ outcome: null, attempted: true, disabled_by_offboarding: true }] };
+    expect(await records.getRecord(org, id)).toMatchObject({ status: 'working', ...held });
+    // A minute later Auth0 carries out nothing any more.
+    await local.changeRecord(org, 'organization', { held_until: 0 });
+    expect(await deliver(message)).toBe(true);
+    const done = { connections: [{ outcome: 'disabled', disabled_by_offboarding: true }] };
+    expect(await records.getRecord(org, id)).toMatchObject({ status: 'completed', ...done });
+  });
   test('of a notice costs one read where nothing is due', async () => {
     const org = anOrg();
     const before = local.aws.calls.length;
