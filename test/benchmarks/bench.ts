@@ -366,7 +366,7 @@ for (const { plan, organizations, way, speed, minutes, ofLimit, limited, left, n
     `| ${plan}, ${organizations}, ${way} | ${speed} × | ${minutes.toFixed(2)} | ${ofLimit.toFixed(3)} | ${(100 * limited).toFixed(1)} % | ${left} of ${needed} |`,
   );
 }
-console.log(`\nLanes: ${JSON.stringify(groupRuns)}\nA batch of 1,000, and lists: ${JSON.stringify(accepted)}`);
+console.log(`\nMessage groups: ${JSON.stringify(groupRuns)}\nA batch of 1,000, and lists: ${JSON.stringify(accepted)}`);
 const perRequest = ({ management, tokens, secrets }: typeof ours) =>
   `${(management / requests).toFixed(2)} calls of Auth0, ${(secrets / requests).toFixed(4)} of Secrets Manager, ${tokens} tokens minted`;
 console.log(

@@ -146,7 +146,7 @@ process.stderr.write(
     dead_letters: aws.messages(DEAD_LETTERS).length,
     lost: told(undefined) + aws.lost().length + aws.counts(QUEUE).expired,
     recursions_dropped: aws.recursiveInvocationsDropped.length,
-    lane_blocked_seconds: Math.round(front.longest / 1000),
+    group_blocked_seconds: Math.round(front.longest / 1000),
     scheduled: told('scheduled'),
     failed: told('failed'),
     left_enabled: Object.values(tenant.state().organizations)
