@@ -353,7 +353,7 @@ console.log(
 console.log('| what | ours | against | ratio | aim |\n|---|---|---|---|---|');
 for (const { what, ours, against, ratio, aim } of rows) {
   console.log(
-    `| ${what} | ${ours} | ${against} | ${ratio.toFixed(2)} ${ratio <= aim ? '' : '**missed**'} | ≤ ${aim} |`,
+    `| ${what} | ${ours} | ${against} | ${ratio.toFixed(2)} ${ratio <= aim ? '' : '**missed**'} | ≤ ${Number(aim.toFixed(3))} |`,
   );
 }
 console.log(`\n| cold | first answer, ms | loading it | its calls |\n|---|---|---|---|\n${offboarding.join('\n')}`);
