@@ -52,12 +52,10 @@ export async function write(known: Organization, changes: Partial<Organization>)
   return (await table.putItem(item, known.version)) ? next : undefined;
 }
 
-type Change = (current: Organization) => Partial<Organization> | undefined;
-
-/** Changes the organization as it is now, or as it was `read` just before, again when somebody was quicker. Undefined where `change` leaves it as it is. */
-async function update(organization_id: string, change: Change, read?: Organization) {
+/** Changes the organization as it is now, again when somebody was quicker. Undefined where `change` leaves it as it is. */
+async function update(organization_id: string, change: (current: Organization) => Partial<Organization> | undefined) {
   for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
-    const current = (attempts === 1 && read) || (await getOrganization(organization_id));
+    const current = await getOrganization(organization_id);
     const changes = change(current);
     const written = changes && (await write(current, changes));
     if (written || !changes) return written;
@@ -76,18 +74,17 @@ function due({ due_at }: Organization, at: string, priority: Priority): Partial<
  * A request is accepted: from here on it is one of those that decide, and no earlier one removes anything. May be repeated.
  * Throws `conflict` where the organization has too many that are not over.
  */
-export async function admit(record: Offboarding, read?: Organization): Promise<void> {
+export async function admit(record: Offboarding): Promise<void> {
   const { organization_id, offboarding_id, accept_by, dry_run } = record;
   const priority = priorityOf(record);
   const most = dry_run ? MOST_OPEN_BEFORE_A_DRY_RUN : MOST_OPEN;
   const at = accept_by ?? new Date(Date.now() + (priority === 'batch' ? BATCH_WAITS_MS : 0)).toISOString();
-  const change = (current: Organization) => {
+  await update(organization_id, (current) => {
     const others = current.open.filter((id) => id !== offboarding_id);
     if (others.length >= most)
       throw new Problem('conflict', `The organization has ${most} offboardings that are not over; cancel them first`);
     return { open: [...others, offboarding_id], ...due(current, at, priority) };
-  };
-  await update(organization_id, change, read);
+  });
 }
 
 /** Accepts a cancelling of all that it covers, if the organization is still as it was read. */

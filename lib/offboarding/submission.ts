@@ -7,8 +7,8 @@ import { pick } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { cancelBatch, offboardingIdOf } from './batch.ts';
 import { REQUESTED } from './messages.ts';
-import type { Offboarding, Organization } from './offboarding.ts';
-import { admit, getOrganization } from './organization.ts';
+import type { Offboarding } from './offboarding.ts';
+import { admit } from './organization.ts';
 import { accept, createBatch, createRecord, type NewOffboarding, postponeAcceptance, RecordChanged } from './record.ts';
 import { dueAt, type OffboardingRequest } from './request.ts';
 
@@ -18,7 +18,6 @@ const WRITES_AT_ONCE = 50;
 const UNDONE_WITHIN_MS = 2000;
 
 type Submitted = { record: Offboarding; isNew: boolean };
-type Created = Submitted & { organization: Organization };
 
 /**
  * Puts requests over HTTP on record and on the bus. With a key they are requests from the moment that they are on record, and
@@ -40,20 +39,16 @@ export async function submit(
     };
     return pMap(all, inTime, { concurrency: WRITES_AT_ONCE });
   };
-  // What an organization is written upon is read while the record is made: a caller waits for both at once.
-  const submitted = await each(requests, async (request): Promise<Created> => {
-    const [created, organization] = await Promise.all([create(request), getOrganization(request.organization_id)]);
-    return { ...created, organization };
-  });
+  const submitted = await each(requests, create);
   const full = new Set<string>();
-  const admitOne = ({ record, organization }: Created) =>
-    admit(record, organization).catch((error: unknown) => {
+  const admitOne = (record: Offboarding) =>
+    admit(record).catch((error: unknown) => {
       if (!(error instanceof Problem && error.code === 'conflict' && record.batch_id)) throw error;
       full.add(record.organization_id);
     });
-  const requested = submitted.filter(({ record }) => record.status === 'requested');
+  const requested = submitted.flatMap(({ record }) => (record.status === 'requested' ? [record] : []));
   await each(requested, admitOne);
-  const begun = requested.flatMap(({ record }) => (full.has(record.organization_id) ? [] : [record]));
+  const begun = requested.filter(({ organization_id }) => !full.has(organization_id));
   if (hasKey) await each(begun, unlessAccepted);
   if (Date.now() >= deadline) throw new Problem('record_unavailable', 'The requests could not be told in time');
   await putEvents(REQUESTED, begun.map(detailOf), deadline);
