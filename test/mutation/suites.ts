@@ -38,6 +38,7 @@ export const SUITES: Record<string, string[]> = {
     ],
     ...WORK,
   ],
+  'offboarding/cancelling': ['offboarding/cancelling', 'offboarding/outcome', 'offboarding/acceptance'],
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };

@@ -1,5 +1,4 @@
 // What is done with one message of the offboarding queue.
-import { randomUUID } from 'node:crypto';
 import type { SQSRecord } from 'aws-lambda';
 import { describe, expect, test, vi } from 'vitest';
 import { DEAD_LETTERS } from '../../infra/local/environment.ts';
@@ -14,6 +13,7 @@ import {
   local,
   notice,
   organizations,
+  put,
   REQUESTED,
   received,
   records,
@@ -127,14 +127,6 @@ describe('a delivery', () => {
       },
     ]);
   });
-  /** A record of the organization, admitted. */
-  async function put(organization_id: string, more: object) {
-    const time = new Date(Date.now() - 1000).toISOString();
-    const times = { asked_at: time, created_at: time };
-    const made = await records.put({ ...record(randomUUID(), times), organization_id, version: '', ...more });
-    await organizations.admit(made);
-    return made;
-  }
   test('of what is cancelled and asked for anew leaves the customer no right to enable it', async () => {
     const org = anOrg();
     const connection = { connection_id: 'con_A', is_enabled: false, organization_access_level: 'readonly' };

@@ -4,6 +4,7 @@ import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { DEAD_LETTERS, type LocalEnvironment, QUEUE, startEnvironment } from '../../infra/local/environment.ts';
+import { record } from './records.ts';
 
 export const DUE = 'organization.offboarding.due';
 export const REQUESTED = 'organization.offboarding.requested';
@@ -94,3 +95,12 @@ export const told = (organization_id: string) =>
   local.aws.events.filter(
     ({ source, detail }) => source === 'org-connections' && detail.organization_id === organization_id,
   );
+
+/** A record of the organization, asked for a second ago and admitted. */
+export async function put(organization_id: string, more: object) {
+  const time = new Date(Date.now() - 1000).toISOString();
+  const times = { asked_at: time, created_at: time };
+  const made = await records.put({ ...record(randomUUID(), times), organization_id, version: '', ...more });
+  await organizations.admit(made);
+  return made;
+}

@@ -1,0 +1,152 @@
+// What the caller of a cancelling is told, and what is done by then.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createPacer } from '../../lib/auth0/rate-limit.ts';
+import { createLog } from '../../lib/log.ts';
+import type { Problem } from '../../lib/problem.ts';
+import { completed, heldOne, scheduled } from './records.ts';
+import { anOrg, DUE, lines, local, organizations, put, records, told, waiting } from './with-queue.ts';
+
+let cancelling: typeof import('../../lib/offboarding/cancelling.ts');
+let startCalls: typeof import('../../lib/auth0/calls.ts').startCalls;
+beforeAll(async () => {
+  cancelling = await import('../../lib/offboarding/cancelling.ts');
+  ({ startCalls } = await import('../../lib/auth0/calls.ts'));
+});
+
+const act = { at: new Date().toISOString(), caller: 'support', reason: 'renewed', requested_by: 'sales' };
+const cancel = (organization_id: string, ms = 10_000) => {
+  const deadline = Date.now() + ms;
+  const calls = startCalls({ deadline, log: createLog({}), pacer: createPacer(0), maxAttempts: 1 });
+  return cancelling.cancelOrganization(organization_id, act, calls);
+};
+const failed = (organization_id: string): Promise<Problem> =>
+  cancel(organization_id).then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+/** What a record is about, as its kind has it, but of an organization of its own. */
+const ofIts = ({ offboarding_id: _, organization_id: __, version: ___, ...more }: ReturnType<typeof scheduled>) => more;
+const due = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+/** An organization whose connections an offboarding has disabled, to remove them in ten days. */
+async function pending(more: Parameters<typeof scheduled>[1] = {}, ...ids: string[]) {
+  const org = anOrg();
+  const all = ids.length > 0 ? ids : ['con_A'];
+  local.tenant.setOrganizations({ [org]: all.map((connection_id) => ({ connection_id, is_enabled: false })) });
+  const connections = all.map((id) => heldOne(id));
+  const time = { removal_due_at: due(10), asked_at: due(-1), created_at: due(-1) };
+  const made = await put(org, { ...ofIts(scheduled('s')), ...time, connections, ...more });
+  return { org, id: made.offboarding_id };
+}
+const enabled = (org: string) =>
+  local.tenant.state().organizations[org]?.map(({ connection_id, is_enabled }) => [connection_id, is_enabled]);
+
+describe('a cancelling', () => {
+  test('enables what is held, and says what was to be removed when', async () => {
+    const removal_due_at = due(10);
+    const { org, id } = await pending({ removal_due_at }, 'con_A', 'con_B');
+    expect(await cancel(org)).toEqual({
+      organization_id: org,
+      offboarding_id: id,
+      status: 'cancelled',
+      detail: 'Nothing is pending any more.',
+      watch: null,
+      cancelled_removal_due_at: removal_due_at,
+      connections: ['con_A', 'con_B'].map((connection_id) =>
+        expect.objectContaining({ connection_id, outcome: 'enabled', name: connection_id, error: null }),
+      ),
+    });
+    expect(enabled(org)).toEqual([
+      ['con_A', true],
+      ['con_B', true],
+    ]);
+    expect(await records.getRecord(org, id)).toMatchObject({
+      status: 'cancelled',
+      cancelled: { ...act, at: expect.stringContaining('T') },
+    });
+    expect(told(org)).toMatchObject([
+      { 'detail-type': 'organization.offboarding.cancelled', detail: { offboarding_id: id } },
+    ]);
+    expect(waiting(), 'nothing is left to be done').toEqual([]);
+    expect((await organizations.getOrganization(org)).holder).toBeUndefined();
+    expect(await failed(org)).toMatchObject({ code: 'not_found' });
+  });
+  test('of what is completed ends its watch, and says by name what stays as it is', async () => {
+    const connections = [heldOne('con_A'), heldOne('con_B')];
+    const { org, id } = await pending({ ...ofIts(completed('c')), ended_at: due(-1), connections });
+    expect(await cancel(org)).toEqual({
+      organization_id: org,
+      offboarding_id: id,
+      status: 'completed',
+      detail:
+        'Nothing is pending any more. The watch of what was completed has ended; it stays as it is: con_A, con_B.',
+      watch: 'ended',
+      cancelled_removal_due_at: null,
+      connections: [],
+    });
+    expect(enabled(org)).toEqual([['con_A', false]]);
+    expect(local.tenant.calls(), 'Auth0 is not asked').toEqual([]);
+    expect(await records.getRecord(org, id)).toMatchObject({ watch: 'ended', watch_ended: { caller: 'support' } });
+  });
+  test('of both has the pending one for its result', async () => {
+    const { org, id } = await pending({ asked_at: due(-3) });
+    await put(org, { ...ofIts(completed('c')), ended_at: due(-1), asked_at: due(-2), connections: [heldOne('con_B')] });
+    const result = await cancel(org);
+    expect(result).toMatchObject({ offboarding_id: id, status: 'cancelled', watch: 'ended' });
+    expect(result.detail).toContain('stays as it is: con_B.');
+    expect(result.connections).toMatchObject([{ connection_id: 'con_A', outcome: 'enabled' }]);
+  });
+  test('while connections are being removed is a conflict', async () => {
+    const { org, id } = await pending();
+    const organization = await organizations.getOrganization(org);
+    await organizations.write(organization, { removing: { offboarding_id: id, since: '2026-11-25T09:00:00.000Z' } });
+    const problem = await failed(org);
+    expect(problem).toMatchObject({ code: 'conflict', retryAfter: 10 });
+    expect(problem.message).toContain(`since 2026-11-25T09:00:00.000Z by the offboarding ${id}`);
+    expect((await organizations.getOrganization(org)).cancelled).toBeUndefined();
+  });
+  test('that Auth0 refuses for good is that refusal, and on record', async () => {
+    const { org, id } = await pending();
+    const body = { statusCode: 403, error: 'Forbidden', message: 'not with this plan' };
+    local.tenant.addFaults({ method: 'PATCH', status: 403, body });
+    const problem = await failed(org);
+    expect(problem).toMatchObject({ code: 'forbidden_by_auth0', status: 502 });
+    expect(problem.message).toBe('A connection could not be enabled: not with this plan');
+    expect(await records.getRecord(org, id)).toMatchObject({ status: 'failed', connections: [{ outcome: 'failed' }] });
+  });
+});
+
+describe('a cancelling that can not be carried out in time', () => {
+  const goesOn = (org: string, removal_due_at?: string) => ({
+    organization_id: org,
+    status: 'cancelling',
+    detail: 'Nothing is removed any more; what was disabled is enabled by itself.',
+    watch: null,
+    ...(removal_due_at && { cancelled_removal_due_at: removal_due_at }),
+  });
+  test('for Auth0 is away is accepted, and a message says that it is due', async () => {
+    const removal_due_at = due(10);
+    const { org } = await pending({ removal_due_at });
+    local.tenant.addFaults({ status: 503, body: '<html>', times: 9 });
+    expect(await cancel(org)).toMatchObject(goesOn(org, removal_due_at));
+    expect(waiting()).toEqual([{ group: 'single', 'detail-type': DUE, detail: { organization_id: org } }]);
+    expect(lines.map(({ code }) => code)).toEqual(expect.arrayContaining(['cancelling_waits', 'cancelling_goes_on']));
+    expect((await organizations.getOrganization(org)).cancelled).toMatchObject({ caller: 'support' });
+  });
+  test('for somebody else works on the organization waits for its turn, as long as there is time', async () => {
+    const { org, id } = await pending();
+    const { organization } = await organizations.take(org, 'other', Date.now() + 60_000);
+    expect(await cancel(org, 2500)).toMatchObject({ ...goesOn(org), offboarding_id: id });
+    expect(lines.filter(({ code }) => code === 'cancelling_waits').length).toBeGreaterThan(1);
+    expect(local.tenant.calls()).toEqual([]);
+    const turn = organizations.letGo(organization, undefined, Date.now());
+    expect(await cancel(org, 8000), 'asked for again').toMatchObject({ status: 'cancelled' });
+    await turn;
+    expect(enabled(org)).toEqual([['con_A', true]]);
+  });
+  test('for the queue takes nothing either is accepted all the same', async () => {
+    const { org } = await pending();
+    local.tenant.addFaults({ status: 503, body: '<html>', times: 9 });
+    local.aws.addFaults({ operation: 'SendMessageBatch', error: 'AccessDenied', times: 9 });
+    expect(await cancel(org)).toMatchObject(goesOn(org));
+  });
+});
