@@ -2,7 +2,7 @@
 // shows in a packaged bundle alone is not asked here.
 const RULES = ['rules', 'connections', 'drift', 'transitions', 'offboarding'].map((name) => `offboarding/${name}`);
 const RECORD = ['aws/table', 'offboarding/record', 'offboarding/organization'];
-const WORK = ['acceptance', 'cancelling', 'work', 'outcome'].map((name) => `offboarding/${name}`);
+const WORK = ['acceptance', 'work', 'outcome'].map((name) => `offboarding/${name}`);
 const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
 
 export const SUITES: Record<string, string[]> = {
@@ -38,7 +38,7 @@ export const SUITES: Record<string, string[]> = {
     ],
     ...WORK,
   ],
-  'offboarding/cancelling': ['offboarding/cancelling', 'offboarding/outcome', 'offboarding/acceptance'],
+  'offboarding/cancelling': ['offboarding/cancelling', ...WORK],
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Problem } from '../../lib/problem.ts';
-import { completed, heldOne, scheduled } from './records.ts';
+import { completed, connection, heldOne, scheduled } from './records.ts';
 import { anOrg, DUE, lines, local, organizations, put, records, told, waiting } from './with-queue.ts';
 
 let cancelling: typeof import('../../lib/offboarding/cancelling.ts');
@@ -37,6 +37,10 @@ async function pending(more: Parameters<typeof scheduled>[1] = {}, ...ids: strin
   const made = await put(org, { ...ofIts(scheduled('s')), ...time, connections, ...more });
   return { org, id: made.offboarding_id };
 }
+const refuses = (connection_id: string) => {
+  const body = { statusCode: 403, error: 'Forbidden', message: 'not with this plan' };
+  return { method: 'PATCH', path: connection_id, status: 403, body };
+};
 const enabled = (org: string) =>
   local.tenant.state().organizations[org]?.map(({ connection_id, is_enabled }) => [connection_id, is_enabled]);
 
@@ -87,13 +91,24 @@ describe('a cancelling', () => {
     expect(local.tenant.calls(), 'Auth0 is not asked').toEqual([]);
     expect(await records.getRecord(org, id)).toMatchObject({ watch: 'ended', watch_ended: { caller: 'support' } });
   });
-  test('of both has the pending one for its result', async () => {
+  test('of several has the last that was pending for its result, whatever was put on record first', async () => {
     const { org, id } = await pending({ asked_at: due(-3) });
-    await put(org, { ...ofIts(completed('c')), ended_at: due(-1), asked_at: due(-2), connections: [heldOne('con_B')] });
+    const over = { ...ofIts(completed('c')), ended_at: due(-1) };
+    const unchanged = connection('con_C', { outcome: 'unchanged' });
+    await put(org, { ...over, asked_at: due(-2), connections: [heldOne('con_B', { name: null }), unchanged] });
+    await put(org, { ...over, asked_at: due(-6), connections: [heldOne('con_D')] });
+    await put(org, { ...ofIts(scheduled('s')), removal_due_at: due(3), asked_at: due(-5), connections: [] });
     const result = await cancel(org);
     expect(result).toMatchObject({ offboarding_id: id, status: 'cancelled', watch: 'ended' });
-    expect(result.detail).toContain('stays as it is: con_B.');
+    expect(result.cancelled_removal_due_at).toBe((await records.getRecord(org, id))?.removal_due_at);
+    expect(result.detail).toContain('stays as it is: con_D, con_B.');
     expect(result.connections).toMatchObject([{ connection_id: 'con_A', outcome: 'enabled' }]);
+  });
+  test('does nothing else of what is left to be done', async () => {
+    const { org } = await pending();
+    const { offboarding_id } = await put(org, { dry_run: true });
+    await cancel(org);
+    expect(await records.getRecord(org, offboarding_id)).toMatchObject({ status: 'requested' });
   });
   test('while connections are being removed is a conflict', async () => {
     const { org, id } = await pending();
@@ -105,13 +120,15 @@ describe('a cancelling', () => {
     expect((await organizations.getOrganization(org)).cancelled).toBeUndefined();
   });
   test('that Auth0 refuses for good is that refusal, and on record', async () => {
-    const { org, id } = await pending();
-    const body = { statusCode: 403, error: 'Forbidden', message: 'not with this plan' };
-    local.tenant.addFaults({ method: 'PATCH', status: 403, body });
+    const { org, id } = await pending({}, 'con_A', 'con_B');
+    local.tenant.addFaults(refuses('con_B'));
     const problem = await failed(org);
     expect(problem).toMatchObject({ code: 'forbidden_by_auth0', status: 502 });
     expect(problem.message).toBe('A connection could not be enabled: not with this plan');
-    expect(await records.getRecord(org, id)).toMatchObject({ status: 'failed', connections: [{ outcome: 'failed' }] });
+    expect(await records.getRecord(org, id)).toMatchObject({
+      status: 'failed',
+      connections: [{ outcome: 'enabled' }, { outcome: 'failed' }],
+    });
   });
 });
 
@@ -132,6 +149,11 @@ describe('a cancelling that can not be carried out in time', () => {
     expect(lines.map(({ code }) => code)).toEqual(expect.arrayContaining(['cancelling_waits', 'cancelling_goes_on']));
     expect((await organizations.getOrganization(org)).cancelled).toMatchObject({ caller: 'support' });
   });
+  test('for one connection is left goes on, whatever became of the others', async () => {
+    const { org } = await pending({}, 'con_A', 'con_B');
+    local.tenant.addFaults(refuses('con_A'), { path: 'con_B', status: 503, body: '<html>', times: 9 });
+    expect(await cancel(org)).toMatchObject({ status: 'cancelling', connections: [{ outcome: 'failed' }, {}] });
+  });
   test('for somebody else works on the organization waits for its turn, as long as there is time', async () => {
     const { org, id } = await pending();
     const { organization } = await organizations.take(org, 'other', Date.now() + 60_000);
@@ -142,6 +164,11 @@ describe('a cancelling that can not be carried out in time', () => {
     expect(await cancel(org, 8000), 'asked for again').toMatchObject({ status: 'cancelled' });
     await turn;
     expect(enabled(org)).toEqual([['con_A', true]]);
+  });
+  test('goes on where only a watch is to end, too', async () => {
+    const { org } = await pending({ ...ofIts(completed('c')), ended_at: due(-1) });
+    await organizations.take(org, 'other', Date.now() + 60_000);
+    expect(await cancel(org, 2500)).toMatchObject({ status: 'cancelling', watch: 'ended' });
   });
   test('for the queue takes nothing either is accepted all the same', async () => {
     const { org } = await pending();
