@@ -38,7 +38,7 @@ export const SUITES: Record<string, string[]> = {
     ],
     ...WORK,
   ],
-  'offboarding/cancelling': ['offboarding/cancelling', ...WORK],
+  'offboarding/cancelling-results': ['offboarding/cancelling', ...WORK],
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };
