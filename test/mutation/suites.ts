@@ -38,6 +38,8 @@ export const SUITES: Record<string, string[]> = {
     ],
     ...WORK,
   ],
+  'offboarding/acceptance': ['offboarding/acceptance'],
+  'offboarding/outcome': ['offboarding/outcome'],
   'offboarding/cancelling-results': ['offboarding/cancelling', ...WORK],
   'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
   'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
