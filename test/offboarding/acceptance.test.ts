@@ -6,7 +6,7 @@ import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import type { CancellationMessage, RequestMessage } from '../../lib/offboarding/messages.ts';
 import { RetryLater } from '../../lib/problem.ts';
-import { completed, heldOne, scheduled } from './records.ts';
+import { completed, heldOne, record, scheduled } from './records.ts';
 import { anOrg, lines, local, organizations, put, REQUESTED, records, told } from './with-queue.ts';
 
 let acceptance: typeof import('../../lib/offboarding/acceptance.ts');
@@ -45,6 +45,13 @@ describe('an event that asks for an offboarding', () => {
     expect(found, 'what a publisher says of a batch is not read').not.toHaveProperty('batch_id');
     expect(await openOf(org)).toEqual([one.id]);
     expect((await accept(one))?.offboarding_id, 'delivered twice').toBe(one.id);
+    expect(await openOf(org)).toEqual([one.id]);
+  });
+  test('that was cut off between its record and the organization is one of those that decide, too', async () => {
+    const org = anOrg();
+    const one = message(org);
+    await records.put({ ...record(one.id), organization_id: org, version: '' });
+    expect(await accept(one)).toMatchObject({ offboarding_id: one.id });
     expect(await openOf(org)).toEqual([one.id]);
   });
   test.each([
@@ -141,6 +148,18 @@ describe('an event that cancels', () => {
     expect(await accept(message(org, `${second}Z`)), 'delivered twice').toBe(true);
     expect(await cancelledOf(org)).toEqual({ ...act, ...of });
   });
+  test('that is older than the one that was accepted changes nothing, and a later one stands', async () => {
+    const { org } = await pending(later(-20_000));
+    const [older, second, third] = [later(-15_000), later(-10_000), later(-5000)];
+    expect(await accept(message(org, second))).toBe(true);
+    const { version } = await organizations.getOrganization(org);
+    expect(await accept(message(org, older))).toBe(true);
+    expect(await accept(message(org, second))).toBe(true);
+    expect((await organizations.getOrganization(org)).version).toBe(version);
+    expect(told(org)).toEqual([]);
+    expect(await accept(message(org, third))).toBe(true);
+    expect(await cancelledOf(org)).toMatchObject({ at: third });
+  });
   test('finds nothing that was asked for afterwards: that is told, and nobody’s alarm', async () => {
     const { org } = await pending(later(-1000));
     expect(await accept(message(org, later(-60_000)))).toBe(false);
@@ -170,13 +189,21 @@ describe('an event that cancels', () => {
 });
 
 describe('a cancelling that is asked for now', () => {
+  test('is of this moment where all was asked for before', async () => {
+    const org = anOrg();
+    await put(org, {});
+    const act = { at: later(0), caller: 'x' };
+    await acceptance.acceptCancelling(org, act, true);
+    expect((await organizations.getOrganization(org)).cancelled).toMatchObject(act);
+  });
   test('is after all that is on record, whatever another clock said', async () => {
     const org = anOrg();
     const ahead = later(30_000);
+    const { offboarding_id: first_id } = await put(org, {});
     const { offboarding_id } = await put(org, { asked_at: ahead });
     const act = { at: later(0), caller: 'x' };
     const found = await acceptance.acceptCancelling(org, act, true);
-    expect(found).toEqual({ ids: [offboarding_id], pending: [offboarding_id] });
+    expect(found).toEqual({ ids: [first_id, offboarding_id], pending: [first_id, offboarding_id] });
     const first = new Date(Date.parse(ahead) + 1).toISOString();
     expect((await organizations.getOrganization(org)).cancelled).toMatchObject({ at: first });
     await acceptance.acceptCancelling(org, act, true);
