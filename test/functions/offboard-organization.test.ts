@@ -218,6 +218,8 @@ describe('what passes is gone through', () => {
     const { id } = service.publish({ action: 'disable_then_remove' });
     await expect.poll(() => writes().length).toBe(1);
     service.worker.kill();
+    // Auth0 carries out what was sent: not later than the lease, which is not waited for here, says.
+    await expect.poll(() => writes()[0]?.status).toBe(200);
     service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON3, is_enabled: false }] });
     await service.outcomeInAHurry(id, 'scheduled');
     await service.request('cancel-offboarding');
