@@ -66,15 +66,9 @@ describe('an event that asks for an offboarding', () => {
   });
   test('whose record has ended is nothing to do, and one that is not told or not over is', async () => {
     const [over, untold, pending] = [anOrg(), anOrg(), anOrg()];
-    const ended = await put(over, {
-      ...completed('c'),
-      organization_id: over,
-      offboarding_id: randomUUID(),
-      version: '',
-    });
+    const ended = await put(over, completed('c'));
     expect(await accept(message(over, { id: ended.offboarding_id }))).toBeUndefined();
-    const more = { organization_id: untold, offboarding_id: randomUUID(), version: '', unpublished: 'status' };
-    const silent = await put(untold, { ...completed('c'), ...more });
+    const silent = await put(untold, completed('c', { unpublished: 'status' }));
     expect(await accept(message(untold, { id: silent.offboarding_id }))).toMatchObject({ unpublished: 'status' });
     const waits = await put(pending, { status: 'working' });
     expect(await accept(message(pending, { id: waits.offboarding_id }))).toMatchObject({ status: 'working' });
@@ -133,8 +127,7 @@ describe('an event that cancels', () => {
   /** An organization with one that is scheduled, asked for at `asked_at`. */
   async function pending(asked_at: string) {
     const org = anOrg();
-    const { offboarding_id: _, organization_id: __, ...more } = scheduled('s');
-    const { offboarding_id } = await put(org, { ...more, asked_at, connections: [heldOne('con_A')], version: '' });
+    const { offboarding_id } = await put(org, scheduled('s', { asked_at, connections: [heldOne('con_A')] }));
     return { org, offboarding_id };
   }
 

@@ -1,5 +1,6 @@
 // What the caller of a cancelling is told, and what is done by then.
 import { beforeAll, describe, expect, test } from 'vitest';
+import { startCalls } from '../../lib/auth0/calls.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Problem } from '../../lib/problem.ts';
@@ -7,10 +8,8 @@ import { completed, connection, heldOne, scheduled } from './records.ts';
 import { anOrg, DUE, lines, local, organizations, put, records, told, waiting } from './with-queue.ts';
 
 let cancelling: typeof import('../../lib/offboarding/cancelling.ts');
-let startCalls: typeof import('../../lib/auth0/calls.ts').startCalls;
 beforeAll(async () => {
   cancelling = await import('../../lib/offboarding/cancelling.ts');
-  ({ startCalls } = await import('../../lib/auth0/calls.ts'));
 });
 
 const act = { at: new Date().toISOString(), caller: 'support', reason: 'renewed', requested_by: 'sales' };
@@ -24,8 +23,6 @@ const failed = (organization_id: string): Promise<Problem> =>
     () => expect.unreachable(),
     (error) => error,
   );
-/** What a record is about, as its kind has it, but of an organization of its own. */
-const ofIts = ({ offboarding_id: _, organization_id: __, version: ___, ...more }: ReturnType<typeof scheduled>) => more;
 const due = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
 /** An organization whose connections an offboarding has disabled, to remove them in ten days. */
 async function pending(more: Parameters<typeof scheduled>[1] = {}, ...ids: string[]) {
@@ -34,7 +31,7 @@ async function pending(more: Parameters<typeof scheduled>[1] = {}, ...ids: strin
   local.tenant.setOrganizations({ [org]: all.map((connection_id) => ({ connection_id, is_enabled: false })) });
   const connections = all.map((id) => heldOne(id));
   const time = { removal_due_at: due(10), asked_at: due(-1), created_at: due(-1) };
-  const made = await put(org, { ...ofIts(scheduled('s')), ...time, connections, ...more });
+  const made = await put(org, { ...scheduled('s'), ...time, connections, ...more });
   return { org, id: made.offboarding_id };
 }
 const refuses = (connection_id: string) => {
@@ -76,7 +73,7 @@ describe('a cancelling', () => {
   });
   test('of what is completed ends its watch, and says by name what stays as it is', async () => {
     const connections = [heldOne('con_A'), heldOne('con_B')];
-    const { org, id } = await pending({ ...ofIts(completed('c')), ended_at: due(-1), connections });
+    const { org, id } = await pending({ ...completed('c'), ended_at: due(-1), connections });
     expect(await cancel(org)).toEqual({
       organization_id: org,
       offboarding_id: id,
@@ -93,11 +90,11 @@ describe('a cancelling', () => {
   });
   test('of several has the last that was pending for its result, whatever was put on record first', async () => {
     const { org, id } = await pending({ asked_at: due(-3) });
-    const over = { ...ofIts(completed('c')), ended_at: due(-1) };
+    const over = { ...completed('c'), ended_at: due(-1) };
     const unchanged = connection('con_C', { outcome: 'unchanged' });
     await put(org, { ...over, asked_at: due(-2), connections: [heldOne('con_B', { name: null }), unchanged] });
-    await put(org, { ...over, asked_at: due(-6), connections: [heldOne('con_D')] });
-    await put(org, { ...ofIts(scheduled('s')), removal_due_at: due(3), asked_at: due(-5), connections: [] });
+    await put(org, { ...over, offboarding_id: 'd', asked_at: due(-6), connections: [heldOne('con_D')] });
+    await put(org, { ...scheduled('t'), removal_due_at: due(3), asked_at: due(-5), connections: [] });
     const result = await cancel(org);
     expect(result).toMatchObject({ offboarding_id: id, status: 'cancelled', watch: 'ended' });
     expect(result.cancelled_removal_due_at).toBe((await records.getRecord(org, id))?.removal_due_at);
@@ -166,7 +163,7 @@ describe('a cancelling that can not be carried out in time', () => {
     expect(enabled(org)).toEqual([['con_A', true]]);
   });
   test('goes on where only a watch is to end, too', async () => {
-    const { org } = await pending({ ...ofIts(completed('c')), ended_at: due(-1) });
+    const { org } = await pending({ ...completed('c'), ended_at: due(-1) });
     await organizations.take(org, 'other', Date.now() + 60_000);
     expect(await cancel(org, 2500)).toMatchObject({ status: 'cancelling', watch: 'ended' });
   });

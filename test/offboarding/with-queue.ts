@@ -96,11 +96,11 @@ export const told = (organization_id: string) =>
     ({ source, detail }) => source === 'org-connections' && detail.organization_id === organization_id,
   );
 
-/** A record of the organization, asked for a second ago and admitted. */
+/** A record of the organization as new, asked for a second ago where `more` does not say when, and admitted. */
 export async function put(organization_id: string, more: object) {
   const time = new Date(Date.now() - 1000).toISOString();
   const times = { asked_at: time, created_at: time };
-  const made = await records.put({ ...record(randomUUID(), times), organization_id, version: '', ...more });
+  const made = await records.put({ ...record(randomUUID(), times), ...more, organization_id, version: '' });
   await organizations.admit(made);
   return made;
 }
