@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 
 type Schema = Record<string, unknown> & { required?: string[]; properties?: Record<string, Schema>; allOf?: Schema[] };
 
-const read = (path: string) => parse(readFileSync(new URL(`../infra/${path}`, import.meta.url), 'utf8'));
+const read = (path: string) => parse(readFileSync(new URL(`../infra/contracts/${path}`, import.meta.url), 'utf8'));
 export const openapi = read('openapi.yml');
 export const asyncapi = read('asyncapi.yml');
 

@@ -119,15 +119,17 @@ describe('README', () => {
     const defaults = [...listed.matchAll(/`(\w+)` \((P\w+|false|[\d.]+)/g)];
     expect(defaults.length).toBeGreaterThan(5);
     for (const [, name = '', value] of defaults) expect(String(params.default[name]), name).toBe(value);
-    const templates = readdirSync(join(ROOT, 'infra')).filter((name) => /\.(yml|cjs)$/.test(name));
-    const infra = templates.map((name) => text(`infra/${name}`)).join('\n');
+    const infra = tracked
+      .filter((path) => /^infra\/(account|stack)\/.*\.(yml|cjs)$/.test(path))
+      .map(text)
+      .join('\n');
     // HttpApiId is osls's own.
     for (const output of found(README, /output `(\w+)`/g).filter((one) => one !== 'HttpApiId'))
       expect(infra, output).toContain(`${output}:`);
     for (const parameter of found(README, /\b([A-Z]\w+)=(?=\S|`)/g).filter((one) => !/^[A-Z_]+$/.test(one)))
-      expect(text('infra/stage.yml'), parameter).toContain(`  ${parameter}:`);
+      expect(text('infra/account/stage.yml'), parameter).toContain(`  ${parameter}:`);
     for (const policy of found(README, /`(?:org-connections-\{stage\})?(-[a-z-]+-)(?:\{region\})?`/g))
-      expect(text('infra/stage.yml'), policy).toMatch(`org-connections-\${Stage}${policy}\${AWS::Region}`);
+      expect(text('infra/account/stage.yml'), policy).toMatch(`org-connections-\${Stage}${policy}\${AWS::Region}`);
   });
 
   test('has variables that a function reads and can do without', () => {
@@ -148,7 +150,7 @@ describe('README', () => {
   });
 
   test('names each outcome that is told', () => {
-    const types = readdirSync(join(ROOT, 'infra/schemas')).map((name) => name.replace(/\.json$/, ''));
+    const types = readdirSync(join(ROOT, 'infra/contracts/schemas')).map((name) => name.replace(/\.json$/, ''));
     for (const type of types)
       expect(
         README.includes(`\`${type}\``) || README.includes(type) || README.includes(`\`.${type.split('.').at(-1)}\``),

@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request as send } from 'node:http';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { type Credentials, Sha256 } from '../signed-fetch.ts';
+import { type Credentials, Sha256 } from '../commands/signed-fetch.ts';
 
 /** How far a signature's time may be off, as AWS has it, milliseconds. */
 const MAX_SKEW_MS = 5 * 60_000;

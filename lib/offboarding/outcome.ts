@@ -7,7 +7,7 @@ import type { ConnectionRecord, Offboarding } from './offboarding.ts';
 
 export type Outcome = 'completed' | 'scheduled' | 'cancelled' | 'failed' | 'drifted' | 'watch_ended' | 'sessions_ended';
 
-/** What a record tells of itself in an outcome event, `organization.offboarding.{outcome}` (infra/schemas). */
+/** What a record tells of itself in an outcome event, `organization.offboarding.{outcome}` (infra/contracts/schemas). */
 export const outcomeDetail = (record: Offboarding, connections: object[] = outcomesOf(record)) => ({
   version: VERSION,
   ...pick(record, TOLD),

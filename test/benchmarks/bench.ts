@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { builtinsOnDemand } from '../../infra/builtins-on-demand.ts';
+import { builtinsOnDemand } from '../../infra/build/builtins-on-demand.ts';
 import { benchmarkEvent } from './event.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));

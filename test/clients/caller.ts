@@ -1,7 +1,7 @@
 // A caller in TypeScript, whole: types from the description (`npm run generate:client`), requests signed as whoever runs it.
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import createClient from 'openapi-fetch';
-import { signedFetchAs } from '../../infra/signed-fetch.ts';
+import { signedFetchAs } from '../../infra/commands/signed-fetch.ts';
 import type { paths } from './openapi.d.ts';
 
 const [baseUrl = '', organization_id = ''] = process.argv.slice(2);

@@ -116,7 +116,7 @@ beforeAll(async () => {
   replayUrl = `http://127.0.0.1:${(replay.address() as { port: number }).port}`;
   folder = mkdtempSync(join(tmpdir(), 'org-connections-client-'));
   if (PYTHON) {
-    const description = fileURLToPath(new URL('../../infra/openapi.yml', import.meta.url));
+    const description = fileURLToPath(new URL('../../infra/contracts/openapi.yml', import.meta.url));
     const target = ['--output-path', join(folder, 'org_connections_client'), '--meta', 'none'];
     execFileSync(join(dirname(PYTHON), 'openapi-python-client'), ['generate', '--path', description, ...target], {
       stdio: 'ignore',

@@ -12,7 +12,7 @@ import {
 import { AttachRolePolicyCommand, CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
-import type { Credentials } from '../../infra/signed-fetch.ts';
+import type { Credentials } from '../../infra/commands/signed-fetch.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Whoever has the account. */
@@ -44,7 +44,7 @@ export const CHANGED = [
   'without the "TLS only" statements, as the emulator is plain HTTP: that plain HTTP is refused',
 ];
 
-/** A program of infra/, as whoever has `credentials`; its exit code and what it wrote. */
+/** A program of infra/commands/, as whoever has `credentials`; its exit code and what it wrote. */
 export async function run(
   program: string,
   credentials: Credentials,
@@ -59,7 +59,7 @@ export async function run(
     ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
   };
   const env = { PATH: process.env.PATH, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
-  return promisify(execFile)(process.execPath, [`${ROOT}infra/${program}`, ...parameters], { env }).then(
+  return promisify(execFile)(process.execPath, [`${ROOT}infra/commands/${program}`, ...parameters], { env }).then(
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout }) => ({ code, stdout }),
   );

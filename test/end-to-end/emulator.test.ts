@@ -32,8 +32,8 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { signedFetchAs } from '../../infra/commands/signed-fetch.ts';
 import { type Auth0Tenant, startAuth0Tenant } from '../../infra/local/auth0-tenant.ts';
-import { signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Deployment, wireSuite } from '../integration/wire.ts';
 import {
   ACCOUNT_STACK,
@@ -81,7 +81,7 @@ beforeAll(async () => {
 
   // Whoever has the account deploys what a deploy needs; all else is deployed as that role, which may do no more. Without a
   // subject it is taken on by the account itself and not by GitHub.
-  const text = readFileSync(`${ROOT}infra/stage.yml`, 'utf8');
+  const text = readFileSync(`${ROOT}infra/account/stage.yml`, 'utf8');
   const about = { Stage: 'local', SmokeOrganization: SMOKE, AlarmEmail: 'alarms@travel0.example' };
   const account = await deploy(root, ACCOUNT_STACK, text, about);
   deployer = { ...root, credentials: await assume(account.DeployRoleArn ?? '') };
@@ -361,7 +361,7 @@ test("the doctor finds what is missing, with an auditor's rights, and shows no s
   // Whoever may look at everything, the secrets among it. The bus's policy can not be had here (above): found, with what to do.
   const everything = await run('doctor.ts', root.credentials, {}, '--stage', 'local');
   expect(everything.code).toBe(1);
-  expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/stage\.yml .* ApiId=/m);
+  expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/account\/stage\.yml .* ApiId=/m);
   expect(everything.stdout).toMatch(/^ok +org-connections\/local\/management-client: of the right form/m);
   expect(stdout + everything.stdout).not.toMatch(/client_secret": "[^…]|eyJ|access_token/);
 });

@@ -6,7 +6,7 @@ import formats from 'ajv-formats';
 import { expect, test } from 'vitest';
 import { asyncapi, createAjv, eventSchemas } from '../contract.ts';
 
-const text = readFileSync(new URL('../../infra/asyncapi.yml', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../infra/contracts/asyncapi.yml', import.meta.url), 'utf8');
 
 test('the description is valid AsyncAPI 3', async () => {
   const { document, diagnostics } = await new Parser().parse(text);
@@ -38,7 +38,7 @@ test('a rule can tell dry runs apart: each outcome says whether it is one, and o
 });
 
 test('the schema registry has each of them, in the words of draft 4, and takes and refuses the same', async () => {
-  const resourcesOf = createRequire(import.meta.url)('../../infra/event-schemas.cjs');
+  const resourcesOf = createRequire(import.meta.url)('../../infra/stack/event-schemas.cjs');
   const { Resources } = await resourcesOf({ resolveVariable: async () => 'prod' });
   const registered = Object.values<{ Type: string; Properties: { SchemaName: string; Content: string } }>(Resources);
   const schemas = registered

@@ -40,9 +40,9 @@ const customTags = SHORT.flatMap((name) => [
   },
 ]) as unknown as ScalarTag[];
 
-/** A template of infra/, its short forms written out. */
+/** A template of infra/account/, its short forms written out. */
 export function readTemplate(name: string): Template {
-  const text = readFileSync(fileURLToPath(new URL(`../../infra/${name}`, import.meta.url)), 'utf8');
+  const text = readFileSync(fileURLToPath(new URL(`../../infra/account/${name}`, import.meta.url)), 'utf8');
   return parse(text, { customTags, merge: true, resolveKnownTags: true });
 }
 

@@ -32,7 +32,7 @@ function tidy(value: unknown, ids = new Map<string, string>()): unknown {
   return value.includes('.') ? time : time.replace('.000Z', 'Z');
 }
 
-const path = (name: string) => new URL(`../../infra/${name}`, import.meta.url);
+const path = (name: string) => new URL(`../../infra/contracts/${name}`, import.meta.url);
 const written: Record<string, unknown> = {};
 const exampleOf = (name: string) => openapi.components.examples[name]?.value;
 const eventOf = (name: string) => asyncapi.components.messageTraits[name.split('.')[1] ?? '']?.examples[0].payload;

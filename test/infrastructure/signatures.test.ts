@@ -1,8 +1,8 @@
 // A caller who tries its signing on the laptop must not be told that it is right when API Gateway would refuse it.
 import { SignatureV4 } from '@smithy/signature-v4';
 import { expect, test } from 'vitest';
+import { Sha256 } from '../../infra/commands/signed-fetch.ts';
 import { wrongSignature } from '../../infra/local/signatures.ts';
-import { Sha256 } from '../../infra/signed-fetch.ts';
 
 const CREDENTIALS = { accessKeyId: 'AKIDLAPTOP', secretAccessKey: 'laptop-secret' };
 const SESSION = { accessKeyId: 'ASIALAPTOP', secretAccessKey: 'session-secret', sessionToken: 'session-token' };

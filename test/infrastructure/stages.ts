@@ -1,4 +1,4 @@
-// The policies of infra/stage.yml and of the stages' own templates, with every reference in them resolved.
+// The policies of infra/account/stage.yml and of the stages' own templates, with every reference in them resolved.
 import { deployed, type Place, type Resolved, readTemplate, type Template } from './cloudformation.ts';
 import { packaged, STAGES } from './compiled.ts';
 import type { Policy, Statement } from './iam.ts';

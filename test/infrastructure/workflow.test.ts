@@ -52,7 +52,7 @@ describe('the workflow', () => {
   });
 });
 
-describe('infra/deploy.sh', () => {
+describe('infra/build/deploy.sh', () => {
   const packaged = join(folder, 'package');
   const bin = join(folder, 'bin');
   const calls = () => readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
@@ -61,7 +61,7 @@ describe('infra/deploy.sh', () => {
     writeFileSync(join(folder, 'states'), `${states.join('\n')}\n`);
     writeFileSync(join(folder, 'calls'), '');
     const env = { PATH: `${bin}:${process.env.PATH}`, WAIT_SECONDS: '0' };
-    return spawnSync('bash', [`${ROOT}infra/deploy.sh`, stage, packaged], { env, encoding: 'utf8' });
+    return spawnSync('bash', [`${ROOT}infra/build/deploy.sh`, stage, packaged], { env, encoding: 'utf8' });
   }
   beforeAll(() => {
     for (const path of [packaged, bin]) mkdirSync(path);
@@ -165,7 +165,9 @@ test('nothing generated is tracked, and what production or an operator imports i
   expect(tracked.filter((path) => /^(\.schemathesis|dist|\.serverless|packages)\//.test(path))).toEqual([]);
   const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
   const operators = tracked.filter(
-    (path) => /^(functions|lib|infra\/offboard)|^infra\/(smoke|doctor|signed-)/.test(path) && path.endsWith('.ts'),
+    (path) =>
+      /^(functions|lib|infra\/commands\/offboard)|^infra\/commands\/(smoke|doctor|signed-)/.test(path) &&
+      path.endsWith('.ts'),
   );
   expect(operators.length).toBeGreaterThan(20);
   for (const path of operators.filter((one) => existsSync(`${ROOT}${one}`))) {

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { expect, test } from 'vitest';
+import { signedFetchAs } from '../../infra/commands/signed-fetch.ts';
 import { freePort } from '../../infra/local/gateway.ts';
-import { signedFetchAs } from '../../infra/signed-fetch.ts';
 import { offboard } from '../offboard-command/terminal.ts';
 
 const cwd = fileURLToPath(new URL('../..', import.meta.url));

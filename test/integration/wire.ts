@@ -11,9 +11,9 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { GetQueueAttributesCommand, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { signedFetchAs } from '../../infra/commands/signed-fetch.ts';
 import type { Auth0Tenant } from '../../infra/local/auth0-tenant.ts';
 import { SCOPES } from '../../infra/local/environment.ts';
-import type { signedFetchAs } from '../../infra/signed-fetch.ts';
 import { type Answer, assertDescribed, assertOutcome } from '../contract.ts';
 
 export interface Deployment {

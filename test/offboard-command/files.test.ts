@@ -2,7 +2,7 @@
 // names the two organizations below, to refused/ one that must not be read, with what is said of it in a file beside it (.says).
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readOrganizations } from '../../infra/offboard/files.ts';
+import { readOrganizations } from '../../infra/commands/offboard/files.ts';
 
 const folder = new URL('files/', import.meta.url);
 const cases = (name: string) => readdirSync(new URL(name, folder)).filter((file) => !file.endsWith('.says'));

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const MAIN = fileURLToPath(new URL('../../infra/offboard/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../infra/commands/offboard/main.ts', import.meta.url));
 const HOME = mkdtempSync(join(tmpdir(), 'offboard-home-'));
 const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
 

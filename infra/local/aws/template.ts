@@ -40,8 +40,8 @@ export function localTemplate(): { Resources: Resources } {
 /** A hash of the files that the template is made of, and of the names of the functions. */
 function inputs(): string {
   const hash = createHash('sha256').update(NOTIFICATIONS);
-  const files = readdirSync(`${ROOT}infra`).filter((name) => /\.(yml|cjs)$/.test(name));
-  for (const file of ['serverless.yml', 'package-lock.json', ...files.sort().map((name) => `infra/${name}`)])
+  const files = readdirSync(`${ROOT}infra/stack`).filter((name) => /\.(yml|cjs)$/.test(name));
+  for (const file of ['serverless.yml', 'package-lock.json', ...files.sort().map((name) => `infra/stack/${name}`)])
     hash.update(file).update(readFileSync(ROOT + file));
   return hash
     .update(readdirSync(`${ROOT}functions`).join())

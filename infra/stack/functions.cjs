@@ -103,7 +103,7 @@ function roleOf(name, permissions) {
     Type: 'AWS::IAM::Role',
     Properties: {
       RoleName: sub(`${nameOf(name)}-\${AWS::Region}`),
-      // The most that a role of the stage may have (infra/stage.yml); a deploy can make no role without it.
+      // The most that a role of the stage may have (infra/account/stage.yml); a deploy can make no role without it.
       PermissionsBoundary: sub(
         'arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/org-connections-boundary-${sls:stage}-${AWS::Region}',
       ),
@@ -140,7 +140,7 @@ const readersOf = (secret) =>
 
 /**
  * An alarm on a metric of one function. What a function that answers requests throws, and a request that is not run for want of
- * concurrency, are 5xx of the API, which has an alarm of its own (infra/api.yml); those below work where nobody waits for an answer.
+ * concurrency, are 5xx of the API, which has an alarm of its own (infra/stack/api.yml); those below work where nobody waits for an answer.
  */
 const alarmOf = (name, id, MetricName, text, more = {}) => {
   const Dimensions = [{ Name: more.Namespace ? 'function' : 'FunctionName', Value: nameOf(name) }];

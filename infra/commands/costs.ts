@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { startEnvironment } from './local/environment.ts';
+import { startEnvironment } from '../local/environment.ts';
 
 /** US dollars in us-east-1, without free tiers (aws.amazon.com/…/pricing, November 2026). */
 const PRICES = {
@@ -63,7 +63,7 @@ type Resource = { Type: string; Properties: any };
 function resources(stage: string): Resource[] {
   const folder = mkdtempSync(join(tmpdir(), 'org-connections-costs-'));
   try {
-    const root = fileURLToPath(new URL('..', import.meta.url));
+    const root = fileURLToPath(new URL('../..', import.meta.url));
     const osls = [`${root}node_modules/.bin/osls`, 'package', '--stage', stage, '--package', folder];
     execFileSync(process.execPath, osls, { cwd: root, stdio: 'pipe' });
     const text = readFileSync(join(folder, 'cloudformation-template-update-stack.json'), 'utf8');

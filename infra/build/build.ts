@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { builtinsOnDemand } from './builtins-on-demand.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * What the SDK brings for other places than Lambda, or for what is not used here. Endpoints are none of it: each partition's, FIPS
@@ -54,7 +54,7 @@ const notInLambda: Plugin = {
   name: 'not-in-lambda',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
-      path: fileURLToPath(new URL('environment-credentials.ts', import.meta.url)),
+      path: fileURLToPath(new URL('../commands/environment-credentials.ts', import.meta.url)),
     }));
     onResolve({ filter: /^@smithy\/core\/event-streams$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /./, namespace: 'left-out' }, () => ({ contents: 'export {}' }));

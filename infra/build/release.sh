@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What a deploy takes, all of it, so that the job that deploys installs nothing: each stage's package, the script that deploys one,
-# and the smoke check as one file.   bash infra/release.sh FOLDER
+# and the smoke check as one file.   bash infra/build/release.sh FOLDER
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 folder=${1:?where to}
 npm run build -- --quiet
 for stage in dev staging prod; do
@@ -10,6 +10,6 @@ for stage in dev staging prod; do
   # osls's own notes, for its own deploy.
   rm "$folder/$stage/serverless-state.json"
 done
-cp infra/deploy.sh "$folder/"
-npx esbuild infra/smoke.ts --bundle --platform=node --format=esm --target=node20 --outfile="$folder/smoke.mjs" --log-level=warning \
+cp infra/build/deploy.sh "$folder/"
+npx esbuild infra/commands/smoke.ts --bundle --platform=node --format=esm --target=node20 --outfile="$folder/smoke.mjs" --log-level=warning \
   --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"

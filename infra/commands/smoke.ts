@@ -31,7 +31,7 @@ if (pending.status === 404)
   fail(`The tenant has no organization ${SMOKE_ORGANIZATION}: create it, for this check alone`);
 if (dryRun.status === 403 || pending.status === 403)
   fail(
-    `Whoever runs this may not ask about ${SMOKE_ORGANIZATION} at ${address}: the deploy role's SmokeOrganization (infra/stage.yml)`,
+    `Whoever runs this may not ask about ${SMOKE_ORGANIZATION} at ${address}: the deploy role's SmokeOrganization (infra/account/stage.yml)`,
   );
 process.exitCode = dryRun.status === 202 && pending.status === 200 ? 0 : 1;
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Deploys a stage that was packaged before, with nothing but AWS's command line:
-#   bash infra/deploy.sh STAGE [FOLDER]        FOLDER: what `npm run package -- --stage STAGE` wrote (.serverless)
+#   bash infra/build/deploy.sh STAGE [FOLDER]        FOLDER: what `npm run package -- --stage STAGE` wrote (.serverless)
 # Region and credentials are those of the command line (AWS_PROFILE, SSO, AWS_REGION …). An older package is a way back.
 set -euo pipefail
 stage=${1:?which stage: local, dev, staging or prod}

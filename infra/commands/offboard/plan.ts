@@ -145,7 +145,7 @@ async function requestOf(options: PlanOptions): Promise<Plan['request']> {
   if (gracePeriod !== undefined) {
     if (action !== 'disable_then_remove')
       throw new Refusal('--grace-period is for --action disable_then_remove alone.');
-    const { addDuration } = await import('../../lib/duration.ts');
+    const { addDuration } = await import('../../../lib/duration.ts');
     const now = new Date();
     const length = (addDuration(now, gracePeriod)?.getTime() ?? 0) - now.getTime();
     if (length < 60_000 || length > 366 * 86_400_000)

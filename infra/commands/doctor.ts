@@ -1,5 +1,5 @@
 // npm run doctor -- --stage S: what a stage lacks of its account, before a deploy and after it. It only looks, with the permissions
-// of infra/stage.yml's doctor policy, and as whoever the AWS command line is signed in as. One line a finding: what, why it matters,
+// of infra/account/stage.yml's doctor policy, and as whoever the AWS command line is signed in as. One line a finding: what, why it matters,
 // how to get it. Exits 0 when all was looked at and nothing is missing.
 import { parseArgs } from 'node:util';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
@@ -43,8 +43,8 @@ if (!STAGES.includes(stage)) {
 const stack = `org-connections-${stage}`;
 // What reads a secret's form in the functions reads it here; the module wants to know which.
 process.env.MANAGEMENT_TOKEN_SECRET_ID ??= `org-connections/${stage}/management-token`;
-const { parseClientCredentials } = await import('../lib/auth0/client-credentials.ts');
-const { parseManagementToken, SCOPES } = await import('../lib/auth0/management-token.ts');
+const { parseClientCredentials } = await import('../../lib/auth0/client-credentials.ts');
+const { parseManagementToken, SCOPES } = await import('../../lib/auth0/management-token.ts');
 
 const who = await signedIn().catch(() => undefined);
 if (!who) end(missing('region', 'no region is set', 'Set AWS_REGION or the region of the profile (aws configure)'));
@@ -61,7 +61,7 @@ if (identity instanceof Error)
 const { Account: account = '', Arn: me = '' } = identity as Exclude<typeof identity, Error>;
 say('ok', 'credentials', `${me} in ${region}`);
 
-const STAGE_TEMPLATE = `aws cloudformation deploy --region ${region} --stack-name org-connections-account-${stage} --template-file infra/stage.yml --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Stage=${stage}`;
+const STAGE_TEMPLATE = `aws cloudformation deploy --region ${region} --stack-name org-connections-account-${stage} --template-file infra/account/stage.yml --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Stage=${stage}`;
 const on = who as NonNullable<typeof who>;
 const clients = {
   iam: new IAMClient(on),
@@ -147,7 +147,7 @@ async function deployRole() {
     missing(
       'OIDC provider',
       'without it no GitHub workflow can take on the role',
-      'aws cloudformation deploy --stack-name org-connections-account --template-file infra/account.yml',
+      'aws cloudformation deploy --stack-name org-connections-account --template-file infra/account/account.yml',
     );
 }
 
@@ -158,7 +158,7 @@ async function deployedStack(): Promise<Map<string, string> | undefined> {
     new CloudFormationClient(on).send(new DescribeStacksCommand({ StackName: stack })),
     () =>
       console.log(
-        `-       ${stack} is not deployed in ${region}: npm run package -- --stage ${stage} && bash infra/deploy.sh ${stage}`,
+        `-       ${stack} is not deployed in ${region}: npm run package -- --stage ${stage} && bash infra/build/deploy.sh ${stage}`,
       ),
   );
   const { StackStatus = '', Outputs = [] } = found?.Stacks?.[0] ?? {};
@@ -169,7 +169,7 @@ async function deployedStack(): Promise<Map<string, string> | undefined> {
 }
 
 async function deployed(outputs: Map<string, string>) {
-  const redeploy = `npm run package -- --stage ${stage} && bash infra/deploy.sh ${stage}`;
+  const redeploy = `npm run package -- --stage ${stage} && bash infra/build/deploy.sh ${stage}`;
   const there = async (what: string, look: Promise<unknown>) => {
     const found = await seen(what, look, () => missing(what, `${stack} is there and it is not`, redeploy));
     if (found) say('ok', what);
@@ -230,7 +230,7 @@ async function secrets() {
   const token = `org-connections/${stage}/management-token`;
   const store = `Put {"client_id": "…", "client_secret": "…"} into client.json: aws secretsmanager put-secret-value --secret-id ${client} --secret-string file://client.json && rm client.json`;
   const rotate = `aws secretsmanager rotate-secret --secret-id ${token}; its log says why it fails: aws logs tail /aws/lambda/${stack}-rotate-management-token`;
-  const none = (id: string) => () => missing(id, 'the secret is not there', `bash infra/deploy.sh ${stage}`);
+  const none = (id: string) => () => missing(id, 'the secret is not there', `bash infra/build/deploy.sh ${stage}`);
 
   const stored = await seen(
     client,

@@ -3,7 +3,7 @@
 const { readdirSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
-const FOLDER = join(__dirname, 'schemas');
+const FOLDER = join(__dirname, '../contracts/schemas');
 const REGISTRY = 'org-connections-${sls:stage}';
 
 /** A schema of draft 7 in the words of draft 4, the only one that the registry takes. */

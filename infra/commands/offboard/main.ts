@@ -13,7 +13,7 @@ import { CallFailed } from './service.ts';
 import { status } from './status.ts';
 import { plain, reasonOf } from './terminal.ts';
 
-const { version } = createRequire(import.meta.url)('../../package.json');
+const { version } = createRequire(import.meta.url)('../../../package.json');
 let exitStatus = 0;
 
 const program = new Command('npm run offboard --')
