@@ -1,0 +1,141 @@
+import type { Batch } from '../model/batch.ts';
+import { type Core, type EffectError, perform } from '../model/effects.ts';
+import type { Failure, Priority } from '../model/organization.ts';
+import { emptyOrganization, requestOf } from '../model/organization.ts';
+import { iso, type Stage } from '../model/stage.ts';
+import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
+import { recordOf } from '../rules/projection.ts';
+import { runAll, updateOrganization, type Updated, type Writer } from './update.ts';
+
+export interface AcceptBatchInput extends Writer {
+  batch_id: string;
+  fingerprint: string;
+  members: { organization_id: string; request: NewRequest }[];
+  hasKey: boolean;
+  priority: Priority;
+  stage: Stage;
+}
+
+export type AcceptedBatch =
+  | { is: 'accepted' | 'replayed'; status: Batch['status']; accepted: number }
+  | { is: 'reused' }
+  | { is: 'unavailable' | 'unknown'; error: EffectError };
+
+/** An item's outbox takes so many failures of members that found no room. */
+const MOST_FAILURES = 40;
+
+/**
+ * Accepts a batch by one write of its item, after its members are written into their organizations: all of it counts from then
+ * on. Where that write does not come about, none of it ever counts.
+ */
+export function* acceptBatch(input: AcceptBatchInput, now: number): Core<AcceptedBatch> {
+  const { members, priority } = input;
+  const opened = yield* openBatch(input, now);
+  if (opened.is !== 'open') return opened;
+  const { batch } = opened;
+  const written = yield* runAll(members.map((member) => writeMember(member, batch, input, opened.at)));
+  const failed = written.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
+  const at = Math.max(opened.at, ...written.map((one) => one.at));
+  if (failed) {
+    yield* writeBatch({ ...batch, status: 'void', version: `${input.nonce}.void` }, batch.version);
+    return { is: 'unavailable', error: failed.error };
+  }
+  const accepted = yield* decide(batch, input, at);
+  if (accepted.is !== 'accepted') return accepted;
+  const full = members.flatMap((member, index) => {
+    const { value } = written[index] as Extract<Updated<Failure | undefined>, { is: 'done' }>;
+    return value ? [{ member, failure: value }] : [];
+  });
+  if (full.length > 0) yield* runAll(full.map(({ member, failure }) => recordFailure(member, batch, failure, input, at)));
+  const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
+  // What is not sent is found by its date.
+  yield* perform<'sendDue'>({ do: 'sendDue', notices });
+  return { is: 'accepted', status: 'accepted', accepted: members.length };
+}
+
+type Opened = { is: 'open'; batch: Batch; at: number } | Exclude<AcceptedBatch, { is: 'accepted' }>;
+
+/** The batch's item, open for its members: new, or that of a repetition that was cut off. */
+function* openBatch(input: AcceptBatchInput, now: number): Core<Opened> {
+  const { batch_id, fingerprint, members, hasKey, nonce } = input;
+  const organization_ids = members.map(({ organization_id }) => organization_id);
+  let found: Batch | undefined;
+  for (let attempts = 1; attempts <= 5; attempts++) {
+    if (hasKey || attempts > 1) {
+      const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
+      if (read.error) return { is: 'unavailable', error: read.error };
+      found = read.value;
+    }
+    if (found && found.fingerprint !== fingerprint) return { is: 'reused' };
+    if (found?.status === 'accepted' || found?.status === 'cancelled')
+      return { is: 'replayed', status: found.status, accepted: found.organization_ids.length };
+    if (found?.status === 'open') return { is: 'open', batch: found, at: now };
+    const created = { batch_id, fingerprint, organization_ids, attempt: (found?.attempt ?? 0) + 1, created_at: iso(now) };
+    const batch: Batch = { ...created, status: 'open', version: `${nonce}.open.${attempts}` };
+    const written = yield* writeBatch(batch, found?.version);
+    if (written.value === true) return { is: 'open', batch, at: Math.max(now, written.at) };
+    if (written.error && !written.error.is_transient) return { is: 'unavailable', error: written.error };
+  }
+  return { is: 'unavailable', error: { code: 'record_unavailable', message: 'The batch could not be stored', is_transient: true, may_be_done: false } };
+}
+
+const writeBatch = (batch: Batch, expected: string | undefined) => perform<'writeBatch'>({ do: 'writeBatch', batch, expected });
+
+/** Writes a member into its organization; it does not count yet. Resolves to why it found no room. */
+function writeMember(member: AcceptBatchInput['members'][number], batch: Batch, input: AcceptBatchInput, now: number): Core<Updated<Failure | undefined>> {
+  const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: false };
+  return updateOrganization<Failure | undefined>(
+    member.organization_id,
+    input,
+    now,
+    function* (item, at) {
+      const known = requestOf(item, member.request.offboarding_id);
+      if (known && known.batch?.attempt === batch.attempt) return { value: undefined };
+      const rest = known ? { ...item, requests: item.requests.filter((one) => one !== known) } : item;
+      const result = acceptRequest(rest, { ...member.request, batch: membership }, at, input.stage);
+      return result.is === 'accepted' ? { item: result.item, value: undefined } : { value: result.is === 'refused' ? result.failure : undefined };
+    },
+    !input.hasKey,
+  );
+}
+
+/** The one write that accepts all of the batch. */
+function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<AcceptedBatch> {
+  const late: EffectError = { code: 'record_unavailable', message: 'The batch could not be stored in time', is_transient: true, may_be_done: false };
+  let error = late;
+  for (let [attempts, at] = [1, now]; attempts <= 3 && at < deadline; attempts++) {
+    const accepted: Batch = { ...batch, status: 'accepted', version: `${nonce}.accepted` };
+    const written = yield* writeBatch(accepted, batch.version);
+    if (written.value === true) return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
+    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.batch_id });
+    at = Math.max(at, read.at);
+    if (read.error) {
+      if (written.error?.may_be_done) return { is: 'unknown', error: read.error };
+      error = read.error;
+      continue;
+    }
+    // Accepted by this write, whose answer was lost, or by a repetition that was quicker.
+    if (read.value?.status === 'accepted' && read.value.attempt === batch.attempt)
+      return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
+    if (read.value?.version !== batch.version) return { is: 'unavailable', error: late };
+    error = written.error ?? late;
+  }
+  yield* writeBatch({ ...batch, status: 'void', version: `${nonce}.void` }, batch.version);
+  return { is: 'unavailable', error };
+}
+
+/** An organization of the batch that takes no more: its offboarding ends as a failed record, and its event goes out. */
+function* recordFailure(member: AcceptBatchInput['members'][number], batch: Batch, error: Failure, input: AcceptBatchInput, now: number): Core<void> {
+  const { organization_id, request } = member;
+  const empty = emptyOrganization(organization_id);
+  const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: true };
+  const accepted = acceptRequest(empty, { ...request, batch: membership }, now, input.stage);
+  if (accepted.is !== 'accepted') return;
+  const failed = { ...accepted.request, status: 'failed' as const, error, ended_at: iso(now) };
+  const record = recordOf(empty, { ...failed, is_unrecorded: undefined });
+  yield* perform<'writeRecord'>({ do: 'writeRecord', record });
+  yield* updateOrganization<undefined>(organization_id, { ...input, nonce: `${input.nonce}.failed` }, now, function* (item, at) {
+    const entry = { event: 'failed' as const, offboarding_id: request.offboarding_id, at: iso(at) };
+    return { item: item.outbox.length < MOST_FAILURES ? { ...item, outbox: [...item.outbox, entry] } : undefined, value: undefined };
+  });
+}

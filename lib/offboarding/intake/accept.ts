@@ -1,0 +1,56 @@
+import { type Core, type EffectError, perform } from '../model/effects.ts';
+import type { Failure, OpenRequest } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
+import type { Stage } from '../model/stage.ts';
+import type { Status } from '../model/status.ts';
+import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
+import { priorityOf } from '../rules/requests.ts';
+import { type Changed, updateOrganization, type Writer } from './update.ts';
+
+export interface AcceptInput extends Writer {
+  organization_id: string;
+  request: NewRequest;
+  /** Whether it may have been made before: it came with a key, or as an event. Then its record is looked up, too. */
+  mayBeRepeated: boolean;
+  stage: Stage;
+}
+
+/** `reused`: the id is that of a request with another body. `replayed`: it was accepted before. */
+export type Accepted =
+  | { is: 'accepted' | 'replayed'; status: Status; request?: OpenRequest | undefined }
+  | { is: 'refused'; failure: Failure }
+  | { is: 'reused' }
+  | { is: 'unavailable' | 'unknown'; error: EffectError };
+
+/** Accepts a request: from one write of its organization's item on it counts, and it will be carried out. */
+export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accepted> {
+  const { organization_id, request, mayBeRepeated, stage } = input;
+  const updated = yield* updateOrganization<Accepted>(organization_id, input, now, function* (item, at) {
+    const open = requestOf(item, request.offboarding_id);
+    if (open) return { value: repeatedAs(open, request) };
+    if (mayBeRepeated) {
+      // A request leaves the item only after its record is written: first the item, then the record.
+      const { offboarding_id } = request;
+      const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      if (found.error) return { value: { is: 'unavailable', error: found.error } };
+      if (found.value) return { value: repeatedAs(found.value, request) };
+    }
+    return accepted(acceptRequest(item, request, at, stage));
+  });
+  if (updated.is !== 'done') return { is: updated.is, error: updated.error };
+  if (updated.value.is === 'accepted' && updated.value.request) {
+    // Should the message be lost, the dispatcher finds the request by its date.
+    const priority = priorityOf(updated.value.request);
+    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority }] });
+  }
+  return updated.value;
+}
+
+const repeatedAs = (known: { fingerprint?: string | undefined; status: Status }, { fingerprint }: NewRequest): Accepted =>
+  known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' };
+
+function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
+  if (result.is === 'refused') return { value: result };
+  if (result.is === 'repeated') return { value: { is: 'replayed', status: result.request.status } };
+  return { item: result.item, value: { is: 'accepted', status: result.request.status, request: result.request } };
+}

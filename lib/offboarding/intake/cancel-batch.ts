@@ -1,0 +1,70 @@
+import type { Batch } from '../model/batch.ts';
+import { type Core, type EffectError, perform } from '../model/effects.ts';
+import type { Act } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
+import { iso } from '../model/stage.ts';
+import { cancelRequest } from '../rules/cancellation.ts';
+import { acceptMember } from '../rules/lifecycle.ts';
+import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
+import { runAll, updateOrganization, type Updated, type Writer } from './update.ts';
+
+/** The dispatcher goes on with a cancellation that was cut off after this, milliseconds. */
+const CUT_OFF_MS = 60_000;
+
+export interface CancelBatchInput extends Writer {
+  batch_id: string;
+  act: Act;
+}
+
+export type CancelledBatch =
+  | { is: 'cancelled'; cancelling: number; not_pending: number }
+  | { is: 'not found' }
+  | { is: 'unavailable'; error: EffectError };
+
+/**
+ * Cancels the members of a batch: first its item says so, from then on none of them begins; then each member does. Only members
+ * are cancelled, and no request that took one over. May be repeated, and goes on where it was cut off.
+ */
+export function* cancelBatch(input: CancelBatchInput, now: number): Core<CancelledBatch> {
+  const { nonce } = input;
+  const marked = yield* markCancelled(input, now);
+  if (!('batch' in marked)) return marked;
+  const { batch } = marked;
+  const ids = batch.organization_ids;
+  const members = yield* runAll(ids.map((organization_id) => cancelMember(organization_id, batch, input, now)));
+  const failed = members.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
+  if (failed) return { is: 'unavailable', error: failed.error };
+  const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
+  if (batch.due_at) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
+  const cancelling = members.filter((one) => one.is === 'done' && one.value).length;
+  return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
+}
+
+function* markCancelled({ batch_id, act, nonce }: CancelBatchInput, now: number): Core<{ batch: Batch } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
+  let error: EffectError | undefined;
+  for (let attempts = 1; attempts <= 5; attempts++) {
+    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
+    if (read.error) return { is: 'unavailable', error: read.error };
+    const found = read.value;
+    if (found?.status === 'cancelled') return { batch: found };
+    if (found?.status !== 'accepted') return { is: 'not found' };
+    const batch: Batch = { ...found, status: 'cancelled', cancelled: act, due_at: iso(now + CUT_OFF_MS), version: `${nonce}.${attempts}` };
+    const written = yield* perform<'writeBatch'>({ do: 'writeBatch', batch, expected: found.version });
+    if (written.value === true) return { batch };
+    error = written.error;
+  }
+  return { is: 'unavailable', error: error ?? { code: 'record_unavailable', message: 'The batch could not be stored', is_transient: true, may_be_done: false } };
+}
+
+/** Cancels one member in its organization's item. True where something was, or is being, cancelled. */
+function cancelMember(organization_id: string, batch: Batch, input: CancelBatchInput, now: number): Core<Updated<boolean>> {
+  return updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
+    const member = item.requests.find((one) => one.batch?.id === batch.batch_id);
+    if (!member) return { value: false };
+    const act = batch.cancelled ?? input.act;
+    if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: true };
+    if (member.status === 'cancelling') return { value: true };
+    if (isRemoving(member) || !isCancellable(item, member)) return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
+    return { item: cancelRequest(item, member, act, at), value: true };
+  });
+}

@@ -1,0 +1,99 @@
+import { type Core, type EffectError, perform } from '../model/effects.ts';
+import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
+import type { OffboardingRecord } from '../model/record.ts';
+import type { Stage } from '../model/stage.ts';
+import { nextRequestedAt } from '../rules/acceptance.ts';
+import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
+import { recordOf } from '../rules/projection.ts';
+import { CLOCKS_APART_MS, visit } from '../worker/visit.ts';
+import { updateOrganization, type Updated, type Writer } from './update.ts';
+
+/** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
+const WAIT_FOR_TURN_MS = 10_000;
+const TRY_AGAIN_MS = 250;
+/** What it takes to read the records and to answer, milliseconds. */
+const ANSWER_TAKES_MS = 1500;
+
+export interface CancelInput extends Writer {
+  organization_id: string;
+  act: Omit<Act, 'at'>;
+  stage: Stage;
+}
+
+/** What a cancellation found, as it is now. `isOver`: nothing is left to enable, and nothing can disable again. */
+export type Cancelled =
+  | { is: 'found'; cancellation: Cancellation; records: OffboardingRecord[]; isOver: boolean; isReplayed: boolean }
+  | { is: 'nothing' }
+  | Extract<CancellationResult, { is: 'removing' }>
+  | { is: 'unavailable' | 'unknown'; error: EffectError };
+
+/**
+ * Cancels everything of an organization that was requested before now, and carries that out as far as it can be done in time. The
+ * rest goes on by itself.
+ */
+export function* cancelOrganization(input: CancelInput, now: number): Core<Cancelled> {
+  const { organization_id, act, deadline } = input;
+  const updated = yield* recordCancellation(input, now, (item, at) => ({ ...act, at: nextRequestedAt(item, at), isEvent: false }));
+  if (updated.is !== 'done') return { is: updated.is, error: updated.error };
+  const { value, item } = updated;
+  if (value.is === 'removing') return value;
+  const { cancellation } = item ?? {};
+  if (!cancellation || cancellation.found.length === 0) return { is: 'nothing' };
+  const carried = yield* carryOut(input, Math.min(deadline - ANSWER_TAKES_MS, updated.at + WAIT_FOR_TURN_MS), updated.at);
+  // Whether it is over or not, its events and records are the worker's.
+  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+  return yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+}
+
+/** A cancellation by event: its outcome is an event, too. `at` has whole seconds. */
+export function* acceptCancellationEvent(input: CancelInput & { at: string }, now: number): Core<Updated<CancellationResult>> {
+  return yield* recordCancellation(input, now, () => ({ ...input.act, at: input.at, isEvent: true }));
+}
+
+function* recordCancellation(
+  input: CancelInput,
+  now: number,
+  requestFor: (item: Organization, at: number) => CancellationRequest,
+): Core<Updated<CancellationResult>> {
+  return yield* updateOrganization<CancellationResult>(input.organization_id, input, now, function* (item, at) {
+    const result = acceptCancellation(item, requestFor(item, at), at);
+    return { item: result.is === 'removing' ? undefined : result.item, value: result };
+  });
+}
+
+/** Visits the organization until the cancellation is carried out, or the time is over. True where it is over for good. */
+function* carryOut(input: CancelInput, until: number, now: number): Core<boolean> {
+  const { organization_id, nonce, deadline, stage } = input;
+  let at = now;
+  for (let attempts = 1; at < until; attempts++) {
+    const about = { organization_id, stage, waitMs: 0, retries: 0, mode: 'cancel' as const };
+    const end = yield* visit({ ...about, nonce: `${nonce}.visit${attempts}`, deadline: deadline - ANSWER_TAKES_MS }, at);
+    if (end.is === 'done') return true;
+    if (end.error || end.wait_ms > WAIT_FOR_TURN_MS) return false;
+    const paused = yield* perform<'pause'>({ do: 'pause', ms: TRY_AGAIN_MS });
+    at = Math.max(at, paused.at);
+  }
+  return false;
+}
+
+/** What the cancellation found, as the item has it now, or its record where it has left the item. */
+function* resultOf(organization_id: string, cancellation: Cancellation, isCarriedOut: boolean, isReplayed: boolean): Core<Cancelled> {
+  const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  const item = read.value;
+  const records: OffboardingRecord[] = [];
+  for (const offboarding_id of cancellation.found) {
+    const open: OpenRequest | undefined = item && requestOf(item, offboarding_id);
+    if (item && open) records.push(recordOf(item, open));
+    else {
+      const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      if (found.value) records.push(found.value);
+    }
+  }
+  const { lease } = item ?? {};
+  // Auth0 may still carry out what a drift check or an earlier attempt asked for.
+  const isFree = !lease || lease.until + CLOCKS_APART_MS <= read.at;
+  const isPending = records.some(({ offboarding_id, status }) => cancellation.reenabled.includes(offboarding_id) && status === 'cancelling');
+  const isOver = read.error === undefined && isCarriedOut && isFree && !isPending && records.length === cancellation.found.length;
+  return { is: 'found', cancellation, records, isOver, isReplayed };
+}

@@ -1,0 +1,20 @@
+import type { Act } from './organization.ts';
+
+/**
+ * A batch: an item of its own, which decides whether its members count. `open`: they are being written. `accepted`: all of them
+ * count, by the one write that said so. `void`: the attempt was given up, and none of its members ever counts. `cancelled`: none
+ * of them begins any more.
+ */
+export interface Batch {
+  batch_id: string;
+  version?: string | undefined;
+  status: 'open' | 'accepted' | 'void' | 'cancelled';
+  /** A repetition with the same key after a `void` attempt is another attempt. */
+  attempt: number;
+  fingerprint: string;
+  organization_ids: string[];
+  created_at: string;
+  cancelled?: Act | undefined;
+  /** Organizations whose members do not know of the cancellation yet: the dispatcher goes on when this date has passed. */
+  due_at?: string | undefined;
+}

@@ -1,0 +1,69 @@
+import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
+import { after, iso, type Stage } from '../model/stage.ts';
+import { sizeOf } from './bounds.ts';
+import { isCoveredOnArrival } from './cancellation.ts';
+import { actOf, inStatus, isAccepted, isPending, withEvent } from './requests.ts';
+
+/** A request as it arrives. `requested_at` is given for an event alone: its `time`, never later than now. */
+export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'caller'> &
+  Partial<Pick<OpenRequest, 'request' | 'batch' | 'urgent' | 'fingerprint'>> & { requested_at?: string | undefined };
+
+/** Open requests of an organization, and bytes of its item, beyond which it takes no more. The rest is room to end what is open. */
+export const MOST_OPEN = 20;
+export const MOST_BYTES = 120_000;
+
+export type Acceptance =
+  | { is: 'accepted'; item: Organization; request: OpenRequest }
+  | { is: 'repeated'; request: OpenRequest }
+  | { is: 'refused'; failure: Failure };
+
+/** The moment that orders a request or a cancellation over HTTP: later than all that the organization has accepted, whatever the clocks say. */
+export function nextRequestedAt({ last_requested_at = '' }: Organization, now: number): string {
+  const at = iso(now);
+  return at > last_requested_at ? at : iso(Date.parse(last_requested_at) + 1);
+}
+
+export const latestOf = (...moments: (string | undefined)[]): string => moments.map((one) => one ?? '').sort().at(-1) ?? '';
+
+/**
+ * Accepts a request into the organization's item; it counts from the write of that item on. A request by event that a recorded
+ * cancellation covers is accepted as cancelled. Refused with `conflict` where the organization takes no more, and with
+ * `request_too_old` where an event is older than the stage's `giveUpAfter`.
+ */
+export function acceptRequest(item: Organization, given: NewRequest, now: number, stage: Stage): Acceptance {
+  const known = requestOf(item, given.offboarding_id);
+  if (known) return { is: 'repeated', request: known };
+  const isEvent = given.requested_at !== undefined;
+  if (given.requested_at && after(given.requested_at, stage.giveUpAfter) < now)
+    return refused('request_too_old', 'The request is older than the service tries for');
+  const request = newRequest(item, given, now);
+  const requested = { ...item, requests: [...item.requests, request] };
+  const { cancellation } = item;
+  const counted = {
+    ...requested,
+    last_requested_at: latestOf(item.last_requested_at, request.requested_at),
+    // From here on a repeated cancellation is about something new, and not answered as the last one.
+    cancellation: cancellation && !request.parameters.dry_run ? { ...cancellation, found: [], reenabled: [] } : cancellation,
+  };
+  if (isEvent && cancellation && !request.parameters.dry_run && isCoveredOnArrival(request, cancellation)) {
+    const cancelled = inStatus(inStatus({ ...request, cancelled: actOf(cancellation) }, 'cancelling', now), 'cancelled', now);
+    return { is: 'accepted', item: withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now)), request: cancelled };
+  }
+  const open = item.requests.filter((one) => isPending(one) || !isAccepted(one) || one.status === 'failed');
+  if (open.length >= MOST_OPEN || sizeOf(counted) > MOST_BYTES)
+    return refused('conflict', `The organization has ${open.length} open offboardings; cancel them first`);
+  // The event that a publisher put is in the archive already; a dry run is nobody's business there.
+  return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', iso(now)), request };
+}
+
+const refused = (code: string, message: string): Acceptance => ({ is: 'refused', failure: { code, message } });
+
+function newRequest(item: Organization, given: NewRequest, now: number): OpenRequest {
+  const { offboarding_id, parameters, caller, batch, urgent, fingerprint } = given;
+  const requested_at = given.requested_at ?? nextRequestedAt(item, now);
+  const request = given.request ?? { id: offboarding_id, source: 'org-connections', time: requested_at };
+  const about = { offboarding_id, requested_at, accepted_at: iso(now), parameters, request, caller };
+  const state = { status: 'requested' as const, updated_at: iso(now), attempts: 0, outcomes: {}, is_unrecorded: true as const };
+  return { ...about, ...(batch && { batch }), ...(urgent && { urgent }), ...(fingerprint && { fingerprint }), ...state };
+}

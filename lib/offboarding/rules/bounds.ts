@@ -1,0 +1,25 @@
+import type { Organization } from '../model/organization.ts';
+
+/** What a character takes in the table, at the most: UTF-8 in text, and an escape where the text is JSON inside text. */
+const BYTES_OF_ASCII = 1;
+const BYTES_OF_OTHERS = 4;
+
+/** How many bytes a text takes in the table, estimated from above and without a platform's encoder. */
+function bytesOf(text: string): number {
+  let bytes = 0;
+  for (const character of text) bytes += (character.codePointAt(0) ?? 0) < 0x80 ? BYTES_OF_ASCII : BYTES_OF_OTHERS;
+  return bytes;
+}
+
+/** How many bytes an organization's item takes in the table, estimated from above. */
+export const sizeOf = (item: Organization): number => bytesOf(JSON.stringify(item));
+
+/** Drift checks a connection's settings may be as large as Auth0 likes: what is kept of them has an end. */
+export const MOST_SETTINGS_BYTES = 4000;
+
+/** Settings as they are kept: without members that are larger than anything Auth0 documents. */
+export function boundedSettings(settings: Record<string, unknown>): Record<string, unknown> {
+  if (bytesOf(JSON.stringify(settings)) <= MOST_SETTINGS_BYTES) return settings;
+  const small = Object.entries(settings).filter(([, value]) => bytesOf(JSON.stringify(value) ?? '') <= 200);
+  return { ...Object.fromEntries(small.slice(0, 15)), is_shortened: true };
+}

@@ -1,0 +1,90 @@
+import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
+import { withRequest } from '../model/organization.ts';
+import { iso } from '../model/stage.ts';
+import { actOf, disabledBy, inStatus, isAccepted, isCancellable, isPending, isRemoving, withEvent, withoutClaims } from './requests.ts';
+
+/** A cancellation is about everything that was requested before `at`; by event `at` has whole seconds. */
+export interface CancellationRequest extends Act {
+  isEvent: boolean;
+}
+
+/** Whether a cancellation that is accepted now covers a request that the organization has accepted. */
+function isInScope(request: OpenRequest, { at, isEvent }: CancellationRequest): boolean {
+  // An event of the same second was accepted before the cancellation, or it would not be here.
+  const isEventItself = request.request.source !== 'org-connections';
+  return isEvent && !isEventItself ? request.requested_at < at : request.requested_at <= at;
+}
+
+/** Whether a recorded cancellation covers a request by event that arrives after it: only one of an earlier second was surely made before. */
+export const isCoveredOnArrival = ({ requested_at }: OpenRequest, { at }: Cancellation): boolean =>
+  requested_at < `${at.slice(0, 19)}.000Z`;
+
+export type CancellationResult = { is: 'found' | 'nothing'; item: Organization } | { is: 'removing'; since: string; offboarding_id: string };
+
+/**
+ * Accepts a cancellation: one write of the resulting item makes all that it covers cancelled or being cancelled, and ends the
+ * watches. Where it finds nothing, it is recorded all the same, for requests that are still on their way.
+ */
+export function acceptCancellation(item: Organization, request: CancellationRequest, now: number): CancellationResult {
+  const scope = cancellationScope(item, request);
+  const removing = scope.find((one) => isPending(one) && isRemoving(one));
+  if (removing) return { is: 'removing', since: removing.updated_at, offboarding_id: removing.offboarding_id };
+  const found = scope.filter((one) => isAccepted(one));
+  const act = actOf(request);
+  const ids = (all: OpenRequest[]) => all.map(({ offboarding_id }) => offboarding_id);
+  const reenabled = found.filter((one) => isCancellable(item, one) || one.status === 'cancelling');
+  const recorded: Cancellation = { ...act, found: ids(found), reenabled: ids(reenabled) };
+  const isLatest = !item.cancellation || item.cancellation.at < act.at;
+  const replaces = isLatest && (found.length > 0 || !wouldForget(item.cancellation));
+  const kept = replaces ? recorded : item.cancellation && { ...item.cancellation, ...(isLatest && { at: act.at }) };
+  const last_requested_at = [item.last_requested_at ?? '', act.at].sort().at(-1);
+  let next: Organization = { ...item, last_requested_at, cancellation: kept ?? recorded };
+  for (const one of scope) next = cancelRequest(next, one, act, now);
+  return { is: found.length > 0 ? 'found' : 'nothing', item: next };
+}
+
+/** Whether the result of a cancellation that found something would be lost: a repetition answers with it. */
+const wouldForget = (cancellation: Cancellation | undefined) => (cancellation?.found.length ?? 0) > 0;
+
+/** What a cancellation is about: what is pending, disabled something, is watched, or is not accepted yet, and was requested before it. */
+export const cancellationScope = (item: Organization, request: CancellationRequest): OpenRequest[] =>
+  item.requests.filter(
+    (one) =>
+      isInScope(one, request) &&
+      !one.parameters.dry_run &&
+      (isCancellable(item, one) || one.status === 'cancelling' || one.watch === 'on' || hasSessionsToStop(one) || isUnaccepted(one)),
+  );
+
+const isUnaccepted = (one: OpenRequest) => !isAccepted(one) && one.status === 'requested' && !one.cancelled;
+const hasSessionsToStop = ({ sessions, parameters, status }: OpenRequest) =>
+  parameters.end_sessions && status !== 'cancelled' && status !== 'failed' && (!sessions || ['due', 'ending'].includes(sessions.status));
+
+/** One request of the organization, cancelled by `act` as far as that takes no call of Auth0. */
+export function cancelRequest(item: Organization, request: OpenRequest, act: Act, now: number): Organization {
+  // The worker finds `cancelled` when it learns that the batch is accepted.
+  if (!isAccepted(request)) return withRequest(item, { ...request, cancelled: act });
+  if (isCancellable(item, request)) return toCancelling(item, { ...request, cancelled: act }, now);
+  if (request.status === 'cancelling') return item;
+  if (request.watch === 'on') return endWatch(item, request, act, now);
+  return request.status === 'superseded' ? toCancelling(item, { ...request, cancelled: act }, now) : item;
+}
+
+/** A cancellation of what has not begun and disabled nothing has nothing left to do. */
+export function toCancelling(item: Organization, request: OpenRequest, now: number): Organization {
+  const hasBegun = item.ledger.some(({ claims }) => claims.includes(request.offboarding_id));
+  const watchOver = { watch: undefined, superseded_by: undefined, ended_at: undefined, error: undefined };
+  const over = { ...request, ...watchOver, removal_due_at: request.removal_due_at, notice_due_at: undefined };
+  const cancelling = inStatus({ ...over, outcomes: removedOf(over) }, 'cancelling', now);
+  if (hasBegun || disabledBy(item, request).length > 0) return withRequest(item, cancelling);
+  const cancelled = { ...inStatus(cancelling, 'cancelled', now), ended_at: iso(now) };
+  return withEvent(withoutClaims(item, request), cancelled, 'cancelled', iso(now));
+}
+
+/** What is removed stays shown as removed. All else is decided anew. */
+const removedOf = ({ outcomes }: OpenRequest) =>
+  Object.fromEntries(Object.entries(outcomes).filter(([, { outcome }]) => outcome === 'removed'));
+
+/** The watch of an offboarding is over. Nothing is enabled. */
+export function endWatch(item: Organization, request: OpenRequest, act: Act, now: number): Organization {
+  return withEvent(item, { ...request, watch: 'ended', watch_ended: actOf(act) }, 'watch_ended', iso(now));
+}

@@ -1,0 +1,167 @@
+import type { ListedConnection, ListedGrant } from '../model/effects.ts';
+import type { Goal, LedgerEntry, OpenRequest, Organization, Outcome } from '../model/organization.ts';
+import { entryOf, keyOf, withEntry, withRequest } from '../model/organization.ts';
+import { boundedSettings } from './bounds.ts';
+import { claimantsOf } from './requests.ts';
+
+/** What Auth0 listed of an organization, and when it was asked (Unix ms). Grants are undefined where nobody asked, null where the token may not. */
+export interface Listing {
+  at: number;
+  connections: ListedConnection[];
+  grants?: ListedGrant[] | null | undefined;
+}
+
+/** A connection or grant as it is now, as far as is known. */
+export type Current = { is_enabled: boolean; level: unknown; listed: ListedConnection | ListedGrant } | undefined;
+
+const ENABLED_MEANWHILE = { code: 'enabled_meanwhile', message: 'Somebody enabled the connection again; it was left alone' };
+export const UNKNOWN_CONNECTION = { code: 'unknown_connection', message: 'The organization has no connection with this id' };
+
+/** What the request's status allows to be done to its connections. */
+export function goalOf({ status, parameters }: OpenRequest): Goal {
+  if (status === 'cancelling') return 'enabled';
+  return status === 'removing' || parameters.action === 'remove' ? 'removed' : 'disabled';
+}
+
+/** What Auth0 keeps of an organization's connection beside its names. */
+export const settingsOf = ({ connection_id: _, connection: __, ...settings }: ListedConnection): Record<string, unknown> =>
+  boundedSettings(settings);
+
+/** The levels at which a customer's own administrators may enable a connection (My Organization API). */
+export const customerMayEnable = (level: unknown): boolean => level === 'limited' || level === 'full';
+
+/** A list that Auth0 answers may be this old, milliseconds. */
+export const LIST_IS_OLD_MS = 10_000;
+
+/** A connection or grant as it is now: as the listing has it, or as we changed it ourselves a moment before. */
+export function currentOf(entry: Pick<LedgerEntry, 'kind' | 'id' | 'changed'>, listing: Listing): Current {
+  const current = listedOf(entry, listing);
+  const { changed } = entry;
+  if (!changed || changed.at < listing.at - LIST_IS_OLD_MS) return current;
+  if (changed.goal === 'removed' || (entry.kind === 'client_grant' && changed.goal === 'disabled')) return undefined;
+  return current && { ...current, is_enabled: changed.goal === 'enabled' };
+}
+
+function listedOf({ kind, id }: Pick<LedgerEntry, 'kind' | 'id'>, listing: Listing): Current {
+  if (kind === 'client_grant') {
+    const grant = listing.grants?.find((one) => one.id === id);
+    return grant && { is_enabled: true, level: undefined, listed: grant };
+  }
+  const listed = listing.connections.find(({ connection_id }) => connection_id === id);
+  return listed && { is_enabled: listed.is_enabled !== false, level: listed.organization_access_level, listed };
+}
+
+function freshEntry(kind: LedgerEntry['kind'], id: string, current: Current): LedgerEntry {
+  const state = { kind, id, claims: [], disabled_by_us: false };
+  if (!current) return { ...state, name: null, strategy: null, before: null };
+  if (kind === 'client_grant') {
+    const { client_id, audience, scope } = current.listed as ListedGrant;
+    return { ...state, name: null, strategy: null, before: boundedSettings({ client_id, audience, scope }) };
+  }
+  const listed = current.listed as ListedConnection;
+  const { name = null, strategy = null } = (listed.connection ?? {}) as { name?: string; strategy?: string };
+  return { ...state, name, strategy, before: settingsOf(listed) };
+}
+
+/** The ledger entry of what a request begins with. The settings are those from before the first pending offboarding. */
+export function openEntry(item: Organization, kind: LedgerEntry['kind'], id: string, listing: Listing): LedgerEntry {
+  const key = keyOf({ kind, id });
+  const fresh = freshEntry(kind, id, currentOf({ kind, id }, listing));
+  const known = entryOf(item, key);
+  if (!known) return fresh;
+  const isStillOurs = known.disabled_by_us || known.intent !== undefined;
+  const { name, strategy, before } = isStillOurs && known.before ? known : fresh;
+  return { ...known, name: name ?? known.name, strategy: strategy ?? known.strategy, before };
+}
+
+/** The organization with what `request` is about on its ledger, before anything is done to it. */
+export function beginRequest(item: Organization, request: OpenRequest, listing: Listing): Organization {
+  const { parameters, offboarding_id } = request;
+  const connections = parameters.connection_ids ?? listing.connections.map(({ connection_id }) => connection_id);
+  const grants = parameters.end_machine_access ? (listing.grants ?? []).map(({ id }) => id) : [];
+  const targets = [
+    ...[...new Set(connections)].map((id) => ({ kind: 'connection' as const, id })),
+    ...grants.map((id) => ({ kind: 'client_grant' as const, id })),
+  ];
+  let next = item;
+  const outcomes: Record<string, Outcome> = {};
+  for (const { kind, id } of targets) {
+    const isKnown = item.known.includes(id) || entryOf(item, keyOf({ kind, id }));
+    if (!isKnown && !currentOf({ kind, id }, listing)) {
+      outcomes[id] = { outcome: 'failed', error: UNKNOWN_CONNECTION };
+      continue;
+    }
+    // A dry run looks, and changes nothing of what is known.
+    const known = parameters.dry_run ? entryOf(next, keyOf({ kind, id })) : undefined;
+    const entry = known ?? openEntry(next, kind, id, listing);
+    next = withEntry(next, { ...entry, claims: [...entry.claims.filter((one) => one !== offboarding_id), offboarding_id] });
+  }
+  return withRequest(next, { ...request, outcomes });
+}
+
+/** The ledger entries that a request is about and that it has no outcome for yet, connections first. */
+export const unfinishedOf = (item: Organization, { offboarding_id, outcomes }: OpenRequest): LedgerEntry[] =>
+  item.ledger
+    .filter((entry) => entry.claims.includes(offboarding_id) && outcomes[keyOf(entry)] === undefined)
+    .sort((a, b) => (a.kind === b.kind ? 0 : a.kind === 'connection' ? -1 : 1));
+
+/** A call of Auth0 that brings a connection or grant to its goal. */
+export interface Change {
+  entry: LedgerEntry;
+  goal: Goal;
+  level: string | undefined;
+}
+
+export type ConnectionStep = { is: 'known'; outcome: Outcome; is_given_back: boolean } | { is: 'call'; change: Change };
+
+const known = (outcome: Outcome['outcome'], options: { error?: Outcome['error']; is_given_back?: boolean } = {}): ConnectionStep => ({
+  is: 'known',
+  outcome: { outcome, ...(options.error && { error: options.error }) },
+  is_given_back: options.is_given_back ?? false,
+});
+
+/** The next decision about one connection or grant of a request: its outcome, or the call that it takes. */
+export function nextConnectionStep(item: Organization, request: OpenRequest, entry: LedgerEntry, listing: Listing): ConnectionStep {
+  const current = currentOf(entry, listing);
+  const goal = goalOf(request);
+  if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
+  if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current);
+  return goal === 'removed' ? stepToRemoved(request, entry, current) : stepToDisabled(request, entry, current);
+}
+
+function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
+  if (!current) return known('unchanged', { is_given_back: true });
+  if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
+  if (request.parameters.dry_run) return known('disabled');
+  return { is: 'call', change: { entry, goal: 'disabled', level: customerMayEnable(current.level) ? 'readonly' : undefined } };
+}
+
+function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
+  if (!current) return known(isUncertain(entry) ? 'removed' : 'unchanged', { is_given_back: true });
+  if (request.parameters.dry_run) return known('removed');
+  if (request.status === 'removing') {
+    if (entry.added) return known('unchanged');
+    if (current.is_enabled) return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
+  }
+  return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
+}
+
+/** A client grant is removed when a connection is disabled or removed, and stays so at the removal of the connections. */
+function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
+  if (!current) return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
+  if (request.parameters.dry_run) return known('disabled');
+  if (request.status === 'removing') return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
+  return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
+}
+
+/** What we disabled is enabled whatever a listing says, which may be some seconds old; unless another offboarding wants it disabled. */
+function stepToEnabled(item: Organization, request: OpenRequest, entry: LedgerEntry, listing: Listing): ConnectionStep {
+  if (!entry.disabled_by_us || claimantsOf(item, entry, request).length > 0) return known('unchanged');
+  const { lowered_level } = entry;
+  // A level that somebody has set since is nobody's mistake: only the one that we set is changed back.
+  const isOurs = listing.connections.length === 0 || ['readonly', lowered_level].includes(String(currentOf(entry, listing)?.level));
+  return { is: 'call', change: { entry, goal: 'enabled', level: isOurs ? lowered_level : undefined } };
+}
+
+/** Whether Auth0 may have carried out a call for this entry that nobody knows the outcome of. */
+export const isUncertain = ({ intent }: LedgerEntry): boolean => intent?.is_uncertain === true;

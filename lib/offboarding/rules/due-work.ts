@@ -1,0 +1,68 @@
+import type { OpenRequest, Organization, Priority } from '../model/organization.ts';
+import { hasEnded } from '../model/status.ts';
+import { areSessionsLeft } from './lifecycle.ts';
+import { watchedOf } from './drift.ts';
+import { isAccepted, priorityOf, publishableOf } from './requests.ts';
+
+/** A POST of a batch ends within this time; what is not accepted by then never is, milliseconds. */
+export const BATCH_IS_OPEN_MS = 120_000;
+/** A message that sessions are due is sent again after this, unless a page was done since, milliseconds. */
+export const SESSIONS_AGAIN_MS = 1_800_000;
+
+/** When the next step of an organization is, or was, due, and whose turn it is. `work_due_at` leaves drift checks out. */
+export interface Due {
+  due_at?: string | undefined;
+  work_due_at?: string | undefined;
+  priority?: Priority | undefined;
+}
+
+type Entry = { at: string | undefined; priority: Priority };
+
+/** What is due of an organization, and when: everything that a lost message or a crashed worker could leave behind. */
+export function dueOf(item: Organization): Due {
+  const work = [...outboxDue(item), ...item.requests.flatMap(requestDue)].filter(({ at }) => at !== undefined);
+  const check: Entry[] = watchedOf(item).length > 0 ? [{ at: item.next_drift_check_at, priority: 'watch' }] : [];
+  const all = [...work, ...check.filter(({ at }) => at !== undefined)].sort(byDate);
+  const first = work.sort(byDate)[0];
+  return { due_at: all[0]?.at, work_due_at: first?.at, priority: (first ?? all[0])?.priority };
+}
+
+const byDate = (a: Entry, b: Entry) => (String(a.at) < String(b.at) ? -1 : 1);
+
+/** Events that are not published, and records that are not written. */
+function outboxDue({ outbox, requests }: Pick<Organization, 'outbox' | 'requests'>): Entry[] {
+  const events = publishableOf({ outbox, requests }).map(({ at }) => ({ at, priority: 'single' as const }));
+  const unrecorded = requests
+    .filter((one) => one.is_unrecorded && isAccepted(one))
+    .map((one) => ({ at: one.updated_at, priority: priorityOf(one) }));
+  return [...events.slice(0, 1).map((one) => ({ ...one, priority: unrecorded[0]?.priority ?? one.priority })), ...unrecorded];
+}
+
+function requestDue(request: OpenRequest): Entry[] {
+  const priority = priorityOf(request);
+  if (!isAccepted(request)) return [{ at: openUntil(request), priority }];
+  const sessions: Entry = { at: sessionsDueAt(request), priority: 'batch' };
+  return hasEnded(request) ? [sessions] : [{ at: stepDueAt(request), priority }, sessions];
+}
+
+const openUntil = ({ accepted_at }: OpenRequest) => new Date(Date.parse(accepted_at) + BATCH_IS_OPEN_MS).toISOString();
+
+/** Since when the next step of a pending request should have been made. */
+export function stepDueAt({ status, removal_due_at, notice_due_at, cancelled, accepted_at }: OpenRequest): string {
+  if (status === 'cancelling') return cancelled?.at ?? accepted_at;
+  if (status !== 'scheduled' && status !== 'removing') return accepted_at;
+  const next = status === 'scheduled' ? [notice_due_at, removal_due_at] : [removal_due_at];
+  // To the millisecond, as all times that it is compared with.
+  const dates = next.flatMap((one) => (one ? [new Date(one).toISOString()] : [])).sort();
+  return dates[0] ?? accepted_at;
+}
+
+/** When a message is to say that the sessions of the members are due; undefined where there are none to end. */
+export function sessionsDueAt(request: OpenRequest): string | undefined {
+  const { sessions, updated_at } = request;
+  if (!areSessionsLeft(request)) return undefined;
+  if (!sessions) return updated_at;
+  if (!sessions.sent_at) return sessions.updated_at;
+  const last = sessions.sent_at > sessions.updated_at ? sessions.sent_at : sessions.updated_at;
+  return new Date(Date.parse(last) + SESSIONS_AGAIN_MS).toISOString();
+}

@@ -1,0 +1,99 @@
+import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
+import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess } from '../model/organization.ts';
+import { keyOf } from '../model/organization.ts';
+import { after } from '../model/stage.ts';
+import { hasEnded } from '../model/status.ts';
+import { disabledBy, isAccepted } from './requests.ts';
+import { isOver } from './lifecycle.ts';
+
+/** Records are kept for as long after their end as the archive keeps events; a dry run is kept for a week. */
+const KEEP = 'P400D';
+const KEEP_DRY_RUN = 'P7D';
+
+/** The ledger entries that a request is or was about, in the order of its outcomes. */
+function entriesOf({ ledger }: Organization, request: OpenRequest, outcomes: Record<string, Outcome>): { key: string; entry?: LedgerEntry | undefined }[] {
+  const own = ledger.filter(({ claims }) => claims.includes(request.offboarding_id)).map(keyOf);
+  const keys = [...new Set([...own, ...Object.keys(outcomes)])];
+  return keys.map((key) => ({ key, entry: ledger.find((one) => keyOf(one) === key) }));
+}
+
+const isGrant = (key: string) => key.startsWith('grant ');
+
+/** What was done to each connection of a request, by the outcomes that it has now or had when an event was decided. */
+export function connectionsOf(item: Organization, request: OpenRequest, outcomes = request.outcomes): ConnectionRecord[] {
+  const held = new Set(disabledBy(item, request).map(keyOf));
+  return entriesOf(item, request, outcomes)
+    .filter(({ key }) => !isGrant(key))
+    .map(({ key, entry }) => ({
+      connection_id: key,
+      name: entry?.name ?? null,
+      strategy: entry?.strategy ?? null,
+      before: entry?.before ?? null,
+      outcome: outcomes[key]?.outcome ?? null,
+      error: outcomes[key]?.error ?? null,
+      disabled_by_offboarding: held.has(key),
+      ...(entry?.added && { added: true as const }),
+      ...(entry?.drifted_at && { drifted_at: entry.drifted_at }),
+      ...(entry?.reenabled_at && { reenabled_at: entry.reenabled_at }),
+    }));
+}
+
+const GRANT_OUTCOMES = { disabled: 'removed', removed: 'removed', enabled: 'restored', unchanged: 'unchanged', failed: 'failed' } as const;
+
+/** The same of its client grants: disabled is removed, and enabled is restored. Undefined where the request is not about them. */
+export function grantsOf(item: Organization, request: OpenRequest, outcomes = request.outcomes): GrantRecord[] | undefined {
+  if (!request.parameters.end_machine_access) return undefined;
+  return entriesOf(item, request, outcomes)
+    .filter(({ key }) => isGrant(key))
+    .map(({ key, entry }) => {
+      const { client_id = '', audience = '', scope = [] } = (entry?.before ?? {}) as Partial<GrantRecord>;
+      const { outcome, error = null } = outcomes[key] ?? {};
+      return { grant_id: key.slice('grant '.length), client_id, audience, scope, outcome: outcome ? GRANT_OUTCOMES[outcome] : null, error };
+    });
+}
+
+/** The client grants that remain after what was removed; null where nobody knows. */
+export function remainingAccessOf({ remaining_access, ledger }: Organization): RemainingAccess[] | null {
+  const isRemoved = (id: string) => ledger.some((entry) => entry.kind === 'client_grant' && entry.id === id && entry.changed?.goal === 'disabled');
+  return remaining_access?.filter(({ id }) => !isRemoved(id)).map(({ id: _, ...rest }) => rest) ?? null;
+}
+
+/**
+ * A request as its record shows it. `existing` is the record of one that had ended before: what was done to its connections is
+ * final there, while the ledger has moved on.
+ */
+export function recordOf(item: Organization, request: OpenRequest, existing?: OffboardingRecord): OffboardingRecord {
+  const { parameters, batch, outcomes: _, notice_due_at: __, is_unrecorded: ___, ...own } = request;
+  const isFinal = existing?.ended_at !== undefined && existing.status === request.status;
+  const connections = connectionsOf(item, request);
+  const isLeaving = hasEnded(request) && isOver(item, { ...request, is_unrecorded: undefined });
+  const keep = parameters.dry_run ? KEEP_DRY_RUN : KEEP;
+  return {
+    ...(isFinal ? { ...parameters, ...pickParameters(existing) } : parameters),
+    ...own,
+    organization_id: item.organization_id,
+    revision: item.revision,
+    batch_id: batch?.id,
+    last_drift_check_at: request.watch === 'on' ? item.last_drift_check_at : undefined,
+    connections: isFinal ? withDrift(existing.connections, connections) : connections,
+    client_grants: isFinal ? existing.client_grants : grantsOf(item, request),
+    remaining_access: isFinal ? existing.remaining_access : hasEnded(request) || request.status === 'scheduled' ? remainingAccessOf(item) : undefined,
+    expires_at: isLeaving ? Math.floor(after(request.updated_at, keep) / 1000) : undefined,
+  };
+}
+
+/** Of a watched request the item keeps no text: its record has it. */
+const pickParameters = ({ reason, requested_by }: OffboardingRecord) => ({ reason, requested_by });
+
+/** Final connections with what drift checks have found since. */
+function withDrift(final: ConnectionRecord[], now: ConnectionRecord[]): ConnectionRecord[] {
+  const known = final.map((one) => {
+    const { drifted_at, reenabled_at } = now.find(({ connection_id }) => connection_id === one.connection_id) ?? {};
+    return { ...one, drifted_at, reenabled_at };
+  });
+  const added = now.filter((one) => one.added && !final.some(({ connection_id }) => connection_id === one.connection_id));
+  return [...known, ...added.map((one) => ({ ...one, outcome: one.outcome ?? ('unchanged' as const) }))];
+}
+
+/** Whether a request has a record to be written: it counts, and its record does not show it as it is. */
+export const isToRecord = (request: OpenRequest): boolean => request.is_unrecorded === true && isAccepted(request);

@@ -1,0 +1,110 @@
+import type { Act, LedgerEntry, OpenRequest, Organization, OutcomeEvent, OutboxEntry, Priority } from '../model/organization.ts';
+import { keyOf, withRequest } from '../model/organization.ts';
+import { iso } from '../model/stage.ts';
+import { hasEnded, withStatus } from '../model/status.ts';
+
+// What every rule asks about the requests of an organization, and the ends that a request can come to.
+
+/** Requests are ordered by when they were made, then by id. In which order the worker carries them out changes nothing. */
+export const byRequestedAt = (a: OpenRequest, b: OpenRequest): number => (orderOf(a) < orderOf(b) ? -1 : 1);
+const orderOf = ({ requested_at, offboarding_id }: OpenRequest) => `${requested_at} ${offboarding_id}`;
+
+/** Whether a request counts. A member of a batch does so once the batch's item says that it is accepted. */
+export const isAccepted = ({ batch }: OpenRequest): boolean => batch === undefined || batch.is_accepted;
+
+/** Whether an offboarding still changes something, or will. */
+export const isPending = (request: OpenRequest): boolean => isAccepted(request) && !hasEnded(request);
+
+/** The requests that count, in their order. */
+export const acceptedOf = (item: Organization): OpenRequest[] => item.requests.filter(isAccepted).sort(byRequestedAt);
+
+/** Whether its connections are being removed: from here on nobody can cancel it. */
+export const isRemoving = ({ status, parameters }: OpenRequest): boolean =>
+  status === 'removing' || (status === 'working' && parameters.action === 'remove' && !parameters.dry_run);
+
+/** Whether a request wants what it claims to stay disabled: nobody cancelled it, and it has not ended its watch. */
+export const isInForce = ({ status, watch }: OpenRequest): boolean =>
+  !['cancelling', 'cancelled', 'superseded'].includes(status) && watch !== 'ended';
+
+/** The connections and grants that `request` disabled, or may have, and that its cancellation gives back. */
+export const disabledBy = ({ ledger }: Organization, { offboarding_id, status }: OpenRequest): LedgerEntry[] =>
+  ['completed', 'cancelled', 'superseded'].includes(status)
+    ? []
+    : ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(offboarding_id));
+
+/** Whether a cancellation has something to do here. A dry run changes nothing. */
+export const isCancellable = (item: Organization, request: OpenRequest): boolean =>
+  !request.parameters.dry_run &&
+  ((isPending(request) && request.status !== 'cancelling') ||
+    (request.status === 'failed' && disabledBy(item, request).length > 0));
+
+/** Whose turn a request has to wait for. A dry run goes behind all real work. */
+export const priorityOf = ({ batch, urgent, parameters }: OpenRequest): Priority => {
+  if (parameters.dry_run && batch) return 'watch';
+  return batch === undefined || urgent ? 'single' : 'batch';
+};
+
+/** The organization with an event of `request` in the outbox, and its record out of date. */
+export function withEvent(item: Organization, request: OpenRequest, event: OutcomeEvent, at: string): Organization {
+  const entry: OutboxEntry = { event, offboarding_id: request.offboarding_id, at, outcomes: request.outcomes };
+  const next = withRequest(item, { ...request, updated_at: at, is_unrecorded: true });
+  return { ...next, outbox: [...item.outbox, entry] };
+}
+
+/** The events that may be published: a member of a batch has none before the batch is accepted. */
+export function publishableOf({ outbox, requests }: Pick<Organization, 'outbox' | 'requests'>): OutboxEntry[] {
+  const waiting = new Set(requests.filter((one) => !isAccepted(one)).map(({ offboarding_id }) => offboarding_id));
+  return outbox.filter(({ offboarding_id }) => !waiting.has(offboarding_id));
+}
+
+/** A request in its next status; what it waited for belongs to the status before. */
+export const inStatus = (request: OpenRequest, status: OpenRequest['status'], now: number): OpenRequest => ({
+  ...withStatus(request, status),
+  attempts: 0,
+  last_error: undefined,
+  next_try_at: undefined,
+  updated_at: iso(now),
+  is_unrecorded: true,
+});
+
+/** Who did something, as it is kept: what people did not say is null. */
+export const actOf = ({ at, caller, requested_by = null, reason = null }: Act): Act => ({ at, caller, requested_by, reason });
+
+/** The organization without what `request` claims of it. */
+export const withoutClaims = (item: Organization, { offboarding_id }: OpenRequest): Organization => ({
+  ...item,
+  ledger: item.ledger.map((entry) => ({ ...entry, claims: entry.claims.filter((id) => id !== offboarding_id) })),
+});
+
+/** The claims of a ledger entry that keep it disabled, but for those of `except`. */
+export function claimantsOf(item: Organization, entry: LedgerEntry, except?: OpenRequest): OpenRequest[] {
+  return item.requests.filter(
+    (one) =>
+      one.offboarding_id !== except?.offboarding_id &&
+      entry.claims.includes(one.offboarding_id) &&
+      isInForce(one) &&
+      !one.parameters.dry_run &&
+      one.outcomes[keyOf(entry)]?.outcome !== 'failed',
+  );
+}
+
+/** After this a list of Auth0's shows what we changed, milliseconds. */
+const LIST_IS_SURE_MS = 60_000;
+
+/**
+ * The organization in which the rest of the ledger is final: what no pending or failed offboarding could give back is disabled
+ * for good, and what nobody claims is forgotten.
+ */
+export function withFinalLedger(item: Organization, now: number): Organization {
+  const ids = new Set(item.requests.map(({ offboarding_id }) => offboarding_id));
+  const canGiveBack = (id: string) =>
+    item.requests.some((one) => one.offboarding_id === id && !['completed', 'cancelled', 'superseded'].includes(one.status));
+  const ledger = item.ledger.flatMap((entry): LedgerEntry[] => {
+    const claims = entry.claims.filter((id) => ids.has(id));
+    const isOurs = entry.disabled_by_us && claims.some(canGiveBack);
+    const isRecent = entry.changed !== undefined && entry.changed.at > now - LIST_IS_SURE_MS;
+    if (claims.length === 0 && !entry.intent && !isRecent) return [];
+    return [{ ...entry, claims, disabled_by_us: isOurs }];
+  });
+  return { ...item, ledger };
+}

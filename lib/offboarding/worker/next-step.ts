@@ -1,0 +1,248 @@
+import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
+import { keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import { after, iso } from '../model/stage.ts';
+import { type Change, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
+import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
+import { sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
+import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/lifecycle.ts';
+import { isToRecord } from '../rules/projection.ts';
+import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
+import type { VisitState } from './visit-state.ts';
+
+/**
+ * What a visit does next. `change`: the rules change the item, and decide again. `call`: a call of Auth0, whose intent is stored
+ * before it is made. `rest`: nothing is left to be done now.
+ */
+export type Step =
+  | { do: 'change'; item: Organization }
+  | { do: 'list'; grants: boolean }
+  | { do: 'call'; item: Organization; change: Change; request: OpenRequest; isDrift: boolean }
+  | { do: 'publish' }
+  | { do: 'record'; request: OpenRequest }
+  | { do: 'schedule'; request: OpenRequest; at: string }
+  | { do: 'send sessions'; request: OpenRequest }
+  | { do: 'checked' }
+  | { do: 'rest' };
+
+type Rule = (item: Organization, state: VisitState) => Step | undefined;
+
+/** A removal that is this much ahead of its time is due: clocks differ, milliseconds. */
+const CLOCK_TOLERANCE_MS = 2000;
+/** A removal is based on a list that is not older than this, milliseconds. */
+const FRESH_LIST_MS = 5000;
+/** A list serves one visit for this long, milliseconds. */
+const LIST_SERVES_MS = 20_000;
+/** After an error of a drift check, or what a list may not show yet, the next one is made soon, milliseconds. */
+const CHECK_AGAIN_MS = 300_000;
+
+const CHANGES: Rule[] = [toCancel, toRemove, toWork, toBegin, toStartRemoval, toNotify, toEndSessions, toCheck];
+
+/** The one next step of an organization. What is decided is published first, and in its order. */
+export function nextStep(item: Organization, state: VisitState): Step {
+  if (state.input.mode === 'cancel') return (state.error ? undefined : toCancel(item, state)) ?? { do: 'rest' };
+  const tidy = withoutOver(withoutOverdueWatches(item, state.now, state.input.stage), state.now);
+  if (tidy !== item) return { do: 'change', item: tidy };
+  const rules: Rule[] = [toSchedule, toPublish, ...(state.error ? [] : CHANGES), toPublishRest, toRecord];
+  return firstOf(rules, item, state) ?? { do: 'rest' };
+}
+
+function firstOf(rules: Rule[], item: Organization, state: VisitState): Step | undefined {
+  for (const rule of rules) {
+    const step = rule(item, state);
+    if (step) return step;
+  }
+  return undefined;
+}
+
+const hasStatus = (item: Organization, status: OpenRequest['status']) => acceptedOf(item).filter((one) => one.status === status);
+
+/** That a request was made is published with what follows, or when the visit ends. */
+const toPublish: Rule = (item) => (publishableOf(item).some(({ event }) => event !== 'requested') ? { do: 'publish' } : undefined);
+const toPublishRest: Rule = (item) => (publishableOf(item).length > 0 ? { do: 'publish' } : undefined);
+
+function toRecord(item: Organization): Step | undefined {
+  const request = item.requests.find(isToRecord);
+  return request && { do: 'record', request };
+}
+
+/** EventBridge Scheduler makes a removal and its notice punctual; nothing depends on it. */
+function toSchedule(item: Organization, { sent, now, error }: VisitState): Step | undefined {
+  if (error) return undefined;
+  const isNew = ({ updated_at }: OpenRequest) => item.outbox.some(({ event, at }) => event === 'scheduled' && at === updated_at);
+  for (const request of hasStatus(item, 'scheduled').filter(isNew)) {
+    const moments = [request.notice_due_at, request.removal_due_at].flatMap((one) => (one ? [new Date(one).toISOString()] : []));
+    const at = moments.find((one) => !sent.includes(`schedule ${one}`) && Date.parse(one) > now);
+    if (at) return { do: 'schedule', request, at };
+  }
+  return undefined;
+}
+
+/** A cancellation that was accepted is carried out on all that it covers. */
+function toCancel(item: Organization, state: VisitState): Step | undefined {
+  for (const request of hasStatus(item, 'cancelling')) {
+    const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
+    if (step) return step;
+  }
+  return undefined;
+}
+
+/** What has begun to be removed goes on until it has ended. */
+function toRemove(item: Organization, state: VisitState): Step | undefined {
+  for (const request of hasStatus(item, 'removing')) {
+    const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
+    if (step) return step;
+  }
+  return undefined;
+}
+
+function toWork(item: Organization, state: VisitState): Step | undefined {
+  for (const request of hasStatus(item, 'working')) {
+    const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
+    if (step) return step;
+  }
+  return undefined;
+}
+
+const NOT_ENABLED = {
+  sessions: { code: 'end_sessions_not_enabled', message: 'This stage does not end sessions' },
+  machines: { code: 'machine_access_not_enabled', message: 'This stage does not end machine access' },
+};
+
+function toBegin(item: Organization, state: VisitState): Step | undefined {
+  const { stage } = state.input;
+  for (const request of hasStatus(item, 'requested')) {
+    const { end_sessions, end_machine_access } = request.parameters;
+    const refusal =
+      (end_sessions && !stage.canEndSessions && NOT_ENABLED.sessions) ||
+      (end_machine_access && !stage.canEndMachineAccess && NOT_ENABLED.machines) ||
+      state.listFailure;
+    const given = toGiveUp(item, request, state);
+    if (given) return given;
+    if (refusal) return { do: 'change', item: failWith(item, request, refusal, state.now) };
+    const list = toList(state, LIST_SERVES_MS, true);
+    if (list) return list;
+    const { listing } = state;
+    if (!listing) continue;
+    if (listing.isUnknown) return { do: 'change', item: failWith(item, request, UNKNOWN_ORGANIZATION, state.now) };
+    return { do: 'change', item: begin(item, request, listing, state.now, stage) };
+  }
+  return undefined;
+}
+
+const UNKNOWN_ORGANIZATION = { code: 'unknown_organization', message: 'Auth0 has no organization with this id' };
+
+/** The list, where there is none that is new enough. Client grants are listed once a visit. */
+function toList({ listing, now }: VisitState, maxAge: number, needsGrants: boolean): Step | undefined {
+  if (!listing || listing.at < now - maxAge) return { do: 'list', grants: false };
+  if (listing.isUnknown) return undefined;
+  return needsGrants && listing.grants === undefined ? { do: 'list', grants: true } : undefined;
+}
+
+/** The next step for the connections of a request, or its end. */
+function toConnections(item: Organization, request: OpenRequest, state: VisitState): Step | undefined {
+  const unfinished = unfinishedOf(item, request);
+  const isEnabling = request.status === 'cancelling';
+  // What we disabled is enabled whatever a list says; a list tells of access levels alone.
+  const needsList = isEnabling ? unfinished.some(({ lowered_level, disabled_by_us }) => disabled_by_us && lowered_level) : unfinished.length > 0;
+  const needsGrants = !isEnabling && request.parameters.end_machine_access;
+  const list = needsList ? toList(state, LIST_SERVES_MS, needsGrants) : undefined;
+  if (list) return list;
+  const listing = state.listing ?? { at: state.now, connections: [], checks: 0 };
+  const planned = planCalls(item, request, listing, state.postponed);
+  if (planned.next) {
+    const isOld = planned.next.goal === 'removed' && listing.at < state.now - FRESH_LIST_MS;
+    return isOld ? { do: 'list', grants: false } : { do: 'call', item: planned.item, change: planned.next, request, isDrift: false };
+  }
+  if (planned.isPostponed) return planned.item === item ? undefined : { do: 'change', item: planned.item };
+  const current = requestOf(planned.item, request.offboarding_id) ?? request;
+  return { do: 'change', item: finish(planned.item, current, state.now) };
+}
+
+/** The outcomes that are known without a call, the intents of all calls that are left, and the first of these that was not postponed. */
+function planCalls(item: Organization, request: OpenRequest, listing: Listing, postponed: string[]) {
+  let planned = item;
+  let next: Change | undefined;
+  let isPostponed = false;
+  for (const entry of unfinishedOf(item, request)) {
+    const step = nextConnectionStep(planned, request, entry, listing);
+    const key = keyOf(entry);
+    if (step.is === 'known') {
+      const own = requestOf(planned, request.offboarding_id) ?? request;
+      const changed = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
+      planned = withEntry(changed, { ...entry, intent: undefined, ...(step.is_given_back && { disabled_by_us: false }) });
+      continue;
+    }
+    const intent = { goal: step.change.goal, offboarding_id: request.offboarding_id, ...(entry.intent?.is_uncertain && { is_uncertain: true as const }) };
+    const isSame = entry.intent?.goal === intent.goal && entry.intent.offboarding_id === intent.offboarding_id;
+    if (!isSame) planned = withEntry(planned, { ...entry, intent });
+    if (postponed.includes(key)) isPostponed = true;
+    else next ??= step.change;
+  }
+  return { item: planned, next, isPostponed };
+}
+
+/** Of several that disable now and remove later the one requested last decides the date; until it is scheduled none removes. */
+function toStartRemoval(item: Organization, { now, postponed }: VisitState): Step | undefined {
+  const request = decidingOf(item);
+  if (request?.status !== 'scheduled' || postponed.length > 0 || acceptedOf(item).some(isRemoving)) return undefined;
+  if (Date.parse(request.removal_due_at ?? '') > now + CLOCK_TOLERANCE_MS) return undefined;
+  return { do: 'change', item: beginRemoval(item, request, now) };
+}
+
+/** The pending offboarding that decides when the organization's connections are removed. */
+const decidingOf = (item: Organization): OpenRequest | undefined =>
+  acceptedOf(item).findLast(
+    ({ parameters, status }) =>
+      parameters.action === 'disable_then_remove' && !parameters.dry_run && ['requested', 'working', 'scheduled', 'removing'].includes(status),
+  );
+
+function toNotify(item: Organization, { now }: VisitState): Step | undefined {
+  const request = decidingOf(item);
+  if (request?.status !== 'scheduled' || (request.notice_due_at ?? '~') > iso(now)) return undefined;
+  return { do: 'change', item: withEvent(item, { ...request, notice_due_at: undefined }, 'removal_upcoming', iso(now)) };
+}
+
+/** After the connections, a function of its own ends the sessions of the members. */
+function toEndSessions(item: Organization, { now, sent, input }: VisitState): Step | undefined {
+  const request = acceptedOf(item).find((one) => (sessionsDueAt(one) ?? '~') <= iso(now) && !sent.includes(`sessions ${one.offboarding_id}`));
+  if (!request) return undefined;
+  if (input.stage.canEndSessions) return { do: 'send sessions', request };
+  const counts = request.sessions ?? { members: 0, revocations_requested: 0, skipped: 0, failed: 0 };
+  const sessions = { ...counts, status: 'failed' as const, error: NOT_ENABLED.sessions, updated_at: iso(now) };
+  return { do: 'change', item: withEvent(item, { ...request, sessions }, 'sessions_ended', iso(now)) };
+}
+
+/** A drift check is due as long as any offboarding of the organization is watched. */
+function toCheck(item: Organization, state: VisitState): Step | undefined {
+  const { now, tried, postponed, listing, input } = state;
+  const watched = watchedOf(item);
+  if (watched.length === 0) return undefined;
+  if (!item.next_drift_check_at) return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
+  if (item.next_drift_check_at > iso(now) || postponed.some((key) => !tried.includes(key))) return undefined;
+  const machines = watched.some(({ parameters }) => parameters.end_machine_access);
+  const list = toList(state, LIST_SERVES_MS, machines);
+  if (list) return list;
+  if (!listing) return undefined;
+  const step = nextDriftStep(item, listing, now, tried);
+  if (step?.is === 'changed') return { do: 'change', item: step.item };
+  if (step?.is === 'call') return { do: 'call', item: step.item, change: step.change, request: step.request, isDrift: true };
+  return { do: 'checked' };
+}
+
+/** When the next drift check is due after one that has ended now. */
+export function nextCheckAt(item: Organization, { now, input, tried, listing }: VisitState): string {
+  const isOpen = item.ledger.some((entry) => tried.includes(keyOf(entry)) && entry.intent !== undefined);
+  const areTooNew = listing && item.ledger.some(({ kind, id }) => isTooNew(item, kind, id, listing));
+  if (areTooNew) return iso(now + LIST_SERVES_MS);
+  return iso(isOpen ? now + CHECK_AGAIN_MS : after(now, input.stage.watchInterval));
+}
+
+/** A temporary error never ends a request. Its age does, after an error that is not the rate limit. */
+function toGiveUp(item: Organization, request: OpenRequest, { now, input }: VisitState): Step | undefined {
+  const { attempts, last_error } = request;
+  if (attempts === 0 || !last_error || last_error.code === 'rate_limited') return undefined;
+  if (after(stepDueAt(request), input.stage.giveUpAfter) >= now) return undefined;
+  return { do: 'change', item: failWith(item, request, last_error, now) };
+}
+
+export const CRASHED: Failure = { code: 'internal_error', message: 'The worker crashed or timed out before it had finished' };
