@@ -12,20 +12,3 @@ export function addDuration(from: Date, duration: string): Date | undefined {
   const numbers = Object.entries(units).map(([unit, number]) => [unit, Number(number ?? 0)]);
   return new Date(add(new UTCDateMini(from), Object.fromEntries(numbers)).getTime());
 }
-
-/** The stage's durations, by environment variable. */
-const DEFAULTS = {
-  DEFAULT_GRACE_PERIOD: 'P30D',
-  MINIMUM_GRACE_PERIOD: 'P1D',
-  REMOVAL_NOTICE: 'P3D',
-  GIVE_UP_AFTER: 'P7D',
-  WATCH_INTERVAL: 'P1D',
-  WATCH_FOR: 'P400D',
-};
-
-/** `from` plus the stage's duration `name`; throws with its name when it is not one. */
-export function addStageDuration(from: Date, name: keyof typeof DEFAULTS): Date {
-  const end = addDuration(from, process.env[name] || DEFAULTS[name]);
-  if (!end) throw new Error(`Environment variable ${name} is not an ISO 8601 duration`);
-  return end;
-}

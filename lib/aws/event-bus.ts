@@ -12,10 +12,13 @@ const MAX_ATTEMPTS = 4;
 const MAX_ENTRIES = 10;
 const CALLS_AT_ONCE = 10;
 
-/** Puts one event of `detailType` on the stage's bus for each detail. Throws when the bus does not take them by `deadline` (Unix time in milliseconds), also after it was tried again. */
-export async function putEvents(DetailType: string, details: object[], deadline = Number.POSITIVE_INFINITY) {
-  const event = { EventBusName, Source: 'org-connections', DetailType };
-  const entries = details.map((detail) => ({ ...event, Detail: JSON.stringify(detail) }));
+/**
+ * Puts events on the stage's bus, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix
+ * time in milliseconds), also after it was tried again.
+ */
+export async function putEvents(events: { type: string; detail: object }[], deadline = Number.POSITIVE_INFINITY) {
+  const event = { EventBusName, Source: 'org-connections' };
+  const entries = events.map(({ type, detail }) => ({ ...event, DetailType: type, Detail: JSON.stringify(detail) }));
   const chunks = chunksOf(entries, MAX_ENTRIES);
   await pMap(chunks, (chunk) => putEntries(chunk, deadline), { concurrency: CALLS_AT_ONCE });
 }

@@ -15,10 +15,23 @@ const MAX_ATTEMPTS = 8;
 export type Key = { organization_id: string; offboarding_id: string };
 export type Item = Key & { version?: string | undefined } & Record<string, unknown>;
 
-/** For `catch`: what DynamoDB throws, but for a rejected condition, as the problem `record_unavailable`. */
+/** Errors after which DynamoDB has certainly not written anything ("Error handling with DynamoDB"). */
+const NOT_WRITTEN =
+  /^(ProvisionedThroughputExceeded|Throttling|RequestLimitExceeded|ResourceNotFound|AccessDenied|Validation|ItemCollectionSizeLimitExceeded|UnrecognizedClient|LimitExceeded)/;
+/** Of these the same will never be taken. */
+const NEVER_TAKEN = /^(Validation|ItemCollectionSizeLimitExceeded)/;
+
+/** An item that the table will never take: it is too large, or malformed. */
+export class ItemRejected extends Error {
+  override readonly name = 'ItemRejected';
+}
+
+/** For `catch`: what DynamoDB throws, but for a refused condition, as the problem `record_unavailable`. */
 function unavailable(cause: unknown): never {
   if (cause instanceof dynamodb.ConditionalCheckFailedException) throw cause;
-  const options = { retryAfter: UNAVAILABLE_RETRY_S, cause };
+  const { name = '' } = Object(cause);
+  if (NEVER_TAKEN.test(name)) throw new ItemRejected('The table will never take this item', { cause });
+  const options = { retryAfter: UNAVAILABLE_RETRY_S, mayBeDone: !NOT_WRITTEN.test(name), cause };
   throw new Problem('record_unavailable', 'The record of offboardings can not be reached', options);
 }
 
@@ -50,23 +63,66 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
 }
 
 /**
- * Writes an item with its new `version`. Condition: the item has the version `expected`, or, where there is none, nothing of its key is there;
- * so a decision never rests on what a read returned. False when that is rejected. (DynamoDB: "Condition expressions".)
+ * Writes an item with its new `version`. Condition: the item has the version `expected`, or, where there is none, nothing of its
+ * key is there; so a decision never rests on what a read returned. False where that is refused, which may be for this write's own
+ * first success: the SDK sends it again when its answer was lost. Throws `record_unavailable` (`mayBeDone` says whether it may be
+ * written) and `ItemRejected`. (DynamoDB: "Condition expressions".)
  */
-export async function putItem(item: Item, expected: string | undefined): Promise<boolean> {
-  const condition = expected
-    ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) }
-    : { ConditionExpression: 'attribute_not_exists(offboarding_id)' };
+export const putItem = (item: Item, expected: string | undefined): Promise<boolean> =>
+  put(item, expected ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) } : IS_NEW);
+
+const IS_NEW = { ConditionExpression: 'attribute_not_exists(offboarding_id)' };
+
+/** Writes a projection. Condition: what is there was not made of a later `revision`. False where it was. Throws as `putItem`. */
+export const putProjection = (item: Item & { revision: number }): Promise<boolean> =>
+  put(item, {
+    ConditionExpression: 'attribute_not_exists(offboarding_id) OR revision <= :revision',
+    ExpressionAttributeValues: marshall({ ':revision': item.revision }),
+  });
+
+async function put(item: Item, condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>) {
   // As JSON has it: what is undefined in it, at any depth, is left out and not null.
   const Item = marshall(JSON.parse(JSON.stringify(item)));
   try {
     await client.send(new dynamodb.PutItemCommand({ TableName, Item, ...condition })).catch(unavailable);
     return true;
   } catch (error) {
-    if (!(error instanceof dynamodb.ConditionalCheckFailedException)) throw error;
-    // The SDK sends a write again when its response was lost, and is then rejected for its own first success.
-    return (await getItem(item))?.version === item.version;
+    if (error instanceof dynamodb.ConditionalCheckFailedException) return false;
+    throw error;
   }
+}
+
+/** Sets `notice_at` (Unix ms) of an item whose `due_at` is still this one; its version stays. */
+export async function setNotice(key: Key, due_at: string, notice_at: number): Promise<void> {
+  const update = new dynamodb.UpdateItemCommand({
+    TableName,
+    Key: keyOf(key),
+    UpdateExpression: 'SET notice_at = :notice',
+    ConditionExpression: 'due_at = :due',
+    ExpressionAttributeValues: marshall({ ':notice': notice_at, ':due': due_at }),
+  });
+  await client.send(update).catch((error) => {
+    if (!(error instanceof dynamodb.ConditionalCheckFailedException)) unavailable(error);
+  });
+}
+
+/** The items of an organization as they are now, with these attributes of each; strongly consistent. */
+export async function* readPartition(organization_id: string, attributes: string[]) {
+  let ExclusiveStartKey: dynamodb.QueryCommandInput['ExclusiveStartKey'];
+  do {
+    const query = new dynamodb.QueryCommand({
+      TableName,
+      KeyConditionExpression: 'organization_id = :id',
+      ExpressionAttributeNames: Object.fromEntries(attributes.map((name, index) => [`#${index}`, name])),
+      ExpressionAttributeValues: marshall({ ':id': organization_id }),
+      ProjectionExpression: attributes.map((_, index) => `#${index}`).join(', '),
+      ConsistentRead: true,
+      ExclusiveStartKey,
+    });
+    const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
+    yield* Items.map((item) => unmarshall(item) as Item);
+    ExclusiveStartKey = LastEvaluatedKey;
+  } while (ExclusiveStartKey);
 }
 
 /** What part of an index is read: the items whose `attribute` is `value`, from `above` to `below` of `position`, both included. */
@@ -77,6 +133,22 @@ export interface Part {
   position: string;
   above?: string | undefined;
   below?: string | undefined;
+}
+
+/** A page of at most `limit` items of an index, which may be late, and the cursor of the next; undefined where it is the last. */
+export async function readIndexPage({ index, attribute, value, position, above = ' ', below = '\uffff' }: Part, limit: number, cursor?: string) {
+  const query = new dynamodb.QueryCommand({
+    TableName,
+    IndexName: index,
+    KeyConditionExpression: '#key = :value AND #position BETWEEN :above AND :below',
+    ExpressionAttributeNames: { '#key': attribute, '#position': position },
+    ExpressionAttributeValues: marshall({ ':value': value, ':above': above, ':below': below }),
+    Limit: limit,
+    ...(cursor && { ExclusiveStartKey: marshall(JSON.parse(cursor)) }),
+  });
+  const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
+  const next = LastEvaluatedKey && JSON.stringify(unmarshall(LastEvaluatedKey));
+  return { items: Items.map((item) => unmarshall(item) as Item), cursor: next };
 }
 
 /** The items of an index, which may be late, in pages of `limit`; as many as the reader takes. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { deterministicUuid, sha256 } from '../ids.ts';
+import { deterministicUuid, sha256 } from '../digest.ts';
 import type { HttpRequest } from './http-api.ts';
 
 /**

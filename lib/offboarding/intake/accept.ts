@@ -12,6 +12,8 @@ export interface AcceptInput extends Writer {
   request: NewRequest;
   /** Whether it may have been made before: it came with a key, or as an event. Then its record is looked up, too. */
   mayBeRepeated: boolean;
+  /** No message is needed: the worker that accepts it carries it out. */
+  isQuiet?: boolean;
   stage: Stage;
 }
 
@@ -38,7 +40,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
     return accepted(acceptRequest(item, request, at, stage));
   });
   if (updated.is !== 'done') return { is: updated.is, error: updated.error };
-  if (updated.value.is === 'accepted' && updated.value.request) {
+  if (updated.value.is === 'accepted' && updated.value.request && !input.isQuiet) {
     // Should the message be lost, the dispatcher finds the request by its date.
     const priority = priorityOf(updated.value.request);
     yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority }] });

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { addDuration } from '../../duration.ts';
 import { ConnectionId, CorrelationId, OrganizationId } from '../../ids.ts';
-import { boundedArray, lenient } from '../../json.ts';
+import { lenient } from '../../json.ts';
 
 /** At most `most` characters, as JSON Schema counts them: code points. */
 const atMost = (most: number, words: string) => v.check<string, string>((text) => [...text].length <= most, words);
@@ -13,6 +13,15 @@ const Words = (most: number) =>
     atMost(most, `must be at most ${most} characters long`),
     v.trim(),
     v.nonEmpty('must not be empty or blank'),
+  );
+
+/** A list whose length is checked before its items are: five million numbers are refused at once. */
+const boundedArray = <S extends v.GenericSchema>(item: S, { least, most, words: [none, few, many] }: { least: number; most: number; words: [string, string, string] }) =>
+  v.pipe(
+    v.custom<unknown[]>(Array.isArray, none),
+    v.check((list) => list.length >= least, few),
+    v.check((list) => list.length <= most, many),
+    v.array(item),
   );
 
 const [SHORTEST_MS, LONGEST_MS] = [60_000, 366 * 86_400_000];

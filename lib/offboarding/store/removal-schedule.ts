@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { CreateScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
-import { AWS_CLIENT, required } from '../environment.ts';
-import { DUE } from './messages.ts';
-import type { Offboarding } from './offboarding.ts';
+import { AWS_CLIENT, required } from '../../environment.ts';
+import { DUE } from '../model/messages.ts';
 
 const client = new SchedulerClient(AWS_CLIENT);
 const GroupName = required('REMOVAL_SCHEDULE_GROUP');
@@ -30,15 +29,14 @@ function queueArn(url: string, roleArn: string): string {
 }
 
 /**
- * Schedules the removal of the record: a one-time schedule whose message names the record and nothing else, for the
- * records decide what is due. Each has a name and a content of its own, for the queue swallows what equals a message of the
- * last five minutes; one that is not needed any more fires without effect. Scheduler delivers at least once, and late.
+ * Schedules a due notice for an organization at `moment` (ISO 8601), by a one-time schedule whose message names the organization
+ * and nothing else: its item decides what is due. Each has a name and a content of its own, for the queue swallows what equals a
+ * message of the last five minutes; one that is not needed any more fires without effect. Scheduler delivers at least once, and late.
  */
-export async function scheduleRemoval(record: Offboarding): Promise<void> {
-  const { organization_id, offboarding_id, removal_due_at = '' } = record;
-  const at = new Date(Math.max(Date.parse(removal_due_at), Date.now() + SOONEST_MS));
+export async function scheduleNotice(organization_id: string, moment: string): Promise<void> {
+  const at = new Date(Math.max(Date.parse(moment), Date.now() + SOONEST_MS));
   const id = randomUUID();
-  const message = { 'detail-type': DUE, detail: { organization_id, offboarding_id }, id };
+  const message = { 'detail-type': DUE, detail: { organization_id }, id };
   const Name = `${organization_id}-${id.slice(0, 13)}`;
   const time = { ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`, ScheduleExpressionTimezone: 'UTC' };
   const Target = { ...QUEUE, Input: JSON.stringify(message) };

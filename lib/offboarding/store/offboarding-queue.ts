@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import * as sqs from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import pMap from 'p-map';
-import * as queue from '../aws/queue.ts';
-import { required } from '../environment.ts';
-import { chunksOf } from '../json.ts';
-import { DUE } from './messages.ts';
-import type { Priority } from './offboarding.ts';
+import * as queue from '../../aws/queue.ts';
+import { required } from '../../environment.ts';
+import { chunksOf } from '../../json.ts';
+import type { DueNotice } from '../model/effects.ts';
+import { DUE } from '../model/messages.ts';
+import type { Priority } from '../model/organization.ts';
 
 const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 
@@ -17,7 +18,7 @@ const MAX_ENTRIES = 10;
 const CALLS_AT_ONCE = 10;
 
 /** A priority is a message group: SQS hands out one message of a group at a time, so one worker at a time works in each. */
-export const priorityOf = ({ attributes }: SQSRecord): Priority =>
+export const groupOf = ({ attributes }: SQSRecord): Priority =>
   (['batch', 'watch'] as const).find((group) => group === attributes?.MessageGroupId) ?? 'single';
 
 /** Hides a delivered message, and its group with it, for `ms` more. */
@@ -25,13 +26,13 @@ export const changeVisibility = (message: SQSRecord, ms: number) =>
   queue.changeVisibility(QueueUrl, message, Math.max(0, Math.min(Math.ceil(ms / 1000), LONGEST_HIDDEN_S)));
 
 /** Sends a message to the end of its group, as it is. */
-export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, priorityOf(message));
+export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, groupOf(message));
 
 /**
  * Sends a message to the dead-letter queue that the queue's own redrive policy names, at once and with its reason as an
  * attribute. Throws when there is none.
  */
-export async function sendToDeadLetterQueue(body: string, group: Priority, reason: string): Promise<void> {
+export async function sendDeadLetter(body: string, group: Priority, reason: string): Promise<void> {
   const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
   const { Attributes } = await queue.client.send(query);
   const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
@@ -40,20 +41,17 @@ export async function sendToDeadLetterQueue(body: string, group: Priority, reaso
   await queue.sendMessage(QueueUrl.slice(0, QueueUrl.lastIndexOf('/') + 1) + name, body, group, reason);
 }
 
-/**
- * Says that something of these organizations is due, each in its group, or that somebody wants them looked at now (`asked`).
- * Throws when the queue does not take all of them.
- */
-export async function sendDue(due: { organization_id: string; priority: Priority }[], asked?: true): Promise<void> {
-  const sendChunk = async (chunk: typeof due) => {
+/** Sends a due notice for each of these organizations, in the message group of its priority. Throws when the queue does not take all of them. */
+export async function sendDue(notices: DueNotice[]): Promise<void> {
+  const sendChunk = async (chunk: DueNotice[]) => {
     const Entries = chunk.map(({ organization_id, priority }, index) => ({
       Id: String(index),
-      MessageBody: JSON.stringify({ 'detail-type': DUE, detail: { organization_id, asked } }),
+      MessageBody: JSON.stringify({ 'detail-type': DUE, detail: { organization_id } }),
       MessageGroupId: priority,
       MessageDeduplicationId: randomUUID(),
     }));
     const { Failed = [] } = await queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries }));
     if (Failed.length > 0) throw new Error(`The queue rejected messages: ${Failed[0]?.Code}`);
   };
-  await pMap(chunksOf(due, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });
+  await pMap(chunksOf(notices, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });
 }

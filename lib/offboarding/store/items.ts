@@ -1,0 +1,78 @@
+import type { Item } from '../../aws/table.ts';
+import { shardOf } from '../../aws/table.ts';
+import type { Batch } from '../model/batch.ts';
+import type { Organization } from '../model/organization.ts';
+import type { OffboardingRecord } from '../model/record.ts';
+import { after, iso } from '../model/stage.ts';
+import type { Status } from '../model/status.ts';
+import { dueOf } from '../rules/due-work.ts';
+
+// How an organization, a batch and a record lie in the table: what decides is text, for Auth0's settings hold numbers and depths
+// that DynamoDB does not take; beside it stand the attributes that its conditions and indexes need.
+
+/** The range keys of the items that are no records. */
+export const ORGANIZATION = 'organization';
+export const BATCH = 'batch';
+
+/** The organization's item is kept for so long after nothing in it is open any more. */
+const KEEP = 'P400D';
+
+export const organizationKey = (organization_id: string) => ({ organization_id, offboarding_id: ORGANIZATION });
+export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offboarding_id: BATCH });
+
+/** The organization as an item; `now` in Unix ms. */
+export function toOrganizationItem(organization: Organization, now: number): Item {
+  const { organization_id, version, notice_at, lease } = organization;
+  const { due_at, work_due_at, priority } = dueOf(organization);
+  const isIdle = organization.requests.length === 0 && organization.outbox.length === 0;
+  return {
+    ...organizationKey(organization_id),
+    version,
+    state: JSON.stringify(organization),
+    // In the index of what is due are those that something is due for.
+    due_shard: due_at && `due ${shardOf(organization_id)}`,
+    due_at,
+    work_due_at,
+    priority,
+    notice_at,
+    // For people who look into the table.
+    lease_owner: lease?.owner,
+    lease_until: lease && iso(lease.until),
+    expires_at: isIdle ? Math.floor(after(now, KEEP) / 1000) : undefined,
+  };
+}
+
+export const fromOrganizationItem = ({ state }: Item): Organization => JSON.parse(String(state));
+
+/** The batch as an item; `now` in Unix ms. */
+export function toBatchItem(batch: Batch, now: number): Item {
+  const { batch_id, version, due_at } = batch;
+  const due = due_at && { due_shard: `due ${shardOf(batch_id)}`, due_at, work_due_at: due_at, priority: 'batch' };
+  return { ...batchKey(batch_id), version, state: JSON.stringify(batch), ...due, expires_at: Math.floor(after(now, KEEP) / 1000) };
+}
+
+export const fromBatchItem = ({ state }: Item): Batch => JSON.parse(String(state));
+
+/** The key of a status in its index, which is spread over shards. */
+export const statusShard = (status: Status, shard: number) => `${status} ${shard}`;
+
+/** The record as an item, with the attributes by which lists are sorted. */
+export function toRecordItem(record: OffboardingRecord): Item {
+  const { organization_id, offboarding_id, batch_id, status, revision, requested_at, removal_due_at, ended_at, expires_at } = record;
+  const isDue = status === 'scheduled' || status === 'removing';
+  const due = (isDue ? removal_due_at : ended_at) ?? requested_at;
+  return {
+    organization_id,
+    offboarding_id,
+    batch_id,
+    status,
+    revision,
+    position: `${requested_at} ${offboarding_id}`,
+    status_shard: statusShard(status, shardOf(offboarding_id)),
+    status_position: `${due} ${offboarding_id}`,
+    state: JSON.stringify(record),
+    expires_at,
+  };
+}
+
+export const fromRecordItem = ({ state }: Item): OffboardingRecord => JSON.parse(String(state));

@@ -1,0 +1,60 @@
+import pMap from 'p-map';
+import { ItemRejected } from '../../aws/table.ts';
+import { sleep } from '../../deadline.ts';
+import { describeError, type Log } from '../../log.ts';
+import { asProblem, LeaseEnded } from '../../problem.ts';
+import type { Core, EffectError, EffectOf, OperationName, Operations, Result, SingleEffect } from '../model/effects.ts';
+
+/** Performs some of the effects: each function makes one request to one service. */
+export type Performer = { [N in OperationName]?: (effect: EffectOf<N>) => Promise<Operations[N]['gives']> };
+
+/** As many at a time as a client of an AWS service has sockets. */
+const EFFECTS_AT_ONCE = 50;
+
+const PAUSE: Performer = {
+  pause: async ({ ms }) => {
+    await sleep(ms);
+    return undefined;
+  },
+};
+
+/**
+ * Runs a computation of the core to its end: performs the effects that it asks for, one after the other, and gives it their
+ * results. `performers` are those of the services that this function may use.
+ */
+export async function run<R>(core: Core<R>, performers: Performer[], log: Log): Promise<R> {
+  const performer: Performer = Object.assign({}, PAUSE, ...performers);
+  let step = core.next();
+  while (!step.done) {
+    const effect = step.value;
+    if (effect.do === 'all') {
+      const all = await pMap(effect.effects, (one) => perform(one, performer, log), { concurrency: EFFECTS_AT_ONCE });
+      step = core.next({ at: Date.now(), value: all });
+    } else step = core.next(await perform(effect, performer, log));
+  }
+  return step.value;
+}
+
+/** Performs one effect; resolves to its value or to what went wrong. Never rejects. */
+async function perform(effect: SingleEffect, performer: Performer, log: Log): Promise<Result> {
+  const operation = performer[effect.do] as ((effect: SingleEffect) => Promise<unknown>) | undefined;
+  try {
+    if (!operation) throw new Error(`This function does not perform ${effect.do}`);
+    const value = await operation(effect);
+    return { at: Date.now(), value };
+  } catch (cause) {
+    const error = toEffectError(cause);
+    log.warn('effect_failed', { effect: effect.do, code: error.code, error: describeError(cause) });
+    return { at: Date.now(), error };
+  }
+}
+
+/** Whatever was thrown as the core reads it: plain data, without a cause. */
+export function toEffectError(cause: unknown): EffectError {
+  if (cause instanceof LeaseEnded) return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
+  if (cause instanceof ItemRejected) return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
+  const { code, message, isTransient, mayBeDone, retryAfter, upstream } = asProblem(cause);
+  // A service of AWS that failed may have done it.
+  const may_be_done = mayBeDone || code === 'internal_error';
+  return { code, message, is_transient: isTransient, may_be_done, retry_after: retryAfter, upstream };
+}

@@ -1,0 +1,40 @@
+import * as table from '../../aws/table.ts';
+import type { Batch } from '../model/batch.ts';
+import type { Operations } from '../model/effects.ts';
+import { fromBatchItem, fromOrganizationItem, fromRecordItem, organizationKey, batchKey, toBatchItem, toOrganizationItem, toRecordItem } from './items.ts';
+import type { Performer } from './shell.ts';
+
+/** A page of the index of what is due. */
+const DUE_PAGE = 100;
+
+/** Performs the effects of the table: each is one request to DynamoDB. */
+export const TABLE_EFFECTS = {
+  readOrganization: async ({ organization_id }) => {
+    const item = await table.getItem(organizationKey(organization_id));
+    return item && fromOrganizationItem(item);
+  },
+  writeOrganization: ({ item, expected }) => table.putItem(toOrganizationItem(item, Date.now()), expected),
+  readRecord: async (key) => {
+    const item = await table.getItem(key);
+    return item && fromRecordItem(item);
+  },
+  writeRecord: async ({ record }) => {
+    // A later record is there: this one is out of date, and nobody misses it.
+    await table.putProjection({ ...toRecordItem(record), revision: record.revision });
+    return undefined;
+  },
+  readBatch: async ({ batch_id }) => {
+    const item = await table.getItem(batchKey(batch_id));
+    return item && fromBatchItem(item);
+  },
+  writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) => table.putItem(toBatchItem(batch, Date.now()), expected),
+  readDue: async ({ shard, before, cursor }) => {
+    const part = { index: 'by_due', attribute: 'due_shard', value: `due ${shard}`, position: 'due_at', below: before };
+    const page = await table.readIndexPage(part, DUE_PAGE, cursor);
+    return { due: page.items as object as Operations['readDue']['gives']['due'], cursor: page.cursor };
+  },
+  markNoticed: async ({ organization_id, offboarding_id, due_at, notice_at }) => {
+    await table.setNotice({ organization_id, offboarding_id }, due_at, notice_at);
+    return undefined;
+  },
+} satisfies Performer;

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto';
+import type { SQSRecord } from 'aws-lambda';
+import * as v from 'valibot';
+import { type CallContext, createCallContext, workFields, workMetrics } from '../../auth0/call-context.ts';
+import { createPacer, HEADROOM } from '../../auth0/rate-limit.ts';
+import { receiveCountOf } from '../../aws/queue.ts';
+import { deterministicUuid, sha256 } from '../../digest.ts';
+import { describeIssues, parseJson } from '../../json.ts';
+import { createLog, describeError } from '../../log.ts';
+import { STAGE } from '../../stage.ts';
+import { acceptEvent } from '../intake/accept-event.ts';
+import { acceptCancellationEvent } from '../intake/cancel.ts';
+import type { EffectError } from '../model/effects.ts';
+import { CANCELLATION_REQUESTED, type CancellationMessage, DUE, OffboardingMessage, type RequestMessage, timeOf } from '../model/messages.ts';
+import type { Failure, Priority } from '../model/organization.ts';
+import { auth0Effects } from '../store/auth0-shell.ts';
+import { busEffects } from '../store/bus-shell.ts';
+import * as queue from '../store/offboarding-queue.ts';
+import { QUEUE_EFFECTS } from '../store/queue-shell.ts';
+import { run } from '../store/shell.ts';
+import { TABLE_EFFECTS } from '../store/table-shell.ts';
+import { readableDetail } from '../views/rejected-event.ts';
+import type { Core } from '../model/effects.ts';
+import { visit } from './visit.ts';
+import type { VisitEnd } from './visit-state.ts';
+
+/** The longest wait for the tenant's limit that is worth a running function, milliseconds. */
+const LONGEST_WAIT_MS = 20_000;
+/** How long a message is hidden after an error; then it goes to the end of its group, and others have their turn. */
+const WAIT_MS = 5000;
+/** After this many errors in a row in a group it is not the message: everybody waits for this long. */
+const OUTAGE_AFTER = 3;
+const OUTAGE_WAIT_MS = 30_000;
+/** A drift check comes back much later: in an outage it is not to ask Auth0, too. */
+const CHECK_WAIT_MS = 300_000;
+/** A message that waits for the rate limit stays where it is, as all others wait for the same; this often, for its receives are bounded. */
+const MAX_RATE_LIMIT_WAITS = 5;
+
+/** What a container knows of a message group: its pace, its errors in a row, and who waits for the rate limit. */
+const group = (priority: Priority) => ({ pacer: createPacer(HEADROOM[priority]), errors: 0, rateLimited: '' });
+const GROUPS = { single: group('single'), batch: group('batch'), watch: group('watch') };
+
+type Work = { message: SQSRecord; raw: unknown; priority: Priority; context: CallContext };
+
+/**
+ * Processes one message of the offboarding queue until `deadline` (Unix time in milliseconds). True when that is done, or the
+ * message was requeued; false when SQS is to deliver it again. Never rejects.
+ */
+export async function deliver(message: SQSRecord, deadline: number, request_id: string | undefined): Promise<boolean> {
+  const priority = queue.groupOf(message);
+  const raw = parseJson(message.body);
+  const work: Work = { message, raw, priority, context: contextOf(message, raw, priority, deadline, request_id) };
+  const { log } = work.context;
+  let isDone = false;
+  try {
+    // Where the queue takes nothing, it is worked on where it is: its group would stand still behind it.
+    const isSent = isToRequeue(work) && (await queue.requeue(message).then(() => true, (cause) => warn(work, cause)));
+    isDone = isSent === true || (await decide(await processMessage(work), work));
+  } catch (error) {
+    // The message comes back when its visibility timeout is over.
+    warn(work, error);
+  }
+  const waited_ms = work.context.started - Number(message.attributes?.SentTimestamp ?? work.context.started);
+  const fields = { priority, waited_ms, done: isDone, ...workFields(work.context) };
+  log.metrics('offboarding_delivery_ended', workMetrics(work.context), fields);
+  return isDone;
+}
+
+const warn = ({ context }: Work, cause: unknown) => context.log.error('offboarding_wait_failed', { error: describeError(cause) });
+
+function contextOf(message: SQSRecord, raw: unknown, priority: Priority, deadline: number, request_id: string | undefined): CallContext {
+  const { detail, id } = Object(raw);
+  const { organization_id, correlation_id, offboarding_id = id } = Object(detail);
+  const log = createLog({ request_id, message_id: message.messageId, organization_id, correlation_id, offboarding_id });
+  // The core decides what is tried again, and when.
+  return createCallContext({ deadline, log, pacer: GROUPS[priority].pacer, longestWait: LONGEST_WAIT_MS, maxAttempts: 1 });
+}
+
+/** Whether a message has waited where it is: others of its group have their turn. */
+function isToRequeue({ message, priority }: Work): boolean {
+  const waits = GROUPS[priority].rateLimited === message.messageId;
+  return receiveCountOf(message) > (waits ? MAX_RATE_LIMIT_WAITS : 1);
+}
+
+/** What becomes of a message: it was given up with a dead letter, or its organization's visit ended. */
+type Processed = VisitEnd | { is: 'given up' };
+
+async function processMessage(work: Work): Promise<Processed> {
+  const { raw, context } = work;
+  const parsed = v.safeParse(OffboardingMessage, raw);
+  if (!parsed.success) {
+    const wrong = raw === undefined ? 'The message is not JSON' : describeIssues(parsed.issues, 'message');
+    return giveUp(work, { code: 'invalid_message', message: wrong });
+  }
+  const message = parsed.output;
+  if (message['detail-type'] === DUE) return visitOf(message.detail.organization_id, work);
+  const end = message['detail-type'] === CANCELLATION_REQUESTED ? await acceptCancellation(message, work) : await acceptRequest(message, work);
+  if (end) return end;
+  return context.deadline > Date.now() ? visitOf(message.detail.organization_id, work) : { is: 'later', wait_ms: 0 };
+}
+
+const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
+  run(core, [TABLE_EFFECTS, QUEUE_EFFECTS, busEffects(context.log), auth0Effects(context)], context.log);
+
+function visitOf(organization_id: string, work: Work): Promise<VisitEnd> {
+  const { context, message, priority } = work;
+  const hadErrors = GROUPS[priority].errors > 0 || receiveCountOf(message) > 1;
+  // Half-open: after an error one attempt shows whether it is over.
+  const about = { organization_id, deadline: context.deadline, waitMs: waitAfterError(priority), retries: hadErrors ? 0 : 1 };
+  return runCore(visit({ ...about, nonce: randomUUID(), mode: 'work', stage: STAGE }, Date.now()), work);
+}
+
+function waitAfterError(priority: Priority): number {
+  if (priority === 'watch') return CHECK_WAIT_MS;
+  return GROUPS[priority].errors < OUTAGE_AFTER ? WAIT_MS : OUTAGE_WAIT_MS;
+}
+
+/** Accepts a request by event; undefined where its organization is to be visited. */
+async function acceptRequest(message: RequestMessage, work: Work): Promise<Processed | undefined> {
+  const { idempotency_key, organization_id: _, ...parameters } = message.detail;
+  const offboarding_id = idempotency_key ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key) : message.id;
+  const about = { message, offboarding_id, fingerprint: sha256(JSON.stringify(parameters)), stage: STAGE };
+  const accepted = await runCore(acceptEvent({ ...about, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()), work);
+  if (accepted.is === 'visit') return undefined;
+  if (accepted.is === 'nothing') work.context.log.info('request_ignored', { time: message.time });
+  if (accepted.is === 'refused') return giveUp(work, accepted.failure);
+  return accepted.is === 'later' ? { is: 'later', wait_ms: waitAfterError(work.priority), error: accepted.error } : { is: 'done' };
+}
+
+/** Accepts a cancellation by event; undefined where its organization is to be visited. */
+async function acceptCancellation(message: CancellationMessage, work: Work): Promise<Processed | undefined> {
+  const { organization_id, requested_by, reason } = message.detail;
+  const about = readableDetail(work.raw);
+  const at = timeOf(message.time, Date.now());
+  const input = { organization_id, act: { caller: about.caller, requested_by, reason }, at, stage: STAGE };
+  const result = await runCore(acceptCancellationEvent({ ...input, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()), work);
+  if (result.is !== 'done') return { is: 'later', wait_ms: waitAfterError(work.priority), error: result.error };
+  const { value } = result;
+  if (value.is === 'found') return undefined;
+  const error =
+    value.is === 'removing'
+      ? { code: 'conflict', message: `Connections are being removed since ${value.since}; that cannot be cancelled` }
+      : { code: 'not_found', message: 'No offboarding of this organization is pending, disabled by us or watched' };
+  await busEffects(work.context.log).publish({ do: 'publish', events: [{ event: 'cancellation_failed', detail: { ...about, error } }] });
+  return undefined;
+}
+
+/** An event that can never be carried out: its failure is published, and it is left where it can be found. */
+async function giveUp(work: Work, error: Failure): Promise<Processed> {
+  const { raw, message, priority, context } = work;
+  // Out of a replay it was given up before (EventBridge marks what it replays).
+  if (Object(raw)['replay-name'] !== undefined) context.log.warn('replayed_event_ignored', { error });
+  else {
+    const detail = { ...readableDetail(raw), error };
+    await busEffects(context.log).publish({ do: 'publish', events: [{ event: 'failed', detail }] });
+    context.log.error('offboarding_dead_lettered', { error });
+    await queue.sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+  }
+  return { is: 'given up' };
+}
+
+/** Decides about the message: true where it is done, false where it comes back. */
+async function decide(end: Processed, work: Work): Promise<boolean> {
+  const { priority, message, context } = work;
+  const group = GROUPS[priority];
+  if (end.is === 'done' || end.is === 'given up') {
+    group.errors = 0;
+    return true;
+  }
+  const { error, wait_ms } = end;
+  if (error && !error.is_transient) return endForGood(error, work);
+  const isRateLimit = error?.code === 'rate_limited';
+  if (error && !isRateLimit) group.errors += 1;
+  group.rateLimited = isRateLimit ? message.messageId : '';
+  context.log.warn('offboarding_waits', { wait_ms: Math.round(wait_ms), error });
+  await queue.changeVisibility(message, wait_ms).catch((cause) => warn(work, cause));
+  return false;
+}
+
+/** An error that will never pass: it is somebody's to look at, and no other message waits for it. */
+async function endForGood(error: EffectError, { message, priority, context }: Work): Promise<boolean> {
+  context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
+  await queue.sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+  return true;
+}
