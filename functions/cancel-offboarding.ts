@@ -12,9 +12,9 @@ export const handler = httpApi(cancelOffboarding, { organization: true });
  * its offboardings had disabled, and is still disabled, is enabled again, and what is completed is watched no more. 202: that
  * goes on by itself, and ends in its event.
  */
-async function cancelOffboarding({ organizationId, query, caller, calls }: HttpRequest): Promise<HttpResponse> {
+async function cancelOffboarding({ organizationId, query, caller, context }: HttpRequest): Promise<HttpResponse> {
   const act = { at: new Date().toISOString(), caller: caller ?? 'unknown', ...parseQuery(Query, query) };
-  const body = await cancelOrganization(organizationId, act, calls);
-  calls.log.info('cancelling_requested', { ...body, ...act });
+  const body = await cancelOrganization(organizationId, act, context);
+  context.log.info('cancelling_requested', { ...body, ...act });
   return { status: body.status === 'cancelling' ? 202 : 200, body };
 }

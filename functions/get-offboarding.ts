@@ -6,6 +6,6 @@ import { showCurrent } from '../lib/offboarding/current.ts';
 export const handler = httpApi(getOffboarding, { organization: true, pacer: createPacer(HEADROOM.batch) });
 
 /** `GET /organizations/{organization_id}/offboarding`: 200, the current offboarding, and each connection as it is in Auth0 now. */
-async function getOffboarding({ organizationId, calls }: HttpRequest): Promise<HttpResponse> {
-  return { status: 200, body: await showCurrent(organizationId, calls) };
+async function getOffboarding({ organizationId, context }: HttpRequest): Promise<HttpResponse> {
+  return { status: 200, body: await showCurrent(organizationId, context) };
 }

@@ -11,7 +11,7 @@ export const handler = httpApi(requestOffboarding, { organization: true, body: t
  * `Idempotency-Key` the same request is one offboarding however often it is sent, and a repetition goes on where it was cut off.
  */
 async function requestOffboarding(request: HttpRequest): Promise<HttpResponse> {
-  const { organizationId: organization_id, correlationId: correlation_id, apiStage, calls } = request;
+  const { organizationId: organization_id, correlationId: correlation_id, apiStage, context } = request;
   const caller = request.caller ?? 'unknown';
   const asked = parseBody(OffboardingBody, request.body);
   if ((asked.organization_id ?? organization_id) !== organization_id)
@@ -23,10 +23,10 @@ async function requestOffboarding(request: HttpRequest): Promise<HttpResponse> {
   const offboarding = { ...asked, ...about, offboarding_id, fingerprint };
   const {
     submitted: [submitted],
-  } = await submit([offboarding], request.idempotencyKey !== undefined, calls.deadline);
+  } = await submit([offboarding], request.idempotencyKey !== undefined, context.deadline);
   const { action, dry_run } = asked;
   const status = submitted?.record.status;
   const body = { offboarding_id, organization_id, action, dry_run, status, replayed: !submitted?.isNew };
-  calls.log.info('offboarding_requested', { ...asked, caller, ...body });
+  context.log.info('offboarding_requested', { ...asked, caller, ...body });
   return { status: 202, body };
 }

@@ -17,6 +17,7 @@ export function addDuration(from: Date, duration: string): Date | undefined {
 const DEFAULTS = {
   DEFAULT_GRACE_PERIOD: 'P30D',
   MINIMUM_GRACE_PERIOD: 'P1D',
+  REMOVAL_NOTICE: 'P3D',
   GIVE_UP_AFTER: 'P7D',
   WATCH_INTERVAL: 'P1D',
   WATCH_FOR: 'P400D',

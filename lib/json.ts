@@ -1,4 +1,3 @@
-import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
 
 /** `text` as JSON, whatever byte order mark it has; undefined when it is none. The parser's own message is never shown: it quotes its input. */
@@ -23,7 +22,8 @@ export function parseOr<S extends v.GenericSchema>(schema: S, value: unknown, wh
   if (!parsed.success) throw wrong(describeIssues(parsed.issues, whole));
   return parsed.output;
 }
-type Wrong = (what: string) => Error;
+/** Makes an error of what is wrong with a value. */
+export type Wrong = (what: string) => Error;
 
 /** What is wrong with a value, member by member, in words and without quoting it; `whole` names the value itself. At most 500 characters. */
 export function describeIssues(issues: v.BaseIssue<unknown>[], whole: string): string {
@@ -37,23 +37,6 @@ function inWords({ type, expected, received, message }: v.BaseIssue<unknown>): s
   // What a schema has no words of its own for.
   return message.startsWith('Invalid ') ? `must be ${String(expected).toLowerCase()}` : message;
 }
-
-/**
- * The value of a secret as `schema` reads it, in whatever form its operator stored it: text or bytes (UTF-8, or UTF-16 as
- * Windows writes it), JSON or JSON inside a JSON string. Throws `wrong` of what is wrong with it, which quotes nothing.
- */
-export function parseSecret<S extends v.GenericSchema>(secret: GetSecretValueCommandOutput, schema: S, wrong: Wrong) {
-  const { SecretString, SecretBinary = new Uint8Array() } = secret;
-  const encoding = SecretBinary[0] === 0xff && SecretBinary[1] === 0xfe ? 'utf16le' : 'utf8';
-  const value = parseJson(SecretString ?? Buffer.from(SecretBinary).toString(encoding));
-  const json = typeof value === 'string' ? parseJson(value) : value;
-  if (json === undefined) throw wrong('is not JSON');
-  return parseOr(schema, json, 'value', (what) => wrong(`is malformed: ${what}`));
-}
-
-/** The claims of a JSON Web Token, unverified; none when it is no such token. */
-export const claimsOf = (token: string): Record<string, unknown> =>
-  Object(parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()));
 
 /** `items` in groups of `size`. */
 export const chunksOf = <T>(items: T[], size: number): T[][] =>

@@ -1,4 +1,4 @@
-/** Of an error that ends by itself, or once somebody has repaired its cause: the work is tried again. All others are final. */
+/** Marks an error that ends by itself, or once somebody has repaired its cause: the work is tried again. All others are final. */
 const TRANSIENT = true;
 
 /** When trying a transient problem of a gateway (502, 503, 504) again makes sense, unless it says so itself. */
@@ -25,6 +25,9 @@ const PROBLEMS = {
   rate_limited: [429, 'The rate limit of the Auth0 tenant is reached', TRANSIENT],
   auth0_unavailable: [502, 'Auth0 gave no usable answer', TRANSIENT],
   auth0_timeout: [504, 'Auth0 did not answer in time', TRANSIENT],
+  acceptance_unknown: [503, 'Whether the request was accepted is not known', TRANSIENT],
+  end_sessions_not_enabled: [422, 'This stage does not end sessions'],
+  machine_access_not_enabled: [422, 'This stage does not end machine access'],
   record_unavailable: [503, 'The record of offboardings is not available', TRANSIENT],
   internal_error: [500, 'Internal error', TRANSIENT],
 } as const satisfies Record<string, readonly [status: number, title: string, transient?: true]>;
@@ -99,11 +102,26 @@ export const isFinal = (error: unknown): error is Problem => error instanceof Pr
 
 /** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; not an error. */
 export class RetryLater extends Error {
-  override readonly name = 'RetryLater';
+  override readonly name: string = 'RetryLater';
   readonly waitMs: number;
 
   constructor(message: string, waitMs: number) {
     super(message);
     this.waitMs = waitMs;
+  }
+}
+
+/**
+ * Thrown by a write that was not sent to Auth0, because the lease under which it was to be made is over. `mayBeDone`: an earlier
+ * attempt of the same call may have been carried out.
+ */
+export class LeaseEnded extends RetryLater {
+  override readonly name = 'LeaseEnded';
+  readonly code = 'lease_ended';
+  readonly mayBeDone: boolean;
+
+  constructor(mayBeDone: boolean) {
+    super('The lease of the organization is over', 0);
+    this.mayBeDone = mayBeDone;
   }
 }

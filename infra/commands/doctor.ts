@@ -44,7 +44,8 @@ const stack = `org-connections-${stage}`;
 // What reads a secret's form in the functions reads it here; the module wants to know which.
 process.env.MANAGEMENT_TOKEN_SECRET_ID ??= `org-connections/${stage}/management-token`;
 const { parseClientCredentials } = await import('../../lib/auth0/client-credentials.ts');
-const { parseManagementToken, SCOPES } = await import('../../lib/auth0/management-token.ts');
+const { parseManagementToken } = await import('../../lib/auth0/management-token.ts');
+const { REQUIRED_SCOPES } = await import('../../lib/auth0/scopes.ts');
 
 const who = await signedIn().catch(() => undefined);
 if (!who) end(missing('region', 'no region is set', 'Set AWS_REGION or the region of the profile (aws configure)'));
@@ -276,7 +277,7 @@ function tokenItself(token: string, value: GetSecretValueCommandOutput, rotate: 
     const hours = Math.round((expiresAt - Date.now()) / 3_600_000);
     if (expiresAt <= Date.now()) missing(token, 'it has expired', rotate);
     else say('ok', `${token}: expires`, `in ${hours} hours`);
-    const lacking = Object.values(SCOPES).filter((one) => !scope.split(' ').includes(one));
+    const lacking = REQUIRED_SCOPES.filter((one) => !scope.split(' ').includes(one));
     if (lacking.length === 0) say('ok', `${token}: scopes`);
     else missing(token, `it lacks ${lacking.join(', ')}`, 'Grant them to the application (README), then rotate');
   } catch (error) {

@@ -1,12 +1,14 @@
 import { createPrivateKey, randomUUID, sign } from 'node:crypto';
 import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
+import { parseSecret } from '../aws/stored-secret.ts';
 import { retry } from '../deadline.ts';
-import { claimsOf, lenient, parseAs, parseJson, parseSecret } from '../json.ts';
+import { lenient, parseAs, parseJson } from '../json.ts';
 import { registerSecret } from '../log.ts';
 import { type Response, send } from './http-client.ts';
-import { AccessToken, scopeOf } from './management-token.ts';
+import { AccessToken } from './management-token.ts';
 import { readRateLimit } from './rate-limit.ts';
+import { claimsOf, scopeOf } from './token-claims.ts';
 
 const Text = v.pipe(v.string(), v.trim(), v.nonEmpty('must not be empty'));
 
@@ -59,24 +61,24 @@ export function parseClientCredentials(secret: GetSecretValueCommandOutput): Cli
  * Returns the token, when it expires (Unix time in milliseconds) and its scope; throws `ClientCredentialsError`.
  */
 export async function requestToken(origin: URL, audience: string, credentials: ClientCredentials, deadline: number) {
-  const ask = async () => {
-    const asked = Date.now();
-    const timeout = Math.min(10_000, deadline - asked);
+  const requestOnce = async () => {
+    const requestedAt = Date.now();
+    const timeout = Math.min(10_000, deadline - requestedAt);
     const body = { grant_type: 'client_credentials', audience, ...authentication(credentials, audience) };
     const response = await send({ method: 'POST', origin, path: '/oauth/token', body, timeout });
     const token = response.status === 200 ? parseAs(TokenResponse, parseJson(response.body)) : undefined;
     if (!token) throw refusal(response);
-    return { ...token, asked };
+    return { ...token, requestedAt };
   };
   // A refusal stays one, and a quota is not gained by asking more often.
   const isUnreachable = (error: unknown) => error instanceof ClientCredentialsError && error.reason === 'unreachable';
-  const { access_token: value, expires_in, scope, asked } = await retry(ask, isUnreachable, deadline);
+  const { access_token: value, expires_in, scope, requestedAt } = await retry(requestOnce, isUnreachable, deadline);
   registerSecret(value);
   const claims = claimsOf(value);
   // The claims' own clock is Auth0's: only the difference of its times is of use here.
   const lifetime = expires_in ?? Number(claims.exp) - Number(claims.iat);
   if (!(lifetime > 0)) throw new ClientCredentialsError('unreachable', 'Auth0 did not say when the token expires');
-  const expiresAt = asked + Math.min(lifetime, LONGEST_LIFETIME_S) * 1000;
+  const expiresAt = requestedAt + Math.min(lifetime, LONGEST_LIFETIME_S) * 1000;
   return { value, expiresAt, scope: scope ?? scopeOf(claims) };
 }
 

@@ -1,18 +1,23 @@
 import { once } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 // Node's own https, not fetch: the AWS SDK's handler has loaded it already, while the first fetch loads undici beside it.
 
 const MAX_BODY_BYTES = 1_000_000;
 
-/** What is wrong with a connection whose peer can not prove who it is; trying again does not help. */
+/** Error codes of a connection whose peer is not trusted; trying again does not help. */
 const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_)/;
 
 /** Bounded, so that a burst of requests in one container can not exhaust its file descriptors; the rest queue inside the agent. */
 const AGENT_OPTIONS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 64 };
 const plain = { request: http.request, agent: new http.Agent(AGENT_OPTIONS) };
 const secure = { request: https.request, agent: new https.Agent(AGENT_OPTIONS) };
+
+/** Sockets that were connected, and their peers trusted. */
+const connected = new WeakSet<Socket>();
 
 export interface Request {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -25,54 +30,99 @@ export interface Request {
   body?: object | undefined;
   /** Milliseconds from now to the last byte of the response. */
   timeout: number;
+  /** After this moment (Unix ms) the request is not sent any more. */
+  sendBefore?: number | undefined;
 }
 
-export type Response = Awaited<ReturnType<typeof send>>;
+/** Why there is no response, and whether any of the request left this machine. */
+export interface Failure {
+  /** `timeout`: the time was over. `tls`: the peer is not trusted. `too_late`: not sent before `sendBefore`. `connection`: all else. */
+  kind: 'timeout' | 'tls' | 'too_late' | 'connection';
+  sent: boolean;
+  cause: unknown;
+}
+
+export interface Response {
+  /** 0 where there is a failure. */
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+  failure: Failure | undefined;
+}
+
+class TooLate extends Error {}
 
 /**
- * Sends a request; resolves to its response, whatever the status; status 0 when it did not arrive whole, in time and within a
- * megabyte, with the kind of `failure`: `timeout` (the time was over), `tls` (the peer could not be trusted) or `connection` (all
- * else), and whether the request may have reached the peer. Never rejects. Redirects are not followed: the token goes to the
- * tenant and nowhere else.
+ * Sends a request. Resolves to its response, whatever the status, or to a `failure` when the response did not arrive whole, in
+ * time and within a megabyte. Never rejects. Redirects are not followed: the token goes to the tenant and nowhere else.
  */
-export async function send({ method, origin, path, headers, body, timeout }: Request) {
-  const { request: open, agent } = origin.protocol === 'https:' ? secure : plain;
-  // An IPv6 host stands in brackets in a URL and without them in a socket's address.
-  const [host, port] = [origin.hostname.replace(/^\[|\]$/g, ''), origin.port || undefined];
-  const json = body && JSON.stringify(body);
-  const content = json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
-  const all = { accept: 'application/json', ...headers, ...content };
-  const request = open({ agent, host, port, method, path, headers: all });
-  // Once there is a response, its own reader gets what happens to the socket.
-  request.on('error', () => {});
-  let timedOut = false;
+export async function send(request: Request): Promise<Response> {
+  const json = request.body && JSON.stringify(request.body);
+  const outgoing = open(request, json);
+  const state = { timedOut: false, sent: false };
   // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.
   const timeOut = () => {
-    timedOut = true;
-    request.destroy();
+    state.timedOut = true;
+    outgoing.destroy();
   };
-  const timer = setTimeout(timeOut, Math.max(1, timeout));
+  const timer = setTimeout(timeOut, Math.max(1, request.timeout));
+  // Once there is a response, its own reader gets what happens to the socket.
+  outgoing.on('error', () => {});
+  onceConnected(outgoing, () => {
+    const { sendBefore = Number.POSITIVE_INFINITY } = request;
+    if (Date.now() >= sendBefore) return void outgoing.destroy(new TooLate('The time for sending was over'));
+    // Up to here nothing has left this machine; from here on the peer may have all of it.
+    state.sent = true;
+    outgoing.end(json);
+  });
   try {
-    request.end(json);
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of response) {
-      size += chunk.length;
-      if (size > MAX_BODY_BYTES) throw new Error('The response is larger than a megabyte');
-      chunks.push(chunk);
-    }
+    const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage];
+    const body = await readBody(response);
     // A body without a length ends with its connection, whoever closed that.
-    if (timedOut || !response.complete) throw new Error('The response was cut off');
-    const text = Buffer.concat(chunks).toString();
-    return { status: response.statusCode ?? 0, headers: response.headers, body: text, failure: undefined };
+    if (state.timedOut || !response.complete) throw new Error('The response was cut off');
+    return { status: response.statusCode ?? 0, headers: response.headers, body, failure: undefined };
   } catch (cause) {
-    const isTls = TLS_FAILURE.test(String(Object(cause).code));
-    const kind = timedOut ? 'timeout' : isTls ? 'tls' : 'connection';
-    // Without a connection (refused, no such name, no handshake) nothing has left this machine.
-    const failure = { kind, sent: request.writableFinished, cause };
-    return { status: 0, headers: {} as http.IncomingHttpHeaders, body: '', failure };
+    const failure = { kind: kindOf(cause, state.timedOut), sent: state.sent, cause };
+    return { status: 0, headers: {}, body: '', failure };
   } finally {
     clearTimeout(timer);
   }
+}
+
+function open({ method, origin, path, headers }: Request, json: string | undefined): http.ClientRequest {
+  const { request, agent } = origin.protocol === 'https:' ? secure : plain;
+  // An IPv6 host stands in brackets in a URL and without them in a socket's address.
+  const [host, port] = [origin.hostname.replace(/^\[|\]$/g, ''), origin.port || undefined];
+  const content = json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
+  return request({ agent, host, port, method, path, headers: { accept: 'application/json', ...headers, ...content } });
+}
+
+/** Calls `then` once the request's socket is connected, and its peer trusted, as long as the request is not given up. */
+function onceConnected(outgoing: http.ClientRequest, then: () => void): void {
+  outgoing.once('socket', (socket) => {
+    const isConnected = () => {
+      connected.add(socket);
+      if (!outgoing.destroyed) then();
+    };
+    // A socket that was used before says nothing of it again.
+    if (connected.has(socket)) isConnected();
+    else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', isConnected);
+  });
+}
+
+async function readBody(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new Error('The response is larger than a megabyte');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function kindOf(cause: unknown, timedOut: boolean): Failure['kind'] {
+  if (timedOut) return 'timeout';
+  if (cause instanceof TooLate) return 'too_late';
+  return TLS_FAILURE.test(String(Object(cause).code)) ? 'tls' : 'connection';
 }

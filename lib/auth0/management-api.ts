@@ -4,8 +4,12 @@ import { ConnectionId, OrganizationId } from '../ids.ts';
 import { lenient, parseAs } from '../json.ts';
 import { Problem } from '../problem.ts';
 import { type ApiRequest, call } from './api-call.ts';
-import type { Calls } from './calls.ts';
-import { createTokenSource, SCOPES } from './management-token.ts';
+import { type CallContext, noteUnknownOutcome } from './call-context.ts';
+import { createTokenSource } from './management-token.ts';
+import { listAll, pageOf } from './pages.ts';
+import { CONNECTION_SCOPES, ORGANIZATION_NAME_SCOPE } from './scopes.ts';
+
+// The calls of organizations and their connections that this service makes ("Organizations", Auth0 Management API reference).
 
 /** An organization has ten connections at most; a listing that goes on for longer than this is not one. */
 const MAX_PAGES = 4;
@@ -18,74 +22,98 @@ const OrganizationConnection = v.looseObject({
   connection: lenient(v.looseObject({ name: lenient(v.string()), strategy: lenient(v.string()) })),
 });
 export type OrganizationConnection = v.InferOutput<typeof OrganizationConnection>;
+const Page = pageOf('connections', OrganizationConnection);
 
-/** A page of organization connections: with its total, with what to ask for next, or bare. */
-const Page = v.pipe(
-  v.unknown(),
-  v.transform((page) => (Array.isArray(page) ? { connections: page } : page)),
-  v.looseObject({
-    connections: v.pipe(v.array(OrganizationConnection), v.maxLength(1000)),
-    total: lenient(v.pipe(v.number(), v.integer(), v.minValue(0))),
-    next: lenient(v.pipe(v.string(), v.minLength(1), v.maxLength(1000))),
-  }),
-);
+/** The management client's token, for all calls but those that end sessions. */
+export const tokens = createTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'));
 
-// The calls of organization connections that this service makes ("Organizations", Auth0 Management API reference).
-
-const tokens = createTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'));
+/** The path of an organization in the Management API; throws where the id is none. */
+export const pathOf = (organizationId: string) => `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}`;
 
 /** What a call is about: all connections of an organization, by a query, or one of them. */
 type Target = { organizationId: string; query: string } | { organizationId: string; connectionId: string };
 
-function ask<T>(method: keyof typeof SCOPES, target: Target, calls: Calls, read: ApiRequest<T>['read'], body?: object) {
+function callConnections<T>(
+  method: keyof typeof CONNECTION_SCOPES,
+  target: Target,
+  context: CallContext,
+  read: ApiRequest<T>['read'],
+  body?: object,
+) {
   const rest =
     'query' in target ? `?include_totals=true&${target.query}` : `/${v.parse(ConnectionId, target.connectionId)}`;
-  const path = `/api/v2/organizations/${v.parse(OrganizationId, target.organizationId)}/connections${rest}`;
+  const path = `${pathOf(target.organizationId)}/connections${rest}`;
   const unknown = 'query' in target ? 'unknown_organization' : 'unknown_connection';
-  return call({ tokens, method, path, scope: SCOPES[method], unknown, read, body }, calls);
+  const bucket = method === 'GET' ? 'connections_read' : 'connections_write';
+  return call({ tokens, method, bucket, path, scope: CONNECTION_SCOPES[method], unknown, read, body }, context);
 }
 
 /** Asks for a page of an organization's connections; throws `unknown_organization` when Auth0 does not know it. */
-const getPage = (organizationId: string, query: string, calls: Calls) =>
-  ask('GET', { organizationId, query }, calls, (_, body) => parseAs(Page, body));
+const getPage = (organizationId: string, query: string, context: CallContext) =>
+  callConnections('GET', { organizationId, query }, context, (_, body) => parseAs(Page, body));
 
 /** The connection of this id, which Auth0 may leave out of its response; no other's. */
 const connectionOf = (id: string) =>
   v.looseObject({ ...OrganizationConnection.entries, connection_id: v.optional(v.literal(id), id) });
 
 /** The connection as it is now; throws `unknown_connection` when the organization has none of this id, or is none. */
-export const get = (organizationId: string, connectionId: string, calls: Calls): Promise<OrganizationConnection> =>
-  ask('GET', { organizationId, connectionId }, calls, (_, body) => parseAs(connectionOf(connectionId), body));
+export const get = (
+  organizationId: string,
+  connectionId: string,
+  context: CallContext,
+): Promise<OrganizationConnection> =>
+  callConnections('GET', { organizationId, connectionId }, context, (_, body) =>
+    parseAs(connectionOf(connectionId), body),
+  );
 
-async function update(enabled: boolean, organizationId: string, connectionId: string, calls: Calls, level?: string) {
+async function update(
+  isEnabled: boolean,
+  organizationId: string,
+  connectionId: string,
+  context: CallContext,
+  level?: string,
+) {
   // A response that says otherwise means that it was not done; one that does not say leaves it open.
   const notOtherwise = v.pipe(
     connectionOf(connectionId),
-    v.check(({ is_enabled }) => is_enabled !== !enabled),
+    v.check(({ is_enabled }) => is_enabled !== !isEnabled),
   );
   const patch = (organization_access_level?: string) => {
-    const body = { is_enabled: enabled, organization_access_level };
-    return ask('PATCH', { organizationId, connectionId }, calls, (_, updated) => parseAs(notOtherwise, updated), body);
+    const body = { is_enabled: isEnabled, organization_access_level };
+    const read = (_: number, updated: unknown) => parseAs(notOtherwise, updated);
+    return callConnections('PATCH', { organizationId, connectionId }, context, read, body);
   };
   const answered = await patch(level).catch((problem: unknown) => {
     if (level === undefined || !(problem instanceof Problem && problem.code === 'rejected_by_auth0')) throw problem;
     // A tenant without the feature does not take the member. What is to be enabled or disabled is not less so.
-    calls.log.warn('access_level_not_taken', { connection_id: connectionId, level, upstream: problem.upstream });
-    return problem.mayBeDone ? patch().catch(afterWrite) : patch();
+    context.log.warn('access_level_not_taken', { connection_id: connectionId, level, upstream: problem.upstream });
+    return problem.mayBeDone ? patch().catch(rethrowAsMayBeDone) : patch();
   });
   if (answered.is_enabled !== undefined) return answered;
-  const found = await get(organizationId, connectionId, calls).catch(afterWrite);
-  if (found.is_enabled === enabled) return found;
-  throw notSaid(`the connection is ${enabled ? 'enabled' : 'disabled'}`);
+  return confirm(context, `the connection is ${isEnabled ? 'enabled' : 'disabled'}`, async () => {
+    const found = await get(organizationId, connectionId, context);
+    return found.is_enabled === isEnabled && found;
+  });
 }
 
-/** Of a write that was answered, and nobody says that it is done. */
-const notSaid = (what: string) =>
-  new Problem('auth0_unavailable', `Auth0 does not say that ${what}`, { mayBeDone: true });
 /** For `catch`: fails as it did, of a write that may have been carried out. */
-const afterWrite = (error: unknown): never => {
+const rethrowAsMayBeDone = (error: unknown): never => {
   throw error instanceof Problem ? error.asMayBeDone() : error;
 };
+
+/**
+ * Has Auth0 confirm a write whose answer does not say that it was done, and returns what `isDone` found. Where that is nothing, or
+ * fails, the outcome is unknown: throws `auth0_unavailable`, or what was thrown.
+ */
+export async function confirm<T>(context: CallContext, what: string, isDone: () => Promise<T | false>): Promise<T> {
+  const found = await isDone().catch((error) => {
+    noteUnknownOutcome(context);
+    return rethrowAsMayBeDone(error);
+  });
+  if (found !== false) return found;
+  noteUnknownOutcome(context);
+  throw new Problem('auth0_unavailable', `Auth0 does not say that ${what}`, { mayBeDone: true });
+}
 
 /**
  * Disables a connection of an organization; its settings stay, but for its access level where `level` is given: what the
@@ -94,49 +122,38 @@ const afterWrite = (error: unknown): never => {
  */
 export const disable = update.bind(undefined, false);
 
-/** Enables a connection again, and gives it back its access `level` as `disable` takes it; only for the cancelling of this service's own disabling. */
+/** Enables a connection again, and gives it back its access `level` as `disable` takes it; only to cancel this service's own disabling. */
 export const enable = update.bind(undefined, true);
 
 /** Removes a connection from an organization. Auth0 answers alike when it was gone already. */
-export async function remove(organizationId: string, connectionId: string, calls: Calls): Promise<void> {
+export async function remove(organizationId: string, connectionId: string, context: CallContext): Promise<void> {
   const target = { organizationId, connectionId };
-  const status = await ask('DELETE', target, calls, (status, body) => (body === undefined ? undefined : status));
-  if (status !== 204 && (await get(organizationId, connectionId, calls).catch(unlessUnknown).catch(afterWrite)))
-    throw notSaid('the connection is removed');
+  const read = (status: number, body: unknown) => (body === undefined ? undefined : status);
+  const status = await callConnections('DELETE', target, context, read);
+  if (status === 204) return;
+  await confirm(context, 'the connection is removed', async () => {
+    const found = await get(organizationId, connectionId, context).catch(ignoreUnknown);
+    return found === undefined;
+  });
 }
 
 /**
- * All connections of an organization with their settings, and never a part of them. It has all when there are as many as `total`
- * says; where it does not say, when Auth0 has no more to give. One that does not say whether it is enabled is asked for itself.
+ * All connections of an organization with their settings, and never a part of them. A connection that does not say whether it is
+ * enabled is asked for itself. Throws `unknown_organization`, and as every call.
  */
-export async function list(organizationId: string, calls: Calls): Promise<OrganizationConnection[]> {
-  const all = new Map<string, OrganizationConnection>();
-  let next: string | undefined;
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const query = next === undefined ? `page=${page}&per_page=50` : `from=${encodeURIComponent(next)}&take=50`;
-    const found = await getPage(organizationId, query, calls);
-    const before = all.size;
-    for (const connection of found.connections) all.set(connection.connection_id, connection);
-    // After the last of linked pages, or when a numbered one brings nothing new.
-    const isEnd = found.next === undefined && (next !== undefined || all.size === before);
-    // An empty list is taken for one only where Auth0 says that there is none.
-    const isWhole = found.total === undefined ? isEnd && all.size > 0 : all.size >= found.total;
-    if (isWhole) return withStates(organizationId, all.values(), calls);
-    if (isEnd) break;
-    next = found.next;
+export async function list(organizationId: string, context: CallContext): Promise<OrganizationConnection[]> {
+  const page = (query: string) => getPage(organizationId, query, context);
+  const listed = await listAll(page, ({ connection_id }) => connection_id, MAX_PAGES);
+  const found = [];
+  for (const one of listed) {
+    const isKnown = one.is_enabled !== undefined;
+    found.push(isKnown ? one : await get(organizationId, one.connection_id, context).catch(ignoreUnknown));
   }
-  throw new Problem('auth0_unavailable', 'Auth0 does not list all connections of the organization');
-}
-
-async function withStates(organizationId: string, listed: Iterable<OrganizationConnection>, calls: Calls) {
-  const now = (id: string) => get(organizationId, id, calls).catch(unlessUnknown);
-  const known = [];
-  for (const one of listed) known.push(one.is_enabled === undefined ? await now(one.connection_id) : one);
-  return known.filter((one) => one !== undefined);
+  return found.filter((one) => one !== undefined);
 }
 
 /** For `catch`: what Auth0 does not have is undefined, and no failure. */
-export function unlessUnknown(error: unknown): undefined {
+export function ignoreUnknown(error: unknown): undefined {
   if (!(error instanceof Problem && /^unknown_(connection|organization)$/.test(error.code))) throw error;
 }
 
@@ -144,10 +161,24 @@ export function unlessUnknown(error: unknown): undefined {
  * For `catch` where a caller is answered: throws what was thrown, and `unknown_organization` in place of `unknown_connection`
  * where Auth0 does not know the organization either. A mistyped id is no ended access, and Auth0's words are no code.
  */
-export const whichIsUnknown =
-  (organizationId: string, calls: Calls) =>
+export const explainUnknown =
+  (organizationId: string, context: CallContext) =>
   async (error: unknown): Promise<never> => {
     if (error instanceof Problem && error.code === 'unknown_connection')
-      await getPage(organizationId, 'page=0&per_page=1', calls);
+      await getPage(organizationId, 'page=0&per_page=1', context);
     throw error;
   };
+
+const Named = v.object({ display_name: lenient(v.string()), name: lenient(v.string()) });
+
+/**
+ * The name that people know an organization by. Null where there is none, where the token lacks `read:organizations`, and after
+ * any other failure: a name is never worth failing for.
+ */
+export async function getOrganizationName(organizationId: string, context: CallContext): Promise<string | null> {
+  const read = (_: number, body: unknown) => parseAs(Named, body);
+  const about = { method: 'GET', bucket: 'whole', scope: ORGANIZATION_NAME_SCOPE, isOptional: true } as const;
+  const request = { ...about, tokens, path: pathOf(organizationId), unknown: 'unknown_organization', read } as const;
+  const found = await call(request, { ...context, maxAttempts: 1 }).catch(() => undefined);
+  return found?.display_name || found?.name || null;
+}

@@ -1,10 +1,11 @@
 import * as secrets from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
+import { parseSecret } from '../aws/stored-secret.ts';
 import { withDeadline } from '../deadline.ts';
 import { AWS_CLIENT } from '../environment.ts';
-import { claimsOf, parseSecret } from '../json.ts';
 import { describeError, type Log, registerSecret } from '../log.ts';
 import { Problem } from '../problem.ts';
+import { claimsOf, scopeOf } from './token-claims.ts';
 
 /** Before this much of its life is left, a token is used from memory without asking; then the secret is read again. */
 const RENEW_BEFORE_EXPIRY_MS = 60_000;
@@ -14,16 +15,6 @@ const ROTATION_PAUSE_MS = 5 * 60_000;
 const ROTATION_TAKES_S = 15;
 const ROTATION_IS_LATE_MS = 2 * ROTATION_TAKES_S * 1000;
 const UNAVAILABLE_RETRY_S = 30;
-
-/** The scope that each kind of call of organization connections needs (Management API reference). */
-export const SCOPES = {
-  GET: 'read:organization_connections',
-  PATCH: 'update:organization_connections',
-  DELETE: 'delete:organization_connections',
-} as const;
-/** The scopes of the second client, whose token ends sessions. */
-export const SESSION_SCOPES =
-  'read:organization_members read:organizations delete:sessions delete:refresh_tokens'.split(' ');
 
 /** Visible ASCII, so that it fits a header; pasted line ends around it are not part of it. */
 export const AccessToken = v.pipe(v.string(), v.trim(), v.regex(/^[\x21-\x7e]{1,16384}$/, 'must be a token'));
@@ -51,33 +42,30 @@ export function parseManagementToken(secret: secrets.GetSecretValueCommandOutput
   return { value, expiresAt, scope: scope ?? scopeOf(claims), versionId: secret.VersionId };
 }
 
-/** The scope that a token's claims have; empty where they have none. */
-export const scopeOf = ({ scope }: Record<string, unknown>) => (typeof scope === 'string' ? scope : '');
-
 /** The one client of Secrets Manager that a function has. */
 export const secretsManager = new secrets.SecretsManagerClient(AWS_CLIENT);
 
-/** What became of asking for a rotation: `unfinished` is one that was under way, or that has failed and is attempted again. */
-type Rotation = 'started' | 'unfinished' | 'not asked for';
+/** The result of requesting a rotation; `unfinished`: one was under way already, or has failed and is attempted again. */
+type Rotation = 'started' | 'unfinished' | 'not requested';
 
-async function askForRotation(SecretId: string, versionId: string | undefined, log: Log): Promise<Rotation> {
+async function requestRotation(SecretId: string, versionId: string | undefined, log: Log): Promise<Rotation> {
   try {
     const description = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
     const { RotationEnabled, LastRotatedDate } = description;
     const since_rotation_ms = Date.now() - (LastRotatedDate?.getTime() ?? 0);
     if (!RotationEnabled || since_rotation_ms < ROTATION_PAUSE_MS) {
       const reason = RotationEnabled ? 'the rejected token is fresh from a rotation' : 'the secret is not rotated';
-      log.error('rotation_not_asked_for', { reason, since_rotation_ms });
-      return 'not asked for';
+      log.error('rotation_not_requested', { reason, since_rotation_ms });
+      return 'not requested';
     }
-    const asked = await secretsManager.send(new secrets.RotateSecretCommand({ SecretId, RotateImmediately: true }));
-    const rotation = (asked.VersionId ?? versionId) === versionId ? 'not asked for' : 'started';
-    log.warn('rotation_asked_for', { rotation });
+    const answer = await secretsManager.send(new secrets.RotateSecretCommand({ SecretId, RotateImmediately: true }));
+    const rotation = (answer.VersionId ?? versionId) === versionId ? 'not requested' : 'started';
+    log.warn('rotation_requested', { rotation });
     return rotation;
   } catch (error) {
     // Secrets Manager refuses a second request while one is not complete, and attempts that one again.
-    const rotation = /previous rotation/i.test(String(error)) ? 'unfinished' : 'not asked for';
-    log.warn('rotation_asked_for', { rotation, error: describeError(error) });
+    const rotation = /previous rotation/i.test(String(error)) ? 'unfinished' : 'not requested';
+    log.warn('rotation_requested', { rotation, error: describeError(error) });
     return rotation;
   }
 }
@@ -91,7 +79,7 @@ export type TokenSource = ReturnType<typeof createTokenSource>;
 export function createTokenSource(SecretId: string) {
   let current: ManagementToken | undefined;
   let reading: Promise<ManagementToken> | undefined;
-  let rotation: { askedAt: number; versionId: string | undefined; result: Promise<Rotation> } | undefined;
+  let rotation: { requestedAt: number; versionId: string | undefined; result: Promise<Rotation> } | undefined;
 
   async function readSecret(): Promise<ManagementToken> {
     current = parseManagementToken(await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId })));
@@ -120,13 +108,13 @@ export function createTokenSource(SecretId: string) {
      * minutes. Why a rotation has failed is nothing that this role may read: the rotation's own log has it.
      */
     async rejected({ versionId }: ManagementToken, deadline: number, log: Log): Promise<Problem> {
-      if (!rotation || Date.now() - rotation.askedAt > ROTATION_PAUSE_MS)
-        rotation = { askedAt: Date.now(), versionId, result: askForRotation(SecretId, versionId, log) };
-      const asked = rotation;
-      const result = await withDeadline(deadline, asked.result, late).catch(() => 'not asked for');
+      if (!rotation || Date.now() - rotation.requestedAt > ROTATION_PAUSE_MS)
+        rotation = { requestedAt: Date.now(), versionId, result: requestRotation(SecretId, versionId, log) };
+      const latest = rotation;
+      const result = await withDeadline(deadline, latest.result, late).catch(() => 'not requested');
       const rejected = (why: string) => new Problem('management_token_rejected', `Auth0 rejected the token, ${why}`);
-      if (result === 'not asked for' || asked.versionId !== versionId) return rejected('also after it was read again');
-      if (Date.now() - asked.askedAt > ROTATION_IS_LATE_MS)
+      if (result === 'not requested' || latest.versionId !== versionId) return rejected('also after it was read again');
+      if (Date.now() - latest.requestedAt > ROTATION_IS_LATE_MS)
         return rejected('and its rotation has not succeeded; the log of the rotation says why');
       const unfinished = 'its rotation has not finished: where that lasts, the log of the rotation says why';
       const detail = `Auth0 rejected the token; ${result === 'started' ? 'a new one is on its way' : unfinished}`;

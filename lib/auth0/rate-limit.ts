@@ -41,8 +41,14 @@ export function waitAfter429({ retryAfter, reset }: RateLimit, times: number): n
   return Math.max(retryAfter ?? reset ?? 0, backoff(times, 1000, 60_000)) + Math.random() * 100;
 }
 
-/** Auth0 counts reads and writes of organization connections in buckets of their own. */
-export type Bucket = 'read' | 'write';
+/** The token buckets in which Auth0 counts calls ("Rate Limit Configurations"); `whole` is the Management API as a whole. */
+export type Bucket =
+  | 'connections_read'
+  | 'connections_write'
+  | 'client_grants_read'
+  | 'client_grants_write'
+  | 'members'
+  | 'whole';
 
 /**
  * The message groups of the work that shares a tenant's limit, each with its headroom: the tokens that it leaves in a bucket. The
@@ -100,16 +106,23 @@ function createIntervalEstimate() {
   };
 }
 
+/** When the next call of a bucket may go (Unix ms), and how many 429 it had in a row. */
+type BucketState = { next: number; throttled: number; estimate: ReturnType<typeof createIntervalEstimate> };
+
 /**
  * Keeps a worker within the tenant's limit: what the responses say of their buckets tells when the next call may go. It leaves
  * `headroom` tokens in a bucket: those of a message group, or none where a caller waits. It knows what it was told: one that lives
  * as long as its container gives way from the second call on.
  */
 export function createPacer(headroom = HEADROOM.single) {
-  const bucket = () => ({ next: 0, throttled: 0, estimate: createIntervalEstimate() });
-  const buckets = { read: bucket(), write: bucket() };
-  let oneForAll = false;
-  const stateOf = (kind: Bucket) => (oneForAll ? buckets.write : buckets[kind]);
+  const states = new Map<Bucket, BucketState>();
+  let isOneForAll = false;
+  const stateOf = (bucket: Bucket): BucketState => {
+    const name = isOneForAll ? 'whole' : bucket;
+    const state = states.get(name) ?? { next: 0, throttled: 0, estimate: createIntervalEstimate() };
+    states.set(name, state);
+    return state;
+  };
 
   return {
     /** Milliseconds until a call of `bucket` may go; 0 is now. */
@@ -118,7 +131,7 @@ export function createPacer(headroom = HEADROOM.single) {
     /** Takes note of a response's status and headers. */
     note(bucket: Bucket, status: number, rateLimit: RateLimit): void {
       const { limit, remaining, reset = ASSUMED_INTERVAL_MS } = rateLimit;
-      if (limit !== undefined) oneForAll = limit <= SMALL_BUCKET;
+      if (limit !== undefined) isOneForAll = limit <= SMALL_BUCKET;
       const state = stateOf(bucket);
       const left = limit !== undefined && limit > SMALL_BUCKET ? Math.min(headroom, limit - 1) : 0;
       const wasIdle = Date.now() >= state.next + IDLE_MS;

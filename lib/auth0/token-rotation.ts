@@ -3,28 +3,41 @@ import { retry } from '../deadline.ts';
 import { auth0Tenant, required } from '../environment.ts';
 import { parseJson } from '../json.ts';
 import type { Log } from '../log.ts';
-import { auth0ErrorOf, lacksScope } from './api-call.ts';
+import { auth0ErrorOf, lacksScope } from './api-response.ts';
 import { ClientCredentialsError, parseClientCredentials, requestToken } from './client-credentials.ts';
 import { type Response, send } from './http-client.ts';
-import { parseManagementToken, SCOPES, SESSION_SCOPES, secretsManager } from './management-token.ts';
+import { parseManagementToken, secretsManager } from './management-token.ts';
+import { ORGANIZATION_NAME_SCOPE, REQUIRED_SCOPES, SESSION_SCOPES, WANTED_SCOPES } from './scopes.ts';
 
 const { origin, audience } = auth0Tenant();
 
-/** No tenant has this organization: what is asked of it proves a token and reads nothing. */
-const NOBODY = '/api/v2/organizations/org_0000000000000000';
+/** No tenant has this organization: a call about it proves a token and reads nothing. */
+const NO_ORGANIZATION = '/api/v2/organizations/org_0000000000000000';
 
 /**
- * A client and its token: by the variables `{name}_TOKEN_SECRET_ID` and `{name}_CLIENT_SECRET_ID` the secret that holds the token
- * and the secret of the client's credentials; the scopes that the token is for, and a call that needs no other scope.
+ * A client and its token. The variables `{name}_TOKEN_SECRET_ID` and `{name}_CLIENT_SECRET_ID` name the secrets that hold the token
+ * and the client's credentials. A token without a `required` scope is refused, without a `wanted` one taken with a warning; `known`
+ * ones need none. `proof` is a call that needs no other scope than a required one.
  */
-const pairOf = (name: string, scopes: string[], proof: string) => ({
-  ...{ name, scopes, proof: `${NOBODY}/${proof}` },
+const pairOf = (name: string, scopes: Pick<Pair, 'required' | 'wanted' | 'known'>, proof: string): Pair => ({
+  ...{ name, ...scopes, proof: `${NO_ORGANIZATION}/${proof}` },
   tokenSecret: required(`${name.toUpperCase()}_TOKEN_SECRET_ID`),
   clientSecret: required(`${name.toUpperCase()}_CLIENT_SECRET_ID`),
 });
-const PAIRS = [pairOf('management', Object.values(SCOPES), 'connections')];
+interface Pair {
+  name: string;
+  tokenSecret: string;
+  clientSecret: string;
+  required: string[];
+  wanted: string[];
+  known: string[];
+  proof: string;
+}
+const MANAGEMENT_SCOPES = { required: REQUIRED_SCOPES, wanted: WANTED_SCOPES, known: [ORGANIZATION_NAME_SCOPE] };
+const PAIRS = [pairOf('management', MANAGEMENT_SCOPES, 'connections')];
 // The client that ends sessions is there where the stage has that switched on.
-if (process.env.SESSION_TOKEN_SECRET_ID) PAIRS.push(pairOf('session', SESSION_SCOPES, 'members?take=1'));
+if (process.env.SESSION_TOKEN_SECRET_ID)
+  PAIRS.push(pairOf('session', { required: SESSION_SCOPES, wanted: [], known: [] }, 'members?take=1'));
 
 const MARGIN_MS = 1000;
 /** What one call of Auth0 may take. */
@@ -83,15 +96,9 @@ async function createSecret(rotation: Rotation): Promise<void> {
 
 /** Proves that Auth0 takes the pending token and that it carries every scope; throws with the scopes that are missing. */
 async function testSecret(rotation: Rotation): Promise<void> {
-  const { pair, SecretId, versionId, deadline, log } = rotation;
+  const { SecretId, versionId, deadline } = rotation;
   const { value, scope } = await readToken(SecretId, 'AWSPENDING', versionId);
-  const granted = scope ? scope.split(' ') : [];
-  // Where nobody says what was granted, the call below and each later one shows it.
-  const missing = pair.scopes.filter((one) => granted.length > 0 && !granted.includes(one));
-  if (missing.length > 0)
-    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
-  const more = granted.filter((one) => !pair.scopes.includes(one));
-  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
+  await checkScopes(rotation, scope ? scope.split(' ') : []);
   const proven = async () => {
     const { verdict, status, cause } = await prove(rotation, value);
     if (verdict === 'scope_missing') await discard(rotation, verdict, 'The new token lacks a scope of its first call');
@@ -99,6 +106,20 @@ async function testSecret(rotation: Rotation): Promise<void> {
     if (verdict === 'unknown') throw new Error(`Auth0 answered ${status} to the new token`, { cause });
   };
   await retry(proven, (error) => !(error instanceof ClientCredentialsError), deadline);
+}
+
+/** Throws when a required scope is missing, and warns of one that is wanted or not needed. Where nobody says what was granted, later calls show it. */
+async function checkScopes(rotation: Rotation, granted: string[]): Promise<void> {
+  const { pair, log } = rotation;
+  if (granted.length === 0) return;
+  const lacking = (scopes: string[]) => scopes.filter((one) => !granted.includes(one));
+  const missing = lacking(pair.required);
+  if (missing.length > 0)
+    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
+  if (lacking(pair.wanted).length > 0) log.warn('scopes_wanted', { pair: pair.name, scopes: lacking(pair.wanted) });
+  const needed = [...pair.required, ...pair.wanted, ...pair.known];
+  const more = granted.filter((one) => !needed.includes(one));
+  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
 }
 
 /** What Auth0 makes of a token; `unknown` where the response says nothing of it. */

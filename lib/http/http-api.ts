@@ -3,7 +3,7 @@ import middy from '@middy/core';
 import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { startCalls, workFields, workMetrics } from '../auth0/calls.ts';
+import { createCallContext, workFields, workMetrics } from '../auth0/call-context.ts';
 import { createPacer, type Pacer } from '../auth0/rate-limit.ts';
 import { requestDeadline, withDeadline } from '../deadline.ts';
 import { ConnectionId, CorrelationId, OrganizationId } from '../ids.ts';
@@ -44,7 +44,7 @@ type Step = middy.Request<PipelineEvent, GatewayResponse, Error, Context>;
  * one log line that holds its metrics, too.
  */
 export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, options: Options = {}) {
-  // Calls of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
+  // CallContext of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
   const late = () => new Problem('internal_error', 'A service that the request needs did not answer in time');
   return middy<PipelineEvent, GatewayResponse>({ timeoutEarlyInMillis: 0 })
     .use(requestAndResponse(options.pacer))
@@ -60,7 +60,7 @@ export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, 
     .use(options.body ? httpJsonBodyParser() : [])
     .handler(async ({ request, body: parsed }: PipelineEvent) => {
       const working = route({ ...request, body: parsed });
-      const { status, body } = await withDeadline(request.calls.deadline + GRACE_MS, working, late);
+      const { status, body } = await withDeadline(request.context.deadline + GRACE_MS, working, late);
       const json = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
       return { statusCode: status, ...json };
     });
@@ -79,9 +79,9 @@ const requestAndResponse = (pacer: Pacer | undefined) => ({
 
   onError(step: Step) {
     const problem = asProblem(fromBodyParser(step.error));
-    const { requestId, calls } = step.event.request;
+    const { requestId, context } = step.event.request;
     // An error of this service or of its surroundings has a cause worth reading; a caller's mistake has none.
-    if (problem.status >= 500) calls.log.error(problem.code, { error: describeError(problem) });
+    if (problem.status >= 500) context.log.error(problem.code, { error: describeError(problem) });
     const retry = problem.retryAfter !== undefined && { 'retry-after': String(problem.retryAfter) };
     const headers = { 'content-type': 'application/problem+json', ...retry };
     step.response = { statusCode: problem.status, headers, body: JSON.stringify(problem.toMembers(requestId)) };
@@ -123,7 +123,7 @@ function readRequest(event: GatewayEvent, context: Context, pacer = createPacer(
     query: event.queryStringParameters ?? {},
     // What may be sent again without harm anyway takes no key.
     idempotencyKey: http?.method === 'POST' ? headers['idempotency-key'] : undefined,
-    calls: startCalls({ deadline, log, pacer }),
+    context: createCallContext({ deadline, log, pacer }),
   };
 }
 
@@ -132,11 +132,11 @@ const roleOf = (caller = 'unknown') => caller.replace(/^(arn:[\w-]+:sts::\d*:ass
 
 /** Adds the ids to the response, and writes the request's log line. */
 function complete(step: Step, outcome: string) {
-  const { requestId, correlationId, caller, calls } = step.event.request;
+  const { requestId, correlationId, caller, context } = step.event.request;
   const { statusCode: status = 500, headers } = step.response ?? {};
   const ids = { 'x-request-id': requestId, ...(correlationId && { 'x-correlation-id': correlationId }) };
   step.response = { ...step.response, headers: { ...headers, ...ids } };
-  calls.log.metrics('request_answered', workMetrics(calls), { status, outcome, caller, ...workFields(calls) });
+  context.log.metrics('request_answered', workMetrics(context), { status, outcome, caller, ...workFields(context) });
 }
 
 /** The body parser's refusals in the contract's terms: 400 for what is not JSON, 422 for JSON with a forbidden key. */

@@ -1,4 +1,4 @@
-import type { Calls } from '../auth0/calls.ts';
+import type { CallContext } from '../auth0/call-context.ts';
 import { addStageDuration } from '../duration.ts';
 import { isFinal, Problem, RetryLater } from '../problem.ts';
 import { type CancellationMessage, type RequestMessage, readableDetail } from './messages.ts';
@@ -24,7 +24,7 @@ function timeOf(time: string): string {
  * else made. Undefined where there is nothing to do: it has ended, or was never accepted, or is an old one out of a replay.
  * Throws a `Problem` that is not transient where the event can never be carried out.
  */
-export async function acceptRequest(message: RequestMessage, calls: Calls): Promise<Offboarding | undefined> {
+export async function acceptRequest(message: RequestMessage, context: CallContext): Promise<Offboarding | undefined> {
   const { id, source, account, time, detail } = message;
   // These are the service's own: what a publisher says of them is not read.
   const { offboarding_id: own_id, batch_id: _, ...request } = detail;
@@ -40,7 +40,7 @@ export async function acceptRequest(message: RequestMessage, calls: Calls): Prom
   const isReplay = message['replay-name'] !== undefined;
   // Its record was not made, or is gone: what was asked for then is nobody's wish today (EventBridge: "Archiving and replaying").
   if (!found && isReplay && addStageDuration(new Date(timeOf(time)), 'GIVE_UP_AFTER') < new Date()) {
-    calls.log.info('replayed_request_ignored', { time });
+    context.log.info('replayed_request_ignored', { time });
     return undefined;
   }
   const about = { offboarding_id: id, request: { id, source, time }, caller: `${account} ${source}`.trim() };
@@ -88,7 +88,7 @@ function afterAll(at: string, others: string[]): string {
 }
 
 /** A cancelling by event: what it found ends in events of its own, and so does that there was nothing to find. */
-export async function acceptCancellationEvent(message: CancellationMessage, calls: Calls): Promise<boolean> {
+export async function acceptCancellationEvent(message: CancellationMessage, context: CallContext): Promise<boolean> {
   const { organization_id, requested_by, reason } = message.detail;
   const told = readableDetail(message);
   // Its time has whole seconds: what was on record within that second was asked for before it.
@@ -100,8 +100,8 @@ export async function acceptCancellationEvent(message: CancellationMessage, call
     if (!isFinal(error)) throw error;
     // A customer that renews was not always on its way out: that is nobody's failure.
     const isFailure = error.code !== 'not_found';
-    if (!isFailure) calls.log.info('cancellation_found_nothing');
-    await publishOutcome('failed', { ...told, error: error.failure }, calls.log, isFailure);
+    if (!isFailure) context.log.info('cancellation_found_nothing');
+    await publishOutcome('failed', { ...told, error: error.failure }, context.log, isFailure);
     return false;
   }
 }

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { uuidOf } from '../http/idempotency.ts';
+import { deterministicUuid } from '../ids.ts';
 import { Problem } from '../problem.ts';
 import type { Act } from './offboarding.ts';
 import { cancelOne, getOrganization } from './organization.ts';
@@ -9,7 +9,8 @@ import { isAccepted, isCancellable } from './rules.ts';
 const WRITES_AT_ONCE = 50;
 
 /** The id of a batch's offboarding of an organization. */
-export const offboardingIdOf = (batch_id: string, organization_id: string) => uuidOf(batch_id, organization_id);
+export const offboardingIdOf = (batch_id: string, organization_id: string) =>
+  deterministicUuid(batch_id, organization_id);
 
 /**
  * Accepts the cancelling of each offboarding of a batch that is pending or holds something, also of those that a caller who was

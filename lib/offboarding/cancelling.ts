@@ -1,4 +1,4 @@
-import type { Calls } from '../auth0/calls.ts';
+import type { CallContext } from '../auth0/call-context.ts';
 import { sleep } from '../deadline.ts';
 import { describeError } from '../log.ts';
 import { Problem, type ProblemCode, RetryLater } from '../problem.ts';
@@ -22,9 +22,9 @@ const ANSWER_TAKES_MS = 1500;
  * what it found, as it is now. Throws `not_found`, `conflict` while connections are being removed, and what Auth0 said where
  * it refused for good to enable a connection.
  */
-export async function cancelOrganization(organization_id: string, act: Act, calls: Calls) {
+export async function cancelOrganization(organization_id: string, act: Act, context: CallContext) {
   const { ids, pending } = await acceptCancelling(organization_id, act, true);
-  await carryOut(organization_id, calls);
+  await carryOut(organization_id, context);
   // Whoever was at it before may have carried it out.
   const found = await getRecords(ids.map((offboarding_id) => ({ organization_id, offboarding_id })));
   const undone = found.filter(({ offboarding_id }) => pending.includes(offboarding_id)).sort(byAskedAt);
@@ -36,20 +36,20 @@ export async function cancelOrganization(organization_id: string, act: Act, call
 }
 
 /** Carries a cancelling out as far as that can be done in time; the rest goes on by itself. */
-async function carryOut(organization_id: string, calls: Calls): Promise<void> {
+async function carryOut(organization_id: string, context: CallContext): Promise<void> {
   // What was accepted is answered as that, whatever becomes of the work.
-  const inTime = { ...calls, deadline: calls.deadline - ANSWER_TAKES_MS };
+  const inTime = { ...context, deadline: context.deadline - ANSWER_TAKES_MS };
   const end = Math.min(Date.now() + WAIT_FOR_TURN_MS, inTime.deadline - TRY_AGAIN_MS);
   while (Date.now() < end) {
     try {
       return await workOn(organization_id, inTime, { next: nextCancellingStep });
     } catch (error) {
-      calls.log.info('cancelling_waits', { error: describeError(error) });
+      context.log.info('cancelling_waits', { error: describeError(error) });
       if (!(error instanceof RetryLater)) break;
       await sleep(TRY_AGAIN_MS);
     }
   }
-  calls.log.warn('cancelling_goes_on');
+  context.log.warn('cancelling_goes_on');
   // The watch finds it in any case; this makes it sooner.
   await sendDue([{ organization_id, priority: 'single' }]).catch(() => undefined);
 }

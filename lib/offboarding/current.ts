@@ -1,4 +1,4 @@
-import type { Calls } from '../auth0/calls.ts';
+import type { CallContext } from '../auth0/call-context.ts';
 import { list, type OrganizationConnection } from '../auth0/management-api.ts';
 import { asProblem } from '../problem.ts';
 import { shownSessions } from './list.ts';
@@ -14,8 +14,8 @@ const LONGEST_WAIT_MS = 2000;
  * Auth0 can not be asked (`auth0: "not_asked"`), as the record has it. Throws `unknown_organization`, `record_unavailable`, and
  * where nothing is on record what Auth0's failure is to a caller.
  */
-export async function showCurrent(organization_id: string, calls: Calls) {
-  const briefly = { ...calls, longestWait: LONGEST_WAIT_MS, maxAttempts: 2 };
+export async function showCurrent(organization_id: string, context: CallContext) {
+  const briefly = { ...context, longestWait: LONGEST_WAIT_MS, maxAttempts: 2 };
   const asked = list(organization_id, briefly).catch((error) => error);
   const organization = await getOrganization(organization_id);
   const current = currentOf(await openRecords(organization));

@@ -1,6 +1,6 @@
 import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import { type Calls, startCalls, workFields, workMetrics } from '../auth0/calls.ts';
+import { type CallContext, createCallContext, workFields, workMetrics } from '../auth0/call-context.ts';
 import { createPacer, HEADROOM } from '../auth0/rate-limit.ts';
 import { receiveCountOf } from '../aws/queue.ts';
 import { describeIssues, parseJson } from '../json.ts';
@@ -42,35 +42,35 @@ const GROUPS = { single: group('single'), batch: group('batch'), watch: group('w
 export async function deliver(message: SQSRecord, deadline: number, request_id: string | undefined): Promise<boolean> {
   const priority = queue.priorityOf(message);
   const raw = parseJson(message.body);
-  const calls = callsOf(message, raw, deadline, request_id);
+  const context = contextOf(message, raw, deadline, request_id);
   let isDone = true;
-  const failed = (cause: unknown) => calls.log.error('offboarding_wait_failed', { error: describeError(cause) });
+  const failed = (cause: unknown) => context.log.error('offboarding_wait_failed', { error: describeError(cause) });
   try {
     // Where the queue takes nothing, it is worked on where it is: its group would stand still behind it.
     const isSent = isRequeued(message) && (await queue.requeue(message).then(() => true, failed));
     if (isSent !== true) {
-      await processMessage(message, raw, calls);
+      await processMessage(message, raw, context);
       GROUPS[priority].errors = 0;
     }
   } catch (error) {
     isDone = false;
     // Else it comes back when its visibility timeout is over.
-    await hide(message, error, calls).catch(failed);
+    await hide(message, error, context).catch(failed);
   }
-  const waited_ms = calls.started - Number(message.attributes?.SentTimestamp ?? calls.started);
-  const fields = { priority, waited_ms, done: isDone, ...workFields(calls) };
-  calls.log.metrics('offboarding_delivery_ended', workMetrics(calls), fields);
+  const waited_ms = context.started - Number(message.attributes?.SentTimestamp ?? context.started);
+  const fields = { priority, waited_ms, done: isDone, ...workFields(context) };
+  context.log.metrics('offboarding_delivery_ended', workMetrics(context), fields);
   return isDone;
 }
 
-function callsOf(message: SQSRecord, raw: unknown, deadline: number, request_id: string | undefined): Calls {
+function contextOf(message: SQSRecord, raw: unknown, deadline: number, request_id: string | undefined): CallContext {
   const { detail, id } = Object(raw);
   const { organization_id, correlation_id, offboarding_id = id } = Object(detail);
   const log = createLog({ request_id, message_id: message.messageId, organization_id, correlation_id, offboarding_id });
   const { pacer, errors } = GROUPS[queue.priorityOf(message)];
   // Half-open: after an error one call shows whether it is over.
   const maxAttempts = errors > 0 || receiveCountOf(message) > 1 ? 1 : MAX_ATTEMPTS;
-  return startCalls({ deadline, log, pacer, longestWait: LONGEST_WAIT_MS, maxAttempts });
+  return createCallContext({ deadline, log, pacer, longestWait: LONGEST_WAIT_MS, maxAttempts });
 }
 
 /** Whether a message has waited where it is: others of its group have their turn. */
@@ -80,18 +80,18 @@ function isRequeued(message: SQSRecord): boolean {
   return count > (waits ? MAX_RATE_LIMIT_WAITS : 1);
 }
 
-async function processMessage(message: SQSRecord, raw: unknown, calls: Calls): Promise<void> {
+async function processMessage(message: SQSRecord, raw: unknown, context: CallContext): Promise<void> {
   const parsed = v.safeParse(OffboardingMessage, raw);
   if (!parsed.success) {
     const wrong = raw === undefined ? 'The message is not JSON' : describeIssues(parsed.issues, 'message');
-    return giveUp(message, raw, { code: 'invalid_message', message: wrong }, calls);
+    return giveUp(message, raw, { code: 'invalid_message', message: wrong }, context);
   }
   const task = parsed.output;
   const { organization_id } = task.detail;
   if (task['detail-type'] === REQUESTED) {
-    const record = await acceptRequest(task, calls).catch((error) => {
+    const record = await acceptRequest(task, context).catch((error) => {
       if (!isFinal(error)) throw error;
-      return giveUp(message, task, error.failure, calls);
+      return giveUp(message, task, error.failure, context);
     });
     if (!record) return;
   } else if (task['detail-type'] === DUE) {
@@ -99,11 +99,11 @@ async function processMessage(message: SQSRecord, raw: unknown, calls: Calls): P
     const { due_at = '~' } = await getOrganization(organization_id);
     const { asked, offboarding_id } = task.detail;
     if (due_at > new Date().toISOString() && !asked) return scheduleAgain(organization_id, offboarding_id);
-  } else if (!(await acceptCancellationEvent(task, calls))) return;
-  await workOn(organization_id, calls, {
+  } else if (!(await acceptCancellationEvent(task, context))) return;
+  await workOn(organization_id, context, {
     schedule: scheduleRemoval,
     endSessions: process.env.SESSION_QUEUE_URL ? sendSessionsDue : undefined,
-    onFailed: (record, reason) => deadLetter(message, record, reason, calls),
+    onFailed: (record, reason) => deadLetter(message, record, reason, context),
     waitAfter: (error) => waitAfter(error, queue.priorityOf(message)),
   });
 }
@@ -115,24 +115,29 @@ async function scheduleAgain(organization_id: string, offboarding_id?: string): 
 }
 
 /** An event that can never be carried out: told, and left where it can be found. */
-async function giveUp(message: SQSRecord, raw: unknown, error: Failure, calls: Calls): Promise<void> {
+async function giveUp(message: SQSRecord, raw: unknown, error: Failure, context: CallContext): Promise<void> {
   // Out of a replay it was given up before (EventBridge marks what it replays).
-  if (Object(raw)['replay-name'] !== undefined) return calls.log.warn('replayed_event_ignored', { error });
-  await publishOutcome('failed', { ...readableDetail(raw), error }, calls.log);
-  await leave(message.body, queue.priorityOf(message), error, calls);
+  if (Object(raw)['replay-name'] !== undefined) return context.log.warn('replayed_event_ignored', { error });
+  await publishOutcome('failed', { ...readableDetail(raw), error }, context.log);
+  await leave(message.body, queue.priorityOf(message), error, context);
 }
 
 /** Only an event has a dead letter: who asked over HTTP has the record, and a dry run changes nothing. */
-async function deadLetter(message: SQSRecord, record: Offboarding, reason: Failure, calls: Calls): Promise<void> {
+async function deadLetter(
+  message: SQSRecord,
+  record: Offboarding,
+  reason: Failure,
+  context: CallContext,
+): Promise<void> {
   const { request, dry_run, organization_id, action, requested_by, reason: why } = record;
   if (request.source === 'org-connections' || dry_run) return;
   const isIts = Object(parseJson(message.body)).id === request.id;
   const detail = { organization_id, action, requested_by, reason: why };
   const body = isIts ? message.body : JSON.stringify({ ...request, 'detail-type': REQUESTED, detail });
-  await leave(body, queue.priorityOf(message), reason, calls);
+  await leave(body, queue.priorityOf(message), reason, context);
 }
 
-async function leave(body: string, priority: Priority, reason: Failure, { log }: Calls): Promise<void> {
+async function leave(body: string, priority: Priority, reason: Failure, { log }: CallContext): Promise<void> {
   log.error('offboarding_dead_lettered', { reason });
   await queue.sendToDeadLetterQueue(body, priority, `${reason.code}: ${reason.message}`);
 }
@@ -147,12 +152,12 @@ function waitAfter(error: unknown, priority: Priority): { ms: number; problem?: 
 }
 
 /** Keeps the message where it is, hidden; after the wait it is delivered again. */
-async function hide(message: SQSRecord, error: unknown, calls: Calls): Promise<void> {
+async function hide(message: SQSRecord, error: unknown, context: CallContext): Promise<void> {
   const priority = queue.priorityOf(message);
   const { ms, problem } = waitAfter(error, priority);
   const isRateLimit = problem?.code === 'rate_limited';
   if (problem && !isRateLimit) GROUPS[priority].errors += 1;
   GROUPS[priority].rateLimited = isRateLimit ? message.messageId : '';
-  calls.log.warn('offboarding_waits', { wait_ms: Math.round(ms), error: describeError(error) });
+  context.log.warn('offboarding_waits', { wait_ms: Math.round(ms), error: describeError(error) });
   await queue.changeVisibility(message, ms);
 }

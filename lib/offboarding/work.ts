@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Calls, LATE_MS } from '../auth0/calls.ts';
+import { type CallContext, LATE_MS } from '../auth0/call-context.ts';
 import { disable, enable, list, remove } from '../auth0/management-api.ts';
 import { addStageDuration } from '../duration.ts';
 import { asProblem, isFinal, type Problem, RetryLater } from '../problem.ts';
@@ -33,7 +33,7 @@ export interface WorkOptions {
 interface Work {
   state: State;
   options: WorkOptions;
-  calls: Calls;
+  context: CallContext;
   about?: Offboarding | undefined;
   transient?: Problem;
 }
@@ -43,8 +43,8 @@ interface Work {
  * (`RetryLater`, or a transient `Problem`); what is done and what is left is on record then, and the organization is given back,
  * or its lease runs out where Auth0 may still carry out a call.
  */
-export async function workOn(organization_id: string, calls: Calls, options: WorkOptions = {}): Promise<void> {
-  const taken = await organizations.take(organization_id, randomUUID(), calls.deadline + LATE_MS);
+export async function workOn(organization_id: string, context: CallContext, options: WorkOptions = {}): Promise<void> {
+  const taken = await organizations.take(organization_id, randomUUID(), context.deadline + LATE_MS);
   const state: State = {
     ...taken,
     records: [],
@@ -55,7 +55,7 @@ export async function workOn(organization_id: string, calls: Calls, options: Wor
     isWatchOver: isOver('WATCH_FOR'),
     canEndSessions: options.endSessions !== undefined,
   };
-  const work: Work = { options, calls, state };
+  const work: Work = { options, context, state };
   try {
     await load(state, taken.organization);
     for (;;) {
@@ -82,12 +82,12 @@ async function load(state: State, organization: Organization): Promise<void> {
 }
 
 /** Reads all of it anew, for something was accepted meanwhile; who has lost the organization stops. */
-async function reload({ state, calls, transient }: Work): Promise<void> {
+async function reload({ state, context, transient }: Work): Promise<void> {
   const { organization_id, holder } = state.organization;
   const current = await organizations.getOrganization(organization_id);
   if (current.holder !== holder) throw new RetryLater('The lease of the organization has run out', 0);
   // What Auth0 may still carry out is waited for: what it lists now says nothing about that.
-  if (unknownUntil(calls)) throw transient ?? new RetryLater('Auth0 may still carry out a call', 0);
+  if (unknownUntil(context)) throw transient ?? new RetryLater('Auth0 may still carry out a call', 0);
   await load(state, current);
 }
 
@@ -108,8 +108,8 @@ function know(work: Work, record: Offboarding): void {
 const save = async (work: Work, record: Offboarding) => know(work, await records.put(record));
 
 async function perform(step: Step, work: Work): Promise<void> {
-  const { calls, state, options } = work;
-  if (Date.now() >= calls.deadline) throw new RetryLater("The function's time is used up", 0);
+  const { context, state, options } = work;
+  if (Date.now() >= context.deadline) throw new RetryLater("The function's time is used up", 0);
   switch (step.do) {
     case 'write':
       return save(work, step.record);
@@ -145,9 +145,9 @@ const nextCheckAt = () => addStageDuration(new Date(), 'WATCH_INTERVAL').toISOSt
 
 /** The organization's connections; none where Auth0 does not know it any more, which is the end of a request that has not begun. */
 async function askForList(about: Offboarding | undefined, work: Work): Promise<void> {
-  const { calls, state } = work;
+  const { context, state } = work;
   try {
-    state.listed = await list(state.organization.organization_id, calls);
+    state.listed = await list(state.organization.organization_id, context);
   } catch (error) {
     if (!isFinal(error)) throw error;
     const record = about ?? state.records.find((one) => !hasEnded(one) && one.status !== 'scheduled');
@@ -161,20 +161,20 @@ const CALL = { disabled: disable, removed: remove, enabled: enable };
 
 /** One call of Auth0: what is about to be done is on record before it is done. A first transient failure stops no other connection. */
 async function callAuth0({ goal, record, connection, level, after }: Call, work: Work): Promise<void> {
-  const { calls, state } = work;
+  const { context, state } = work;
   const { connection_id } = connection;
-  if (goal !== 'enabled' && calls.deadline - Date.now() < TIME_FOR_A_WRITE_MS)
+  if (goal !== 'enabled' && context.deadline - Date.now() < TIME_FOR_A_WRITE_MS)
     throw new RetryLater("The function's time is used up", 0);
   const { version, updated_at } = await records.put(record);
   const known = (result: CallResult) => know(work, { ...after(result), version, updated_at });
   try {
-    await CALL[goal](record.organization_id, connection_id, calls, level);
+    await CALL[goal](record.organization_id, connection_id, context, level);
     known({ is: 'done' });
     // One read is enough for all that is done.
     const listed = state.listed?.filter((one) => goal !== 'removed' || one.connection_id !== connection_id);
     const changed = { is_enabled: goal === 'enabled', ...(level && { organization_access_level: level }) };
     state.listed = listed?.map((one) => (one.connection_id === connection_id ? { ...one, ...changed } : one));
-    calls.log.info('connection_processed', { goal, connection_id });
+    context.log.info('connection_processed', { goal, connection_id });
   } catch (thrown) {
     const problem = asProblem(thrown);
     if (problem.code === 'unknown_connection' || problem.code === 'unknown_organization') return known({ is: 'gone' });
@@ -191,19 +191,19 @@ async function callAuth0({ goal, record, connection, level, after }: Call, work:
 }
 
 async function publish({ record, connection }: Extract<Step, { do: 'publish' }>, work: Work): Promise<void> {
-  const { calls, options } = work;
+  const { context, options } = work;
   if (connection) {
-    await publishDrift(record, connection, calls.log);
+    await publishDrift(record, connection, context.log);
     const told = withConnection(record, { ...connection, untold: undefined });
     return save(work, { ...told, drifted: (record.drifted ?? 0) + 1 });
   }
   if (record.status === 'failed' && record.error) await options.onFailed?.(record, record.error);
-  await publishRecord(record, calls.log);
+  await publishRecord(record, context.log);
   await save(work, { ...record, unpublished: undefined });
 }
 
 /** Gives the organization back with what it waits for. False when something was accepted meanwhile: there is more to do. */
-function rest({ state, calls }: Work): Promise<boolean> {
+function rest({ state, context }: Work): Promise<boolean> {
   const { organization, records: all } = state;
   const open = all.filter((record) => isOpen(record, all));
   const look_at = watchedOf(open).length > 0 ? (organization.look_at ?? nextCheckAt()) : undefined;
@@ -216,20 +216,20 @@ function rest({ state, calls }: Work): Promise<boolean> {
   });
   const looked = { look_at, looked_at: organization.looked_at };
   const rest = { open: open.map(({ offboarding_id }) => offboarding_id), ...dueOf(next, open) };
-  return organizations.giveBack(organization, { ...rest, ...looked, cancelled_ones }, unknownUntil(calls));
+  return organizations.giveBack(organization, { ...rest, ...looked, cancelled_ones }, unknownUntil(context));
 }
 
-const unknownUntil = ({ unknownUntil = 0 }: Calls) => (unknownUntil > Date.now() ? unknownUntil : undefined);
+const unknownUntil = ({ unknownUntil = 0 }: CallContext) => (unknownUntil > Date.now() ? unknownUntil : undefined);
 
 /** What was learned is on record, with what it waits for; a failure to say so changes nothing of what is due. */
-async function endInError(error: unknown, { about, state, options, calls }: Work): Promise<void> {
+async function endInError(error: unknown, { about, state, options, context }: Work): Promise<void> {
   const { ms, problem } = options.waitAfter?.(error) ?? { ms: 0 };
   const until = new Date(Date.now() + ms);
   try {
     if (about && !(error instanceof records.RecordChanged))
       await records.put(problem && !hasEnded(about) ? waiting(about, problem, until) : about);
   } catch (cause) {
-    calls.log.warn('offboarding_wait_failed', { error: String(cause) });
+    context.log.warn('offboarding_wait_failed', { error: String(cause) });
   }
-  await organizations.letGo(state.organization, unknownUntil(calls), until.getTime()).catch(() => undefined);
+  await organizations.letGo(state.organization, unknownUntil(context), until.getTime()).catch(() => undefined);
 }

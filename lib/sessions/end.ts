@@ -1,4 +1,4 @@
-import { type Calls, startCalls } from '../auth0/calls.ts';
+import { type CallContext, createCallContext } from '../auth0/call-context.ts';
 import { addStageDuration } from '../duration.ts';
 import type { Log } from '../log.ts';
 import type { Offboarding, Sessions } from '../offboarding/offboarding.ts';
@@ -36,8 +36,8 @@ export async function endSessions({ organization_id, offboarding_id }: About, de
     if (sessions.status === 'due') await save(record, { ...sessions, status: 'ending' });
     else if (began + pageMs * MARGIN > deadline) throw new RetryLater('The sessions go on in the next delivery', 0);
     else {
-      const calls = startCalls({ deadline, log: quiet, pacer });
-      await save(record, await endPage(record, sessions, calls).catch((error) => failed(sessions, error)));
+      const context = createCallContext({ deadline, log: quiet, pacer });
+      await save(record, await endPage(record, sessions, context).catch((error) => failed(sessions, error)));
       pageMs = Date.now() - began;
     }
   }
@@ -47,18 +47,22 @@ export async function endSessions({ organization_id, offboarding_id }: About, de
 const isCalledOff = ({ status, watch }: Offboarding) => /^cancel/.test(status) || watch === 'ended';
 
 /** A page of members; its counts and the next page's cursor are one write, so that no page is counted twice. */
-async function endPage({ organization_id, dry_run }: Offboarding, before: Sessions, calls: Calls): Promise<Sessions> {
-  const { ids, next } = await membersFrom(organization_id, before.cursor, calls);
+async function endPage(
+  { organization_id, dry_run }: Offboarding,
+  before: Sessions,
+  context: CallContext,
+): Promise<Sessions> {
+  const { ids, next } = await membersFrom(organization_id, before.cursor, context);
   const counts = { asked: before.asked, skipped: before.skipped, failed: before.failed };
-  for (const id of ids) counts[await endMember(id, organization_id, dry_run, calls)] += 1;
+  for (const id of ids) counts[await endMember(id, organization_id, dry_run, context)] += 1;
   const end = next === undefined && ({ status: 'ended', unpublished: true } as const);
   return { ...before, ...counts, members: before.members + ids.length, cursor: next, ...end };
 }
 
-async function endMember(id: string, organizationId: string, dryRun: boolean, calls: Calls) {
+async function endMember(id: string, organizationId: string, dryRun: boolean, context: CallContext) {
   try {
-    if (!ALL_MEMBERS && (await isMemberElsewhere(id, organizationId, calls))) return 'skipped';
-    if (!dryRun) await endSessionsOf(id, calls);
+    if (!ALL_MEMBERS && (await isMemberElsewhere(id, organizationId, context))) return 'skipped';
+    if (!dryRun) await endSessionsOf(id, context);
     return 'asked';
   } catch (error) {
     // Auth0's own refusal of this member.

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { type ApiRequest, call } from '../auth0/api-call.ts';
-import type { Calls } from '../auth0/calls.ts';
+import type { CallContext } from '../auth0/call-context.ts';
 import { createTokenSource } from '../auth0/management-token.ts';
 import { required } from '../environment.ts';
 import { OrganizationId } from '../ids.ts';
@@ -24,10 +24,11 @@ const listOf = <S extends v.GenericSchema>(name: string, item: S) =>
 // Dots alone would be a step in a path.
 const Members = listOf('members', v.object({ user_id: v.pipe(v.string(), v.maxLength(1000), v.regex(/[^.]/)) }));
 const Organizations = listOf('organizations', v.object({ id: v.string() }));
-const More = v.object({ next: lenient(v.string()), total: lenient(v.number()) });
+// An empty `next` is none: Auth0 also ends with one.
+const More = v.object({ next: lenient(v.pipe(v.string(), v.nonEmpty())), total: lenient(v.number()) });
 
 /** A page of the members' ids, and what to ask for the next one with. Throws `unknown_organization`, as every problem of Auth0's. */
-export async function membersFrom(organizationId: string, cursor: string | undefined, calls: Calls) {
+export async function membersFrom(organizationId: string, cursor: string | undefined, context: CallContext) {
   const from = cursor === undefined ? '' : `&from=${encodeURIComponent(cursor)}`;
   const read = (status: number, body: unknown) => {
     const members = status === 200 ? parseAs(Members, body) : undefined;
@@ -37,15 +38,15 @@ export async function membersFrom(organizationId: string, cursor: string | undef
     return members && !isPart ? { ids: members.map(({ user_id }) => user_id), next } : undefined;
   };
   const path = `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}/members?take=${PAGE}${from}&fields=user_id`;
-  const request = { method: 'GET', path, scope: 'read:organization_members', read } as const;
-  return call({ ...request, tokens, unknown: 'unknown_organization' }, calls);
+  const request = { method: 'GET', bucket: 'members', path, scope: 'read:organization_members', read } as const;
+  return call({ ...request, tokens, unknown: 'unknown_organization' }, context);
 }
 
-type Request<T> = Pick<ApiRequest<T>, 'method' | 'scope' | 'read'>;
+type Request<T> = Pick<ApiRequest<T>, 'method' | 'bucket' | 'scope' | 'read'>;
 
-function ofUser<T>(userId: string, what: string, request: Request<T>, calls: Calls): Promise<T | undefined> {
+function ofUser<T>(userId: string, what: string, request: Request<T>, context: CallContext): Promise<T | undefined> {
   const path = `/api/v2/users/${encodeURIComponent(userId)}/${what}`;
-  return call({ ...request, tokens, path, unknown: 'not_found' }, calls).catch((error: unknown) => {
+  return call({ ...request, tokens, path, unknown: 'not_found' }, context).catch((error: unknown) => {
     // Who is gone is a member of nothing, and has nothing left to end.
     if (asProblem(error).code === 'not_found') return undefined;
     throw error;
@@ -53,11 +54,15 @@ function ofUser<T>(userId: string, what: string, request: Request<T>, calls: Cal
 }
 
 /** Whether a user is a member of another organization as well. */
-export async function isMemberElsewhere(userId: string, organizationId: string, calls: Calls): Promise<boolean> {
+export async function isMemberElsewhere(
+  userId: string,
+  organizationId: string,
+  context: CallContext,
+): Promise<boolean> {
   const read = (status: number, body: unknown) => (status === 200 ? parseAs(Organizations, body) : undefined);
-  const request = { method: 'GET', scope: 'read:organizations', read } as const;
+  const request = { method: 'GET', bucket: 'members', scope: 'read:organizations', read } as const;
   // Of two, one is another.
-  const found = (await ofUser(userId, 'organizations?page=0&per_page=2', request, calls)) ?? [];
+  const found = (await ofUser(userId, 'organizations?page=0&per_page=2', request, context)) ?? [];
   return found.some(({ id }) => id !== organizationId);
 }
 
@@ -65,9 +70,9 @@ export async function isMemberElsewhere(userId: string, organizationId: string, 
  * Asks Auth0 to end a user's sessions, and its refresh tokens, which outlive them. It answers 202 and does so later; access
  * tokens live to their end.
  */
-export async function endSessionsOf(userId: string, calls: Calls): Promise<void> {
+export async function endSessionsOf(userId: string, context: CallContext): Promise<void> {
   const read = (status: number) => (status === 202 || status === 204 ? status : undefined);
-  const request = { method: 'DELETE', read } as const;
-  await ofUser(userId, 'sessions', { ...request, scope: 'delete:sessions' }, calls);
-  await ofUser(userId, 'refresh-tokens', { ...request, scope: 'delete:refresh_tokens' }, calls);
+  const request = { method: 'DELETE', bucket: 'whole', read } as const;
+  await ofUser(userId, 'sessions', { ...request, scope: 'delete:sessions' }, context);
+  await ofUser(userId, 'refresh-tokens', { ...request, scope: 'delete:refresh_tokens' }, context);
 }

@@ -23,8 +23,8 @@ type State = ReturnType<typeof fresh>;
  * members have a bucket of their own and count against the whole as well; deletions count against the whole alone.
  */
 export function createSharePacer(share: number): Pacer {
-  const buckets = { read: fresh(), write: fresh() };
-  const counted = (bucket: Bucket) => (bucket === 'read' ? [buckets.read, buckets.write] : [buckets.write]);
+  const [members, whole] = [fresh(), fresh()];
+  const counted = (bucket: Bucket) => (bucket === 'members' ? [members, whole] : [whole]);
   const perMs = ({ limit }: State) => (share * (SUSTAINED.get(limit) ?? limit * SLOWEST_PER_TOKEN)) / 1000;
   const creditOf = (state: State) =>
     Math.min(Math.max(1, share * state.limit), state.credit + (Date.now() - state.at) * perMs(state));
@@ -38,7 +38,7 @@ export function createSharePacer(share: number): Pacer {
     delay: (bucket: Bucket) => Math.max(...counted(bucket).map(waitOf)),
 
     note(bucket: Bucket, status: number, rateLimit: RateLimit): void {
-      const state = buckets[bucket];
+      const state = bucket === 'members' ? members : whole;
       const { limit, remaining = limit } = rateLimit;
       if (limit && limit !== state.limit) Object.assign(state, { limit, credit: share * limit, at: Date.now() });
       for (const one of counted(bucket)) Object.assign(one, { credit: creditOf(one) - 1, at: Date.now() });

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
 import type { ApiRequest } from '../../lib/auth0/api-call.ts';
-import { type Calls, startCalls, workFields, workMetrics } from '../../lib/auth0/calls.ts';
+import { type CallContext, createCallContext, workFields, workMetrics } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog, registerSecret } from '../../lib/log.ts';
 import { Problem } from '../../lib/problem.ts';
@@ -11,7 +11,7 @@ import { Problem } from '../../lib/problem.ts';
 const PATH = '/api/v2/organizations/org_bCE84ZIRjtX58FeO/connections';
 let local: LocalEnvironment;
 let api: typeof import('../../lib/auth0/api-call.ts');
-let calls: Calls;
+let context: CallContext;
 let held: string[];
 const lines: Record<string, unknown>[] = [];
 beforeAll(async () => {
@@ -26,7 +26,7 @@ beforeEach(() => {
   lines.length = 0;
   held = ['token-1', 'token-2'];
   vi.spyOn(process.stdout, 'write').mockImplementation((line) => lines.push(JSON.parse(String(line))) > 0);
-  calls = startCalls({ deadline: Date.now() + 10_000, log: createLog({}), pacer: createPacer(0) });
+  context = createCallContext({ deadline: Date.now() + 10_000, log: createLog({}), pacer: createPacer(0) });
 });
 afterEach(() => void vi.restoreAllMocks());
 
@@ -39,7 +39,14 @@ const tokens: ApiRequest<unknown>['tokens'] = {
   rejected: async ({ value }) => new Problem('management_token_rejected', `${value} is rejected`),
 };
 const request = (more: Partial<ApiRequest<unknown>> = {}): ApiRequest<unknown> => ({
-  ...{ tokens, method: 'PATCH', path: PATH, scope: 'a:scope', unknown: 'unknown_connection' },
+  ...{
+    tokens,
+    method: 'PATCH',
+    bucket: 'connections_write',
+    path: PATH,
+    scope: 'a:scope',
+    unknown: 'unknown_connection',
+  },
   read: (_status, body) => body,
   ...more,
 });
@@ -48,7 +55,7 @@ const own = (status: number, more: object = {}) => ({ status, body: { statusCode
 const page = (status: number) => ({ status, body: '<html>', times: 9 });
 const make = (faults: Fault[], more: Partial<ApiRequest<unknown>> = {}) => {
   local.tenant.addFaults(...faults);
-  return api.call(request(more), calls);
+  return api.call(request(more), context);
 };
 const failure = (faults: Fault[], more: Partial<ApiRequest<unknown>> = {}): Promise<Problem> =>
   make(faults, more).then(
@@ -103,7 +110,7 @@ describe('what a caller is told', () => {
     ["an outage in Auth0's words", { ...own(500), times: 9 }],
     ['nothing', { reset: 'before', times: 9 }],
   ])('%s ends nothing: it is tried again', async (_what, fault) => {
-    calls.maxAttempts = 2;
+    context.maxAttempts = 2;
     expect(await failure([fault])).toMatchObject({ code: 'auth0_unavailable', status: 502 });
     expect(asked()).toBe(2);
     expect(lines).toMatchObject([
@@ -134,7 +141,7 @@ describe('a call', () => {
     expect(bearer()).toEqual(Array(5).fill('Bearer token-1'));
   });
   test('that succeeds for others and not for its reader may be done, and is made again', async () => {
-    calls.maxAttempts = 2;
+    context.maxAttempts = 2;
     const found = await failure([{ ...ok, times: 9 }], { read: () => undefined });
     expect(found).toMatchObject({
       code: 'auth0_unavailable',
@@ -158,20 +165,20 @@ describe('a call', () => {
       { ...page(503), times: 1 },
       { ...ok, headers: { 'x-ratelimit-remaining': '3', 'x-ratelimit-limit': '9' }, delay: 20 },
     ]);
-    expect(calls.statuses).toEqual([503, 200]);
-    expect(calls.remaining).toBe(3);
-    expect(calls.auth0Ms).toBeGreaterThanOrEqual(19);
+    expect(context.statuses).toEqual([503, 200]);
+    expect(context.remaining).toBe(3);
+    expect(context.auth0Ms).toBeGreaterThanOrEqual(19);
     await make([ok]);
-    expect(calls.remaining, 'what was said last').toBe(3);
-    expect(workFields(calls)).toMatchObject({
+    expect(context.remaining, 'what was said last').toBe(3);
+    expect(workFields(context)).toMatchObject({
       auth0_statuses: [503, 200, 200],
       rate_limit_remaining: 3,
-      auth0_ms: calls.auth0Ms,
+      auth0_ms: context.auth0Ms,
     });
-    expect(workFields(calls).cold_start, 'once a container').toBeUndefined();
-    expect(workFields(startCalls(calls)).duration_ms).toBeLessThan(60_000);
-    expect(workMetrics({ ...calls, statuses: [401, 403, 200, 0] })).toEqual({ Auth0Rejected: 2 });
-    expect(workMetrics(calls)).toEqual({});
+    expect(workFields(context).cold_start, 'once a container').toBeUndefined();
+    expect(workFields(createCallContext(context)).duration_ms).toBeLessThan(60_000);
+    expect(workMetrics({ ...context, rejections: 2 })).toEqual({ Auth0Rejected: 2 });
+    expect(workMetrics(context)).toEqual({});
   });
 });
 
@@ -192,7 +199,7 @@ describe('a token that Auth0 rejects', () => {
     expect(await failure([{ ...own(401), times: 9 }])).toMatchObject({ message: 'token-1 is rejected' });
     expect(asked()).toBe(2);
     local.tenant.clearCalls();
-    calls.maxAttempts = 1;
+    context.maxAttempts = 1;
     expect(await failure([{ ...own(401), times: 9 }])).toMatchObject({ code: 'management_token_rejected' });
     expect(asked()).toBe(1);
     held = ['token-1', 'token-2'];
@@ -209,7 +216,7 @@ describe('the tenant’s limit', () => {
   });
   test('is waited for, and the call made again', async () => {
     expect(await make([limited('0'), ok])).toEqual({ well: true });
-    expect(calls.statuses).toEqual([429, 200]);
+    expect(context.statuses).toEqual([429, 200]);
   });
   test('that leaves no room before the deadline, or longer than is worth staying for, ends the call for now', async () => {
     const problem = {
@@ -224,13 +231,20 @@ describe('the tenant’s limit', () => {
       upstream: undefined,
     });
     expect(asked()).toBe(1);
-    calls = startCalls({ deadline: Date.now() + 60_000, log: createLog({}), pacer: createPacer(0), longestWait: 3000 });
+    context = createCallContext({
+      deadline: Date.now() + 60_000,
+      log: createLog({}),
+      pacer: createPacer(0),
+      longestWait: 3000,
+    });
     expect(await failure([limited('4')])).toMatchObject(problem);
     expect(asked()).toBe(2);
-    expect(await make([ok], { method: 'GET' }), 'reads have a limit of their own').toEqual({ well: true });
+    expect(await make([ok], { method: 'GET', bucket: 'connections_read' }), 'reads have a limit of their own').toEqual({
+      well: true,
+    });
   });
   test('that is there again and again ends it after five', async () => {
-    vi.spyOn(calls.pacer, 'delay').mockReturnValue(0);
+    vi.spyOn(context.pacer, 'delay').mockReturnValue(0);
     expect(await failure([limited('0', 9)])).toMatchObject({ code: 'rate_limited' });
     expect(asked()).toBe(5);
   });
@@ -238,14 +252,14 @@ describe('the tenant’s limit', () => {
 
 describe('the deadline', () => {
   test('ends a call that Auth0 does not answer, and nobody knows whether it was done', async () => {
-    calls.deadline = Date.now() + 200;
+    context.deadline = Date.now() + 200;
     expect(await failure([{ delay: 600 }])).toMatchObject({
       code: 'auth0_timeout',
       status: 504,
       mayBeDone: true,
       message: expect.stringContaining('deadline'),
     });
-    expect(calls.unknownUntil).toBeGreaterThan(Date.now() + 50_000);
+    expect(context.unknownUntil).toBeGreaterThan(Date.now() + 50_000);
     expect(await failure([]), 'Auth0 is not even asked').toMatchObject({
       code: 'auth0_timeout',
       mayBeDone: false,
@@ -253,18 +267,113 @@ describe('the deadline', () => {
     });
     expect(asked()).toBe(1);
   });
-  test('leaves nothing unknown of a read, or of what was answered', async () => {
-    calls.deadline = Date.now() + 200;
+  test('leaves nothing unknown of a read', async () => {
+    context.deadline = Date.now() + 200;
     expect(await failure([{ delay: 600 }], { method: 'GET' })).toMatchObject({
       code: 'auth0_timeout',
       mayBeDone: false,
     });
-    calls.deadline = Date.now() + 5000;
-    calls.maxAttempts = 1;
-    await failure([page(500)]);
-    expect(calls.unknownUntil).toBeUndefined();
-    local.tenant.clearFaults();
-    await failure([page(504)]);
-    expect(calls.unknownUntil).toBeDefined();
+    expect(context.unknownUntil).toBeUndefined();
+  });
+});
+
+describe('a write', () => {
+  const soon = () => Date.now() + 50_000;
+  test.each<[string, Fault, Partial<ApiRequest<unknown>>?]>([
+    ['a page with 502, in front of Auth0', page(502)],
+    ['a page with 524', page(524)],
+    ["500 in Auth0's own words", { ...own(500), times: 9 }],
+    ['503 without a body', { status: 503, body: '', times: 9 }],
+    ['504', page(504)],
+    ["a gateway's 408", page(408)],
+    ['a lost connection', { reset: 'after', times: 9 }],
+    ['half a response', { ...ok, truncate: true, times: 9 }],
+    ['a success that is not what Auth0 documents', { ...ok, times: 9 }, { read: () => undefined }],
+    ['a success that is a page', { status: 200, body: '<html>', times: 9 }],
+  ])('that ends in %s may still be carried out for a minute', async (_what, fault, more) => {
+    context.maxAttempts = 1;
+    expect(await failure([fault], more)).toMatchObject({ code: 'auth0_unavailable', mayBeDone: true });
+    expect(context.unknownUntil).toBeGreaterThan(soon());
+    expect(context.unknownUntil).toBeLessThanOrEqual(Date.now() + 60_000);
+  });
+
+  test('may still be carried out when a later attempt succeeds', async () => {
+    expect(await make([{ ...page(502), times: 1 }, ok])).toEqual({ well: true });
+    expect(context.unknownUntil).toBeGreaterThan(soon());
+  });
+
+  test('may still be carried out when Auth0 refuses a later attempt', async () => {
+    expect(await failure([{ ...page(502), times: 1 }, own(400)])).toMatchObject({ code: 'rejected_by_auth0' });
+    expect(context.unknownUntil).toBeGreaterThan(soon());
+  });
+
+  test.each<[string, Fault]>([
+    ...[400, 401, 403, 404, 409, 418].map((status): [string, Fault] => [
+      `Auth0's ${status}`,
+      { ...own(status), times: 9 },
+    ]),
+    ["Auth0's 408", { ...own(408), times: 9 }],
+    ['429', { ...own(429), headers: { 'retry-after': '30' }, times: 9 }],
+    ['a page with 403', page(403)],
+    ['a redirect', { status: 302, body: '' }],
+  ])('that ends in %s is certainly not carried out', async (_what, fault) => {
+    context.maxAttempts = 1;
+    expect(await failure([fault])).toMatchObject({ mayBeDone: false });
+    expect(context.unknownUntil).toBeUndefined();
+  });
+
+  test('is not sent when its lease is over', async () => {
+    context.writeBefore = Date.now();
+    await expect(make([ok])).rejects.toMatchObject({
+      name: 'LeaseEnded',
+      code: 'lease_ended',
+      waitMs: 0,
+      mayBeDone: false,
+    });
+    expect(asked()).toBe(0);
+    expect(await make([ok], { method: 'GET' }), 'a read is').toEqual({ well: true });
+    context.writeBefore = Date.now() + 1000;
+    expect(await make([ok]), 'a write within it is').toEqual({ well: true });
+  });
+
+  test('is not sent again when its lease ended meanwhile, and says that the first attempt may be done', async () => {
+    context.writeBefore = Date.now() + 50;
+    await expect(make([{ ...page(502), times: 1, delay: 60 }, ok])).rejects.toMatchObject({
+      code: 'lease_ended',
+      mayBeDone: true,
+    });
+    expect(asked()).toBe(1);
+    expect(context.unknownUntil).toBeGreaterThan(soon());
+  });
+
+  test('does not wait for the limit beyond its lease', async () => {
+    context.writeBefore = Date.now() + 2000;
+    vi.spyOn(context.pacer, 'delay').mockReturnValue(3000);
+    expect(await failure([])).toMatchObject({ code: 'rate_limited', retryAfter: 3 });
+    expect(asked()).toBe(0);
+  });
+});
+
+describe('a call that the work can do without', () => {
+  const optional = { method: 'GET', scope: 'read:more', isOptional: true } as const;
+  const holding = (scope: string): typeof tokens => ({
+    ...tokens,
+    get: async () => ({ value: 'token-1', expiresAt: 0, scope, versionId: 'v' }),
+  });
+  test('is not made when the token is known to lack the scope', async () => {
+    const lacking = await failure([], { ...optional, tokens: holding('read:other read:more_of_it') });
+    expect(lacking).toMatchObject({
+      code: 'management_token_scope_missing',
+      message: expect.stringContaining('read:more'),
+    });
+    expect(asked()).toBe(0);
+    expect(await make([ok], { ...optional, tokens: holding('read:other read:more') })).toEqual({ well: true });
+  });
+  test('is made when nobody says what the token may do, and its 403 raises no alarm', async () => {
+    const refused = own(403, { errorCode: 'insufficient_scope' });
+    expect(await failure([refused], optional)).toMatchObject({ code: 'management_token_scope_missing' });
+    expect(workMetrics(context)).toEqual({});
+    await failure([refused], { ...optional, isOptional: false });
+    expect(workMetrics(context)).toEqual({ Auth0Rejected: 1 });
   });
 });

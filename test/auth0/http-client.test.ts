@@ -16,14 +16,14 @@ test('a refused connection', async () => {
   await new Promise((resolve) => server.close(resolve));
   await expect(send({ ...GET, origin: new URL(`http://127.0.0.1:${port}`) })).resolves.toMatchObject({
     status: 0,
-    failure: { kind: 'connection' },
+    failure: { kind: 'connection', sent: false },
   });
 });
 
 test('a name that does not resolve', async () => {
   await expect(send({ ...GET, origin: new URL('https://no-such-tenant.invalid') })).resolves.toMatchObject({
     status: 0,
-    failure: { kind: 'connection' },
+    failure: { kind: 'connection', sent: false },
   });
 });
 
@@ -31,14 +31,14 @@ test('a peer that does not speak TLS, or can not prove who it is', async () => {
   const plain = createTcp((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
   await expect(send({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(plain)}`) })).resolves.toMatchObject({
     status: 0,
-    failure: { kind: 'tls' },
+    failure: { kind: 'tls', sent: false },
   });
   plain.close();
   // No certificate at all: the handshake fails.
   const secure = createTls({});
   await expect(send({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(secure)}`) })).resolves.toMatchObject({
     status: 0,
-    failure: { kind: 'tls' },
+    failure: { kind: 'tls', sent: false },
   });
   secure.close();
 });
@@ -111,4 +111,54 @@ test('a body that has no end in time is no shorter one, and one of a megabyte is
   const whole = await send({ ...GET, origin: new URL(`http://127.0.0.1:${await listen(large)}`) });
   expect([whole.status, whole.body.length]).toEqual([200, 1_000_000]);
   large.close();
+});
+
+test('when the peer never finishes the handshake, nothing was sent', async () => {
+  const silent = createTcp((socket) => void socket.on('error', () => {}));
+  const origin = new URL(`https://127.0.0.1:${await listen(silent)}`);
+  expect(await send({ ...GET, method: 'DELETE', origin, timeout: 200 })).toMatchObject({
+    failure: { kind: 'timeout', sent: false },
+  });
+  silent.close();
+});
+
+test('when the connection breaks before the response, the request counts as sent', async () => {
+  const server = createTcp((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.resetAndDestroy());
+  });
+  const origin = new URL(`http://127.0.0.1:${await listen(server)}`);
+  expect(await send({ ...GET, method: 'DELETE', origin })).toMatchObject({
+    failure: { kind: 'connection', sent: true },
+  });
+  server.close();
+});
+
+test('when the time for sending is over once there is a connection, new or used before, the peer gets nothing', async () => {
+  const seen: string[] = [];
+  const server = createHttp((request, response) => {
+    seen.push(request.method ?? '');
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const late = () => send({ ...GET, method: 'PATCH', origin, body: {}, sendBefore: Date.now() });
+  const nothingSent = { status: 0, failure: { kind: 'too_late', sent: false } };
+  expect(await late(), 'on a new connection').toMatchObject(nothingSent);
+  expect(await send({ ...GET, origin })).toMatchObject({ status: 200 });
+  expect(await late(), 'on one that was used before').toMatchObject(nothingSent);
+  expect(await send({ ...GET, origin, sendBefore: Date.now() + 1000 })).toMatchObject({ status: 200 });
+  expect(seen).toEqual(['GET', 'GET']);
+  server.closeAllConnections();
+  server.close();
+});
+
+test('when there are more requests than connections, each is answered in its turn', async () => {
+  const server = createHttp((_request, response) => void response.end('{}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = new URL(`http://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const requests = Array.from({ length: 200 }, () => send({ ...GET, origin }));
+  expect(new Set((await Promise.all(requests)).map(({ status }) => status))).toEqual(new Set([200]));
+  server.closeAllConnections();
+  server.close();
 });

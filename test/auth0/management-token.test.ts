@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LocalEnvironment, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { scopeOf } from '../../lib/auth0/token-claims.ts';
 import { createLog, redact } from '../../lib/log.ts';
 
 const NOW = Date.parse('2026-11-25T09:00:00Z');
@@ -63,7 +64,7 @@ describe("a secret's value", () => {
       scope: '',
     });
     expect(parse({ access_token: jwt({ exp: 1, scope: 7 }) }).scope).toBe('');
-    expect(tokens.scopeOf({})).toBe('');
+    expect(scopeOf({})).toBe('');
   });
   test('is blanked out of every line from then on', () => {
     const value = made();
@@ -161,7 +162,7 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
   test('is rotated, and the caller told when to come again', async () => {
     local.aws.addFaults(rotated(5 * MINUTE), rotates('v-2'));
     expect(await told()).toMatchObject({ ...underway, message: expect.stringContaining('a new one is on its way') });
-    expect(lines).toMatchObject([{ code: 'rotation_asked_for', rotation: 'started', level: 'WARN' }]);
+    expect(lines).toMatchObject([{ code: 'rotation_requested', rotation: 'started', level: 'WARN' }]);
     local.aws.addFaults(rotated(undefined), rotates('v-2'));
     expect(await told()).toMatchObject(underway);
   });
@@ -170,7 +171,7 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
     expect(await told()).toMatchObject({ ...rejected, message: expect.stringContaining('read again') });
     expect(lines).toMatchObject([
       {
-        code: 'rotation_not_asked_for',
+        code: 'rotation_not_requested',
         level: 'ERROR',
         reason: expect.stringContaining('fresh'),
         since_rotation_ms: 5 * MINUTE - 1000,
@@ -178,17 +179,17 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
     ]);
     local.aws.addFaults(rotated(undefined, false));
     expect(await told()).toMatchObject(rejected);
-    expect(lines[1]).toMatchObject({ code: 'rotation_not_asked_for', reason: expect.stringContaining('not rotated') });
+    expect(lines[1]).toMatchObject({ code: 'rotation_not_requested', reason: expect.stringContaining('not rotated') });
     for (const VersionId of ['v-1', undefined]) {
       local.aws.addFaults(rotated(undefined), rotates(VersionId));
       expect(await told(), String(VersionId)).toMatchObject(rejected);
     }
-    expect(lines[2]).toMatchObject({ rotation: 'not asked for' });
+    expect(lines[2]).toMatchObject({ rotation: 'not requested' });
     local.aws.addFaults({ operation: 'DescribeSecret', error: 'AccessDeniedException' });
     expect(await told()).toMatchObject(rejected);
     expect(lines.at(-1)).toMatchObject({
-      code: 'rotation_asked_for',
-      rotation: 'not asked for',
+      code: 'rotation_requested',
+      rotation: 'not requested',
       error: { name: 'AccessDeniedException' },
     });
   });

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
-import { type Calls, startCalls } from '../../lib/auth0/calls.ts';
+import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 
@@ -19,19 +19,24 @@ beforeAll(async () => {
   api = await import('../../lib/auth0/management-api.ts');
 });
 afterAll(() => local.close());
-let calls: Calls;
+let context: CallContext;
 beforeEach(() => {
   local.tenant.clearFaults();
   local.tenant.clearCalls();
   local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
   vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
-  calls = startCalls({ deadline: Date.now() + 20_000, log: createLog({}), pacer: createPacer(0), maxAttempts: 1 });
+  context = createCallContext({
+    deadline: Date.now() + 20_000,
+    log: createLog({}),
+    pacer: createPacer(0),
+    maxAttempts: 1,
+  });
 });
 const asked = () =>
   local.tenant.calls().map(({ method, path }) => `${method} ${path.replace('/api/v2/organizations/', '')}`);
 const meets = (...faults: Fault[]) => local.tenant.addFaults(...faults);
 const listing = async () => {
-  const found = await api.list(ORG, calls).catch((error) => error.code as string);
+  const found = await api.list(ORG, context).catch((error) => error.code as string);
   return typeof found === 'string' ? found : found.map(({ connection_id, is_enabled }) => [connection_id, is_enabled]);
 };
 const BOTH = [
@@ -44,7 +49,7 @@ describe('a list', () => {
   test('that says how many there are is one call, and knows no organization by a wrong id', async () => {
     expect(await listing()).toEqual(BOTH);
     expect(asked()).toEqual([`${PAGE}page=0&per_page=50`]);
-    await expect(api.list(NOBODY, calls)).rejects.toMatchObject({ code: 'unknown_organization' });
+    await expect(api.list(NOBODY, context)).rejects.toMatchObject({ code: 'unknown_organization' });
   });
   test('of an organization without connections is empty only where Auth0 says so', async () => {
     local.tenant.setOrganizations({ [ORG]: [] });
@@ -80,7 +85,7 @@ describe('a list', () => {
   });
   test('that goes on for longer than any organization has connections ends, and is none', async () => {
     meets({ shape: 'total of more than is listed', times: 99 });
-    await expect(api.list(ORG, calls)).rejects.toMatchObject({
+    await expect(api.list(ORG, context)).rejects.toMatchObject({
       code: 'auth0_unavailable',
       message: expect.stringContaining('does not list all'),
     });
@@ -111,23 +116,23 @@ describe('a list', () => {
 });
 
 test('a change that is answered with its state is one call, and its time is known', async () => {
-  expect(await api.disable(ORG, CON, calls)).toMatchObject({ is_enabled: false });
+  expect(await api.disable(ORG, CON, context)).toMatchObject({ is_enabled: false });
   expect(asked()).toEqual([`PATCH ${ORG}/connections/${CON}`]);
-  expect(calls.auth0Ms).toBeLessThan(20_000);
+  expect(context.auth0Ms).toBeLessThan(20_000);
   meets({ method: 'PATCH', status: 300, body: { connection_id: CON, is_enabled: true } });
-  await expect(api.enable(ORG, CON, calls), 'no success').rejects.toMatchObject({ code: 'auth0_unavailable' });
+  await expect(api.enable(ORG, CON, context), 'no success').rejects.toMatchObject({ code: 'auth0_unavailable' });
 });
 
 describe('a change that is answered without its state', () => {
-  const enabled = async () => (await api.get(ORG, CON, calls)).is_enabled;
+  const enabled = async () => (await api.get(ORG, CON, context)).is_enabled;
   test.each(['connection id alone', 'is_enabled missing', 'is_enabled null', 'empty body'] as const)(
     '%s: is asked for, and done when Auth0 has it so',
     async (shape) => {
       meets({ method: 'PATCH', shape });
-      expect(await api.disable(ORG, CON, calls)).toMatchObject({ connection_id: CON, is_enabled: false });
+      expect(await api.disable(ORG, CON, context)).toMatchObject({ connection_id: CON, is_enabled: false });
       expect(asked()).toEqual([`PATCH ${ORG}/connections/${CON}`, `GET ${ORG}/connections/${CON}`]);
       meets({ method: 'PATCH', shape });
-      expect(await api.enable(ORG, CON, calls)).toMatchObject({ is_enabled: true });
+      expect(await api.enable(ORG, CON, context)).toMatchObject({ is_enabled: true });
     },
   );
   test('is not said to be done when Auth0 has it otherwise, does not say, or can not be asked', async () => {
@@ -135,43 +140,43 @@ describe('a change that is answered without its state', () => {
     const said = (state: string) => ({ ...notDone, message: `Auth0 does not say that the connection is ${state}` });
     for (const shape of ['still enabled', 'is_enabled missing'] as const) {
       meets({ method: 'PATCH', shape: 'connection id alone' }, { method: 'GET', shape });
-      await expect(api.disable(ORG, CON, calls), shape).rejects.toMatchObject(said('disabled'));
+      await expect(api.disable(ORG, CON, context), shape).rejects.toMatchObject(said('disabled'));
     }
     meets({ method: 'PATCH', shape: 'connection id alone' }, { method: 'GET', shape: 'is_enabled null' });
-    await expect(api.enable(ORG, CON, calls)).rejects.toMatchObject(said('enabled'));
+    await expect(api.enable(ORG, CON, context)).rejects.toMatchObject(said('enabled'));
     meets({ method: 'PATCH', shape: 'connection id alone' }, { method: 'GET', status: 503, body: '' });
-    await expect(api.disable(ORG, CON, calls)).rejects.toMatchObject(notDone);
+    await expect(api.disable(ORG, CON, context)).rejects.toMatchObject(notDone);
     expect(await enabled()).toBe(false);
   });
   test('or for another connection, is none', async () => {
     meets({ method: 'PATCH', status: 200, body: { connection_id: CON2, is_enabled: false } });
-    await expect(api.disable(ORG, CON, calls)).rejects.toMatchObject({ code: 'auth0_unavailable' });
+    await expect(api.disable(ORG, CON, context)).rejects.toMatchObject({ code: 'auth0_unavailable' });
   });
 });
 
 describe('a removal', () => {
   const connections = () => local.tenant.state().organizations[ORG]?.map(({ connection_id }) => connection_id);
   test('is done with a 204, also of what was gone', async () => {
-    await api.remove(ORG, CON, calls);
-    await api.remove(ORG, CON, calls);
+    await api.remove(ORG, CON, context);
+    await api.remove(ORG, CON, context);
     expect(connections()).toEqual([CON2]);
     expect(asked()).toEqual([`DELETE ${ORG}/connections/${CON}`, `DELETE ${ORG}/connections/${CON}`]);
   });
   test('that is answered with another success is asked for', async () => {
     meets({ method: 'DELETE', shape: '200 instead of 204' });
-    await api.remove(ORG, CON, calls);
+    await api.remove(ORG, CON, context);
     expect(asked()).toEqual([`DELETE ${ORG}/connections/${CON}`, `GET ${ORG}/connections/${CON}`]);
     const wrong = { method: 'DELETE', status: 200, body: {} };
     meets(wrong);
-    await expect(api.remove(ORG, CON2, calls)).rejects.toMatchObject({
+    await expect(api.remove(ORG, CON2, context)).rejects.toMatchObject({
       code: 'auth0_unavailable',
       mayBeDone: true,
       message: 'Auth0 does not say that the connection is removed',
     });
     meets(wrong, { method: 'GET', status: 503, body: '' });
-    await expect(api.remove(ORG, CON2, calls)).rejects.toMatchObject({ code: 'auth0_unavailable', mayBeDone: true });
+    await expect(api.remove(ORG, CON2, context)).rejects.toMatchObject({ code: 'auth0_unavailable', mayBeDone: true });
     meets({ method: 'DELETE', status: 200, body: '<html>Sign in</html>' });
-    await expect(api.remove(ORG, CON2, calls), 'somebody else answered').rejects.toMatchObject({
+    await expect(api.remove(ORG, CON2, context), 'somebody else answered').rejects.toMatchObject({
       code: 'auth0_unavailable',
       message: expect.stringContaining('not as it documents'),
     });
@@ -182,22 +187,22 @@ describe('a removal', () => {
 describe('what is not there is told apart', () => {
   const which = (organizationId: string, error: unknown) =>
     Promise.reject(error)
-      .catch(api.whichIsUnknown(organizationId, calls))
+      .catch(api.explainUnknown(organizationId, context))
       .catch((thrown) => thrown);
   test('an organization from its connection, by a page of its list', async () => {
-    const gone = await api.disable(ORG, 'con_Gone', calls).catch((error) => error);
+    const gone = await api.disable(ORG, 'con_Gone', context).catch((error) => error);
     local.tenant.clearCalls();
     expect(await which(ORG, gone)).toBe(gone);
     expect(asked()).toEqual([`${PAGE}page=0&per_page=1`]);
     expect(await which(NOBODY, gone)).toMatchObject({ code: 'unknown_organization' });
   });
   test('and nothing is asked after any other error', async () => {
-    for (const error of [new Error('x'), await api.list(NOBODY, calls).catch((thrown) => thrown)]) {
+    for (const error of [new Error('x'), await api.list(NOBODY, context).catch((thrown) => thrown)]) {
       local.tenant.clearCalls();
       expect(await which(ORG, error)).toBe(error);
       expect(asked()).toEqual([]);
     }
     for (const code of ['unknown_connection_x', 'x_unknown_connection', 'conflict'])
-      expect(() => api.unlessUnknown(Object.assign(new Error('x'), { code }))).toThrow();
+      expect(() => api.ignoreUnknown(Object.assign(new Error('x'), { code }))).toThrow();
   });
 });

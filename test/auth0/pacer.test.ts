@@ -63,10 +63,10 @@ describe('the pacer', () => {
   test('lets calls go while tokens are left beyond the headroom, and waits for each that is missing', () => {
     const wait = (headroom: number, remaining: number, more: object = {}) => {
       const pacer = createPacer(headroom);
-      pacer.note('write', 200, says(remaining, more));
-      return pacer.delay('write');
+      pacer.note('connections_write', 200, says(remaining, more));
+      return pacer.delay('connections_write');
     };
-    expect(createPacer().delay('read')).toBe(0);
+    expect(createPacer().delay('connections_read')).toBe(0);
     expect(wait(1, 2)).toBe(0);
     expect(wait(1, 1)).toBe(700);
     expect(wait(1, 0)).toBe(1700);
@@ -81,40 +81,40 @@ describe('the pacer', () => {
     expect(wait(1, 0, { limit: undefined })).toBe(700);
     expect(HEADROOM).toEqual({ single: 1, batch: 3, watch: 5 });
     const pacer = createPacer();
-    pacer.note('write', 200, says(1));
-    expect(pacer.delay('write'), 'the least that is left').toBe(700);
+    pacer.note('connections_write', 200, says(1));
+    expect(pacer.delay('connections_write'), 'the least that is left').toBe(700);
     pass(600);
-    expect(pacer.delay('write')).toBe(100);
+    expect(pacer.delay('connections_write')).toBe(100);
     pass(600);
-    expect(pacer.delay('write')).toBe(0);
+    expect(pacer.delay('connections_write')).toBe(0);
   });
   test('counts reads and writes apart, but for a small bucket, which is one for all', () => {
     const pacer = createPacer();
-    pacer.note('write', 200, says(0, { limit: 4 }));
-    expect([pacer.delay('write') > 0, pacer.delay('read')]).toEqual([true, 0]);
-    pacer.note('read', 200, says(0, { limit: 3 }));
-    expect(pacer.delay('read')).toBe(700);
-    expect(pacer.delay('write')).toBe(700);
-    pacer.note('read', 200, says(undefined, { limit: undefined }));
-    expect(pacer.delay('write'), 'a response without headers says nothing of it').toBe(0);
-    pacer.note('write', 200, says(0, { limit: 3 }));
-    expect(pacer.delay('read')).toBe(700);
-    pacer.note('read', 200, says(1, { limit: 4 }));
-    expect(pacer.delay('write'), 'large again: each its own').toBe(700);
+    pacer.note('connections_write', 200, says(0, { limit: 4 }));
+    expect([pacer.delay('connections_write') > 0, pacer.delay('connections_read')]).toEqual([true, 0]);
+    pacer.note('connections_read', 200, says(0, { limit: 3 }));
+    expect(pacer.delay('connections_read')).toBe(700);
+    expect(pacer.delay('connections_write')).toBe(700);
+    pacer.note('connections_read', 200, says(undefined, { limit: undefined }));
+    expect(pacer.delay('connections_write'), 'a response without headers says nothing of it').toBe(0);
+    pacer.note('connections_write', 200, says(0, { limit: 3 }));
+    expect(pacer.delay('connections_read')).toBe(700);
+    pacer.note('connections_read', 200, says(1, { limit: 4 }));
+    expect(pacer.delay('connections_write'), 'large again: each its own').toBe(1700);
   });
   test('waits longer after each 429 in a row, and beyond that for its headroom', () => {
     const pacer = createPacer(3);
     const waits = (limit: number | undefined) => {
-      pacer.note('write', 429, { ...NONE, limit });
-      return pacer.delay('write');
+      pacer.note('connections_write', 429, { ...NONE, limit });
+      return pacer.delay('connections_write');
     };
     expect(waits(undefined)).toBe(1100);
     expect(waits(10)).toBe(5100);
-    pacer.note('write', 200, says(9));
-    expect(pacer.delay('write')).toBe(0);
+    pacer.note('connections_write', 200, says(9));
+    expect(pacer.delay('connections_write')).toBe(0);
     expect(waits(undefined), 'in a row no more').toBe(1100);
-    pacer.note('write', 200, NONE);
-    expect(pacer.delay('write')).toBe(0);
+    pacer.note('connections_write', 200, NONE);
+    expect(pacer.delay('connections_write')).toBe(0);
   });
 });
 
@@ -123,8 +123,8 @@ describe('the interval between two tokens', () => {
   function run(pacer: ReturnType<typeof createPacer>, calls: number, ms: number, remaining = 1) {
     const waits: number[] = [];
     for (let i = 0; i < calls; i++) {
-      pacer.note('write', 200, says(remaining, { reset: 3000 }));
-      waits.push(Math.round(pacer.delay('write')));
+      pacer.note('connections_write', 200, says(remaining, { reset: 3000 }));
+      waits.push(Math.round(pacer.delay('connections_write')));
       pass(ms);
     }
     return waits;
@@ -136,35 +136,35 @@ describe('the interval between two tokens', () => {
     // 4 tokens less half a one in 1,600 ms.
     expect(waits.slice(4, 16)).toEqual(Array(12).fill(Math.round((1600 / 3.5) * 1.02)));
     expect(waits.slice(16)).toEqual(Array(5).fill(Math.round((6400 / 15.5) * 1.02)));
-    pacer.note('write', 200, says(0, { reset: 3000 }));
-    expect(Math.round(pacer.delay('write')), 'two are missing').toBe(Math.round(2 * (6400 / 15.5) * 1.02));
-    pacer.note('write', 200, says(1, { reset: 10 }));
-    expect(pacer.delay('write'), 'the headers may say sooner').toBe(10);
-    pacer.note('write', 200, says(0, { reset: 10 }));
-    expect(Math.round(pacer.delay('write'))).toBe(Math.round(10 + 6400 / 15.5));
+    pacer.note('connections_write', 200, says(0, { reset: 3000 }));
+    expect(Math.round(pacer.delay('connections_write')), 'two are missing').toBe(Math.round(2 * (6400 / 15.5) * 1.02));
+    pacer.note('connections_write', 200, says(1, { reset: 10 }));
+    expect(pacer.delay('connections_write'), 'the headers may say sooner').toBe(10);
+    pacer.note('connections_write', 200, says(0, { reset: 10 }));
+    expect(Math.round(pacer.delay('connections_write'))).toBe(Math.round(10 + 6400 / 15.5));
   });
   test('counts what came in by what is left, too', () => {
     const pacer = createPacer();
-    pacer.note('write', 200, says(1, { reset: 3000 }));
+    pacer.note('connections_write', 200, says(1, { reset: 3000 }));
     pass(2000);
-    pacer.note('write', 200, says(4, { reset: 3000 }));
-    pacer.note('write', 200, says(1, { reset: 3000 }));
+    pacer.note('connections_write', 200, says(4, { reset: 3000 }));
+    pacer.note('connections_write', 200, says(1, { reset: 3000 }));
     expect(
-      pacer.delay('write'),
+      pacer.delay('connections_write'),
       'one call, three more left: four came in; then three more were used elsewhere',
     ).toBeCloseTo((2000 / 3.5) * 1.02, 3);
   });
   test('is longer after a 429, and learned anew', () => {
     const pacer = createPacer();
     run(pacer, 5, 400);
-    pacer.note('write', 429, NONE);
+    pacer.note('connections_write', 429, NONE);
     pass(1100);
-    pacer.note('write', 200, says(1, { reset: 3000 }));
-    expect(pacer.delay('write')).toBeCloseTo((1600 / 3.5) * 1.1 * 1.02, 3);
+    pacer.note('connections_write', 200, says(1, { reset: 3000 }));
+    expect(pacer.delay('connections_write')).toBeCloseTo((1600 / 3.5) * 1.1 * 1.02, 3);
     const unknown = createPacer();
-    unknown.note('write', 429, NONE);
-    unknown.note('write', 200, says(1, { reset: 3000 }));
-    expect(unknown.delay('write')).toBe(3000);
+    unknown.note('connections_write', 429, NONE);
+    unknown.note('connections_write', 200, says(1, { reset: 3000 }));
+    expect(unknown.delay('connections_write')).toBe(3000);
   });
   test('is not learned from a worker that had nothing to do', () => {
     const wait = (idle: number) => {
@@ -172,8 +172,8 @@ describe('the interval between two tokens', () => {
       run(pacer, 4, 400);
       // The fifth call might have gone after 3,000 ms at the latest.
       pass(3000 - 400 + idle);
-      pacer.note('write', 200, says(1, { reset: 3000 }));
-      return pacer.delay('write');
+      pacer.note('connections_write', 200, says(1, { reset: 3000 }));
+      return pacer.delay('connections_write');
     };
     expect(wait(3000)).toBe(3000);
     expect(wait(2999)).toBeLessThan(3000);

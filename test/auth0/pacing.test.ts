@@ -41,11 +41,11 @@ test.each([
     const started = Date.now();
     let [done, refused] = [0, 0];
     while (done < 1000) {
-      pass(pacer.delay('write'));
+      pass(pacer.delay('connections_write'));
       const { status, headers } = call();
       // An answer takes its time, now and then a long one.
       pass(5 + below(60) + (below(200) === 0 ? 1500 : 0));
-      pacer.note('write', status, readRateLimit(headers));
+      pacer.note('connections_write', status, readRateLimit(headers));
       if (status === 200) done += 1;
       else refused += 1;
     }
@@ -61,13 +61,13 @@ test('another client takes its share of the bucket, and few calls are refused', 
   const { below } = randomOf(5);
   let [done, refused] = [0, 0];
   for (let i = 0; i < 600; i++) {
-    const wait = pacer.delay('write');
+    const wait = pacer.delay('connections_write');
     // While the worker waits, the other one writes about once in two seconds.
     if (below(2000) < wait) call();
     pass(wait);
     const { status, headers } = call();
     pass(20 + below(30));
-    pacer.note('write', status, readRateLimit(headers));
+    pacer.note('connections_write', status, readRateLimit(headers));
     if (status === 200) done += 1;
     else refused += 1;
   }

@@ -55,25 +55,25 @@ test('after a 429 its headers count, and without any a pause that doubles', () =
 test('the pacer waits when the bucket is down to its headroom, and for the bucket that is concerned alone', () => {
   const pacer = createPacer();
   const limit = { limit: 5, retryAfter: undefined };
-  pacer.note('write', 200, { ...limit, remaining: 3, reset: 1000 });
-  expect(pacer.delay('write')).toBe(0);
-  pacer.note('write', 200, { ...limit, remaining: 1, reset: 1000 });
-  expect(pacer.delay('write')).toBeGreaterThan(900);
-  expect(pacer.delay('read')).toBe(0);
-  pacer.note('write', 200, { ...limit, remaining: 4, reset: 1000 });
-  expect(pacer.delay('write')).toBe(0);
+  pacer.note('connections_write', 200, { ...limit, remaining: 3, reset: 1000 });
+  expect(pacer.delay('connections_write')).toBe(0);
+  pacer.note('connections_write', 200, { ...limit, remaining: 1, reset: 1000 });
+  expect(pacer.delay('connections_write')).toBeGreaterThan(900);
+  expect(pacer.delay('connections_read')).toBe(0);
+  pacer.note('connections_write', 200, { ...limit, remaining: 4, reset: 1000 });
+  expect(pacer.delay('connections_write')).toBe(0);
 });
 
 test('what only looks leaves room in the bucket of reads for what ends access', () => {
   const [looks, works] = [createPacer(HEADROOM.watch), createPacer()];
   for (const pacer of [looks, works])
-    pacer.note('read', 200, { limit: 10, remaining: 5, reset: 1000, retryAfter: undefined });
-  expect(works.delay('read')).toBe(0);
-  expect(looks.delay('read')).toBeGreaterThan(900);
+    pacer.note('connections_read', 200, { limit: 10, remaining: 5, reset: 1000, retryAfter: undefined });
+  expect(works.delay('connections_read')).toBe(0);
+  expect(looks.delay('connections_read')).toBeGreaterThan(900);
 });
 
 test('a small bucket is one for reads and writes together', () => {
   const pacer = createPacer();
-  pacer.note('write', 200, { limit: 2, remaining: 0, reset: 1000, retryAfter: undefined });
-  expect(pacer.delay('read')).toBeGreaterThan(900);
+  pacer.note('connections_write', 200, { limit: 2, remaining: 0, reset: 1000, retryAfter: undefined });
+  expect(pacer.delay('connections_read')).toBeGreaterThan(900);
 });

@@ -1,17 +1,5 @@
-import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { uuidOf } from '../../lib/http/idempotency.ts';
 import { gatewayEvent, ORG, type Service, startService } from '../service.ts';
-
-test('ids that are made of something are UUIDs of version 8, and nobody else gets the same', () => {
-  const ids = Array.from({ length: 200 }, (_, index) => uuidOf('role', 'route', String(index)));
-  for (const id of ids) {
-    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    expect(v.is(v.pipe(v.string(), v.uuid()), id)).toBe(true);
-  }
-  expect(new Set(ids).size).toBe(200);
-  expect(uuidOf('a', 'bc')).not.toBe(uuidOf('ab', 'c'));
-});
 
 let service: Service;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 // When an event counts as a request, or as a cancelling: what is found, made, refused, or is nothing any more.
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Calls, startCalls } from '../../lib/auth0/calls.ts';
+import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import type { CancellationMessage, RequestMessage } from '../../lib/offboarding/messages.ts';
@@ -15,7 +15,8 @@ beforeAll(async () => {
 });
 const DAY_MS = 86_400_000;
 const later = (ms: number) => new Date(Date.now() + ms).toISOString();
-const calls = (): Calls => startCalls({ deadline: Date.now() + 9000, log: createLog({}), pacer: createPacer(0) });
+const calls = (): CallContext =>
+  createCallContext({ deadline: Date.now() + 9000, log: createLog({}), pacer: createPacer(0) });
 
 describe('an event that asks for an offboarding', () => {
   const message = (organization_id: string, more: object = {}, detail: object = {}) =>

@@ -1,6 +1,6 @@
 // What the caller of a cancelling is told, and what is done by then.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { startCalls } from '../../lib/auth0/calls.ts';
+import { createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Problem } from '../../lib/problem.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 const act = { at: new Date().toISOString(), caller: 'support', reason: 'renewed', requested_by: 'sales' };
 const cancel = (organization_id: string, ms = 10_000) => {
   const deadline = Date.now() + ms;
-  const calls = startCalls({ deadline, log: createLog({}), pacer: createPacer(0), maxAttempts: 1 });
+  const calls = createCallContext({ deadline, log: createLog({}), pacer: createPacer(0), maxAttempts: 1 });
   return cancelling.cancelOrganization(organization_id, act, calls);
 };
 const failed = (organization_id: string): Promise<Problem> =>

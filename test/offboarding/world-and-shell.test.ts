@@ -2,7 +2,7 @@
 // way both write, call and tell the same, in the same order. What the model has wrong, the search would look for in vain.
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Calls } from '../../lib/auth0/calls.ts';
+import type { CallContext } from '../../lib/auth0/call-context.ts';
 import type { Item } from '../../lib/aws/table.ts';
 import type { Offboarding, Organization } from '../../lib/offboarding/offboarding.ts';
 import type { NewOffboarding } from '../../lib/offboarding/record.ts';
@@ -32,13 +32,13 @@ async function loadShell() {
     import('../../lib/offboarding/acceptance.ts'),
     import('../../lib/offboarding/submission.ts'),
     import('../../lib/offboarding/organization.ts'),
-    import('../../lib/auth0/calls.ts'),
+    import('../../lib/auth0/call-context.ts'),
     import('../../lib/auth0/rate-limit.ts'),
     import('../../lib/log.ts'),
     import('../../lib/problem.ts'),
   ]);
-  const newCalls = (): Calls =>
-    calls.startCalls({
+  const newCalls = (): CallContext =>
+    calls.createCallContext({
       deadline: Date.now() + 30_000,
       log: log.createLog({}),
       pacer: limit.createPacer(),
@@ -150,7 +150,7 @@ async function perform(act: Act, organization_id: string, scenario: Scenario) {
   }
 }
 
-async function ask(organization_id: string, k: number, asked: Ask, calls: Calls): Promise<void> {
+async function ask(organization_id: string, k: number, asked: Ask, calls: CallContext): Promise<void> {
   const { action, by, on, grace = 'P7D', again } = asked;
   const detail = {
     organization_id,

@@ -14,9 +14,9 @@ afterEach(() => {
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 
 const MEMBER = [
-  ['read', 'memberships'],
-  ['write', 'whole'],
-  ['write', 'whole'],
+  ['members', 'memberships'],
+  ['whole', 'whole'],
+  ['whole', 'whole'],
 ] as const;
 
 type Take = ReturnType<typeof createBuckets>['take'];
