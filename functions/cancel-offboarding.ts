@@ -1,20 +1,31 @@
+import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
-import { cancelOrganization } from '../lib/offboarding/cancelling.ts';
-import { CancellingQuery } from '../lib/offboarding/request.ts';
+import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
+import { CancellationQuery } from '../lib/offboarding/model/request.ts';
+import { auth0Effects } from '../lib/offboarding/store/auth0-shell.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { run } from '../lib/offboarding/store/shell.ts';
+import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
+import { STAGE } from '../lib/stage.ts';
 
-const Query = v.strictObject(CancellingQuery);
+const Query = v.strictObject(CancellationQuery);
 
 export const handler = httpApi(cancelOffboarding, { organization: true });
 
 /**
  * `DELETE /organizations/{organization_id}/offboarding`: from its response on nothing of this organization is removed. 200: what
- * its offboardings had disabled, and is still disabled, is enabled again, and what is completed is watched no more. 202: that
- * goes on by itself, and ends in its event.
+ * its offboardings had disabled is enabled again, and the watch of what is completed has ended. 202: that goes on by itself, and
+ * ends in its event.
  */
-async function cancelOffboarding({ organizationId, query, caller, context }: HttpRequest): Promise<HttpResponse> {
-  const act = { at: new Date().toISOString(), caller: caller ?? 'unknown', ...parseQuery(Query, query) };
-  const body = await cancelOrganization(organizationId, act, context);
-  context.log.info('cancelling_requested', { ...body, ...act });
+async function cancelOffboarding({ organizationId, query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
+  const act = { caller, ...parseQuery(Query, query) };
+  const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  // The core decides what is tried again.
+  const performers = [TABLE_EFFECTS, DUE_EFFECTS, auth0Effects({ ...context, maxAttempts: 1 })];
+  const result = await run(cancelOrganization(input, Date.now()), performers, context.log);
+  const body = cancellationView(organizationId, result);
+  context.log.info('cancellation_requested', { ...body, ...act });
   return { status: body.status === 'cancelling' ? 202 : 200, body };
 }

@@ -1,24 +1,31 @@
+import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
-import { cancelBatch } from '../lib/offboarding/batch.ts';
-import { sendDue } from '../lib/offboarding/queue.ts';
-import { BatchId, CancellingQuery } from '../lib/offboarding/request.ts';
+import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
+import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { run } from '../lib/offboarding/store/shell.ts';
+import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { unavailable } from '../lib/offboarding/views/cancellation.ts';
+import { Problem } from '../lib/problem.ts';
 
-const Query = v.strictObject({ batch_id: BatchId, ...CancellingQuery });
+const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
 
 export const handler = httpApi(cancelOffboardings);
 
 /**
- * `DELETE /offboardings?batch_id=…`: 202 once nothing of the batch can be removed any more; what it had disabled is enabled by
- * itself, at the tenant's pace. May be called again, and goes on where it was cut off.
+ * `DELETE /offboardings?batch_id=…`: 202 once nothing of the batch can begin to be removed any more; what it had disabled is enabled
+ * at the tenant's pace. May be sent again, and goes on where it was cut off.
  */
-async function cancelOffboardings({ query, caller, context }: HttpRequest): Promise<HttpResponse> {
+async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
   const { batch_id, ...said } = parseQuery(Query, query);
-  const act = { at: new Date().toISOString(), caller: caller ?? 'unknown', ...said };
-  const { accepted, not_pending } = await cancelBatch(batch_id, act, context.deadline);
-  // What is accepted is found by the watch in any case; this makes it sooner.
-  await sendDue(accepted).catch(() => undefined);
-  const body = { batch_id, cancelling: accepted.length, not_pending };
-  context.log.info('batch_cancelling_requested', { ...body, ...act });
+  const act = { at: new Date().toISOString(), caller, ...said };
+  const core = cancelBatch({ batch_id, act, nonce: randomUUID(), deadline: context.deadline }, Date.now());
+  const result = await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log);
+  if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
+  if (result.is === 'unavailable') throw unavailable('unavailable');
+  const { cancelling, not_pending } = result;
+  const body = { batch_id, cancelling, not_pending };
+  context.log.info('batch_cancellation_requested', { ...body, ...act });
   return { status: 202, body };
 }

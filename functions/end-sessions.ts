@@ -1,31 +1,45 @@
-import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { randomUUID } from 'node:crypto';
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { parseAs, parseJson } from '../lib/json.ts';
-import { createLog, describeError } from '../lib/log.ts';
-import { endSessions } from '../lib/sessions/end.ts';
+import { createLog, describeError, type Log } from '../lib/log.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { run } from '../lib/offboarding/store/shell.ts';
+import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { endSessions } from '../lib/sessions/end-sessions.ts';
 import { comeBack, SessionsDue } from '../lib/sessions/queue.ts';
+import { ALL_MEMBERS, sessionEffects } from '../lib/sessions/session-shell.ts';
+import { STAGE } from '../lib/stage.ts';
 
-/** What it takes to write the record and the log at the end, as a share of the function's time. */
-const MARGIN = 0.03;
+/** What it takes to write the item and the log at the end, as a share of the function's time. */
+const MARGIN = 0.05;
+const DEFAULT_TIME_MS = 60_000;
 
 /**
  * Processes the session queue (SQS with partial batch responses): after an offboarding, the sessions of the organization's members
- * are ended. What is done and what is left is on the record.
+ * are ended. What is done and what is left stands in the organization's item.
  */
 export async function handler(event: SQSEvent, context: Partial<Context> = {}): Promise<SQSBatchResponse> {
-  const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? 60_000) * (1 - MARGIN);
+  const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) * (1 - MARGIN);
   const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
   for (const message of event.Records) {
     const about = parseAs(SessionsDue, parseJson(message.body))?.detail;
     const log = createLog({ request_id: context.awsRequestId, message_id: message.messageId, ...about });
-    try {
-      if (about) await endSessions(about, deadline, log);
-      else log.error('session_message_invalid');
-    } catch (error) {
-      // What could not even be put off comes back when its visibility timeout is over.
-      const waits = await comeBack(message, error).catch(() => ({ inQueue: true }));
-      log.info('sessions_wait', { ...waits, error: describeError(error) });
-      if (waits.inQueue) batchItemFailures.push({ itemIdentifier: message.messageId });
-    }
+    const isDone = about ? await processMessage(message, about, deadline, log) : true;
+    if (!about) log.error('session_message_invalid');
+    if (!isDone) batchItemFailures.push({ itemIdentifier: message.messageId });
   }
   return { batchItemFailures };
+}
+
+/** True when the message is done; false when SQS is to deliver it again. */
+async function processMessage(message: SQSRecord, about: { organization_id: string; offboarding_id: string }, deadline: number, log: Log) {
+  const input = { ...about, nonce: randomUUID(), deadline, allMembers: ALL_MEMBERS, stage: { ...STAGE, canEndSessions: true } };
+  const performers = [TABLE_EFFECTS, DUE_EFFECTS, sessionEffects(deadline, log)];
+  const end = await run(endSessions(input, Date.now()), performers, log);
+  if (end.is === 'not due') log.info('sessions_not_due_any_more');
+  if (end.is !== 'later') return true;
+  // What could not even be postponed comes back when its visibility timeout is over.
+  const waits = await comeBack(message, end.error).catch((error) => ({ inQueue: true, error: describeError(error) }));
+  log.info('sessions_wait', { ...waits, error: end.error });
+  return !waits.inQueue;
 }

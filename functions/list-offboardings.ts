@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { OrganizationId } from '../lib/ids.ts';
-import { type ListedBy, showPage } from '../lib/offboarding/list.ts';
-import { STATUSES } from '../lib/offboarding/offboarding.ts';
-import { BatchId } from '../lib/offboarding/request.ts';
+import { BatchId } from '../lib/offboarding/model/request.ts';
+import { STATUSES } from '../lib/offboarding/model/status.ts';
+import { type ListedBy, listOffboardings } from '../lib/offboarding/views/list.ts';
 
 /** A day or a moment; to the millisecond in UTC, as records have it. */
 const Time = v.pipe(
@@ -15,6 +15,7 @@ const Time = v.pipe(
 const Query = v.pipe(
   v.strictObject({
     organization_id: v.optional(OrganizationId),
+    offboarding_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128))),
     batch_id: v.optional(BatchId),
     status: v.optional(v.picklist(STATUSES, `must be one of ${STATUSES.join(', ')}`)),
     limit: v.optional(v.pipe(v.string(), v.regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100')), '100'),
@@ -31,13 +32,18 @@ const Query = v.pipe(
     ({ status, since, until }) => status !== undefined || !(since || until),
     'takes since and until with status alone',
   ),
+  v.check(
+    ({ organization_id, offboarding_id }) => organization_id !== undefined || offboarding_id === undefined,
+    'takes an offboarding_id with its organization_id alone',
+  ),
 );
 
 export const handler = httpApi(getPage);
 
-/** `GET /offboardings`: 200, a page of offboardings by organization, batch or status; with a batch its counts by status. */
+/** `GET /offboardings`: 200, a page of offboardings by organization (or one of them), batch or status; with a batch its counts by status. */
 async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
-  const { limit, cursor, since, until, ...by } = parseQuery(Query, query);
+  const { limit, cursor, since, until, offboarding_id, ...by } = parseQuery(Query, query);
   const [name = '', value = ''] = Object.entries(by).find(([, given]) => given !== undefined) ?? [];
-  return { status: 200, body: await showPage(name as ListedBy, value, { limit: Number(limit), cursor, since, until }) };
+  const page = { limit: Number(limit), cursor, since, until, offboarding_id };
+  return { status: 200, body: await listOffboardings(name as ListedBy, value, page) };
 }

@@ -1,13 +1,13 @@
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { deliver } from '../lib/offboarding/delivery.ts';
+import { deliver } from '../lib/offboarding/worker/delivery.ts';
 
 /** What it takes to write the record and the log at the end, as a share of the function's time. */
 const MARGIN = 0.1;
 const DEFAULT_TIME_MS = 60_000;
 
 /**
- * Processes the offboarding queue (SQS with partial batch responses): requests and cancellings from the bus, and notices that
- * something of an organization is due. What is done and what is left is on record; a message is the same each time.
+ * Processes the offboarding queue (SQS with partial batch responses): requests and cancellations from the bus, and due notices. The
+ * organization's item decides what is done and what is left; a message only says where to look.
  */
 export async function handler(event: SQSEvent, context: Partial<Context> = {}): Promise<SQSBatchResponse> {
   const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) * (1 - MARGIN);

@@ -1,32 +1,38 @@
+import { randomUUID } from 'node:crypto';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
-import { OffboardingBody } from '../lib/offboarding/request.ts';
-import { assertPermitted, submit } from '../lib/offboarding/submission.ts';
+import { acceptOffboarding } from '../lib/offboarding/intake/accept.ts';
+import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
+import { OffboardingBody } from '../lib/offboarding/model/request.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { run } from '../lib/offboarding/store/shell.ts';
+import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { Problem } from '../lib/problem.ts';
+import { STAGE } from '../lib/stage.ts';
 
 export const handler = httpApi(requestOffboarding, { organization: true, body: true });
 
 /**
- * `POST /organizations/{organization_id}/offboarding`: 202 once the request is on record and on the bus. With an
- * `Idempotency-Key` the same request is one offboarding however often it is sent, and a repetition goes on where it was cut off.
+ * `POST /organizations/{organization_id}/offboarding`: 202 once the request is stored and counts. With an `Idempotency-Key` the
+ * same request is one offboarding however often it is sent, and a repetition finishes what the first began.
  */
-async function requestOffboarding(request: HttpRequest): Promise<HttpResponse> {
-  const { organizationId: organization_id, correlationId: correlation_id, apiStage, context } = request;
-  const caller = request.caller ?? 'unknown';
-  const asked = parseBody(OffboardingBody, request.body);
-  if ((asked.organization_id ?? organization_id) !== organization_id)
+async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
+  const { organizationId: organization_id, correlationId: correlation_id, apiStage, context, idempotencyKey } = http;
+  const caller = http.caller ?? 'unknown';
+  const { organization_id: named, ...body } = parseBody(OffboardingBody, http.body);
+  if ((named ?? organization_id) !== organization_id)
     throw new Problem('invalid_body', 'organization_id: must be the one of the path, or left out', { status: 422 });
-  assertPermitted(asked, apiStage);
-  const fingerprint = fingerprintOf(asked);
-  const offboarding_id = idOf(request);
-  const about = { organization_id, requested_by: asked.requested_by ?? caller, correlation_id, caller };
-  const offboarding = { ...asked, ...about, offboarding_id, fingerprint };
-  const {
-    submitted: [submitted],
-  } = await submit([offboarding], request.idempotencyKey !== undefined, context.deadline);
-  const { action, dry_run } = asked;
-  const status = submitted?.record.status;
-  const body = { offboarding_id, organization_id, action, dry_run, status, replayed: !submitted?.isNew };
-  context.log.info('offboarding_requested', { ...asked, caller, ...body });
-  return { status: 202, body };
+  assertPermitted(body, apiStage);
+  const offboarding_id = idOf(http);
+  const parameters = { ...body, requested_by: body.requested_by ?? caller, ...(correlation_id && { correlation_id }) };
+  const hasKey = idempotencyKey !== undefined;
+  const request = { offboarding_id, parameters, caller, ...(hasKey && { fingerprint: fingerprintOf(body) }) };
+  const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  const core = acceptOffboarding({ organization_id, request, mayBeRepeated: hasKey, ...writer }, Date.now());
+  const accepted = acceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { offboarding_id });
+  const { action, dry_run } = body;
+  const answer = { offboarding_id, organization_id, action, dry_run, ...accepted };
+  context.log.info('offboarding_requested', { ...parameters, caller, ...answer });
+  return { status: 202, body: answer };
 }

@@ -1,23 +1,35 @@
+import { randomUUID } from 'node:crypto';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
-import { BatchBody } from '../lib/offboarding/request.ts';
-import { assertPermitted, submitBatch } from '../lib/offboarding/submission.ts';
+import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
+import { membersOf } from '../lib/offboarding/intake/batch-members.ts';
+import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
+import { BatchBody } from '../lib/offboarding/model/request.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { run } from '../lib/offboarding/store/shell.ts';
+import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { STAGE } from '../lib/stage.ts';
 
 export const handler = httpApi(requestOffboardings, { body: true });
 
 /**
- * `POST /offboardings`: 202 once each organization's request is on record and on the bus; what is no organization's id, or was
- * named before, is rejected. With an `Idempotency-Key` the same call is one batch, and goes on where it was cut off.
+ * `POST /offboardings`: 202 once one write has accepted the whole batch. What is no organization's id, or was named before, is
+ * rejected. With an `Idempotency-Key` the same call is one batch, and a repetition finishes what the first began.
  */
-async function requestOffboardings(request: HttpRequest): Promise<HttpResponse> {
-  const { correlationId: correlation_id, idempotencyKey, apiStage, context } = request;
-  const caller = request.caller ?? 'unknown';
-  const { organization_ids, ...asked } = parseBody(BatchBody, request.body);
-  assertPermitted(asked, apiStage);
-  const fingerprint = fingerprintOf({ organization_ids, ...asked });
-  const about = { requested_by: asked.requested_by ?? caller, correlation_id, caller, fingerprint };
-  const batch = { ...asked, ...about, batch_id: idOf(request) };
-  const body = await submitBatch(organization_ids, batch, idempotencyKey !== undefined, context.deadline);
-  context.log.info('offboardings_requested', { ...asked, caller, ...body, rejected: body.rejected.length });
-  return { status: 202, body };
+async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
+  const { correlationId: correlation_id, idempotencyKey, apiStage, context } = http;
+  const caller = http.caller ?? 'unknown';
+  const { organization_ids, urgent, ...body } = parseBody(BatchBody, http.body);
+  assertPermitted({ ...body, urgent }, apiStage);
+  const batch_id = idOf(http);
+  const parameters = { ...body, requested_by: body.requested_by ?? caller, ...(correlation_id && { correlation_id }) };
+  const { members, rejected, priority } = membersOf(batch_id, organization_ids, { parameters, caller, urgent });
+  const fingerprint = fingerprintOf({ organization_ids, urgent, ...body });
+  const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  const core = acceptBatch({ batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer }, Date.now());
+  const accepted = batchAcceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { batch_id });
+  const answer = { batch_id, ...accepted, rejected };
+  context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });
+  return { status: 202, body: answer };
 }

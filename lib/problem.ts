@@ -43,6 +43,8 @@ export interface ProblemOptions {
   retryAfter?: number | undefined;
   /** Whether Auth0 may have carried out what was asked of it, although it failed. */
   mayBeDone?: boolean;
+  /** Further members of the response: what to look up. */
+  members?: Record<string, string> | undefined;
   /** For the log alone; never part of a response. */
   cause?: unknown;
 }
@@ -54,6 +56,7 @@ export class Problem extends Error {
   readonly status: number;
   readonly upstream: ProblemOptions['upstream'];
   readonly retryAfter: number | undefined;
+  readonly members: ProblemOptions['members'];
   /** Whether the same may succeed later. */
   readonly isTransient: boolean;
   /**
@@ -68,6 +71,7 @@ export class Problem extends Error {
     this.status = options.status ?? PROBLEMS[code][0];
     this.upstream = options.upstream;
     this.isTransient = PROBLEMS[code].length === 3;
+    this.members = options.members;
     this.mayBeDone = options.mayBeDone ?? false;
     const retryAfter = options.retryAfter ?? (this.isTransient && this.status > 500 ? RETRY_AFTER_S : undefined);
     this.retryAfter = retryAfter === undefined ? undefined : Math.max(1, Math.ceil(retryAfter));
@@ -87,7 +91,7 @@ export class Problem extends Error {
   toMembers(instance: string) {
     const { code, status, message: detail, upstream } = this;
     const type = `urn:problem:org-connections:${code}`;
-    return { type, title: PROBLEMS[code][1], status, detail, instance, code, upstream };
+    return { type, title: PROBLEMS[code][1], status, detail, instance, code, upstream, ...this.members };
   }
 }
 

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { changeVisibility, receiveCountOf, sendMessage } from '../aws/queue.ts';
 import { required } from '../environment.ts';
 import { OrganizationId } from '../ids.ts';
-import { Problem, RetryLater } from '../problem.ts';
+import type { EffectError } from '../offboarding/model/effects.ts';
 
 const SESSIONS_DUE = 'organization.offboarding.sessions_due';
 /** An error is waited out in place, for longer each time, seconds; after so many receives it goes behind all others. */
@@ -32,13 +32,13 @@ export async function sendSessionsDue({ organization_id, offboarding_id }: About
 }
 
 /**
- * Has a delivered message come back after what `error` asks for, or after an error; after a few of those behind all others, so that
- * what one organization waits for holds up none of them. Returns the seconds, and whether the message itself stays in the queue.
+ * Has a delivered message come back at once where the time was over, after what the limit asks for, or after an error (each time
+ * later); after a few of those behind all others, so that what one organization waits for holds up none of them. Returns the
+ * seconds, and whether the message itself stays in the queue.
  */
-export async function comeBack(message: SQSRecord, error: unknown) {
+export async function comeBack(message: SQSRecord, error: EffectError | undefined) {
   const receiveCount = receiveCountOf(message);
-  const isLimit = error instanceof Problem && error.code === 'rate_limited';
-  const seconds = error instanceof RetryLater ? error.waitMs / 1000 : isLimit ? error.retryAfter : undefined;
+  const seconds = error === undefined ? 0 : error.code === 'rate_limited' ? (error.retry_after ?? 1) : undefined;
   if (seconds === undefined && receiveCount > MAX_RECEIVES) {
     await sendSessionsDue(JSON.parse(message.body).detail);
     return { inQueue: false };

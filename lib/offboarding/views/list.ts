@@ -1,0 +1,133 @@
+import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '../../aws/table.ts';
+import { pick } from '../../json.ts';
+import { Problem } from '../../problem.ts';
+import { emptyOrganization, type Organization } from '../model/organization.ts';
+import type { OffboardingRecord } from '../model/record.ts';
+import { STATUSES, type Status } from '../model/status.ts';
+import { recordOf } from '../rules/projection.ts';
+import { acceptedOf } from '../rules/requests.ts';
+import { BATCH, batchKey, fromBatchItem, fromOrganizationItem, fromRecordItem, ORGANIZATION, organizationKey, statusShard } from '../store/items.ts';
+
+// The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
+// which may be some moments late and hold keys alone; what they show is read from the table itself.
+
+export type ListedBy = 'organization_id' | 'batch_id' | 'status';
+/** Which page of a list; of which time (ISO 8601, both included); of one offboarding alone. */
+export type Page = Partial<Record<'cursor' | 'since' | 'until' | 'offboarding_id', string | undefined>> & { limit: number };
+
+/** Where a page ends: which list it is of, the time and the id of its last record, which may be gone by the next. */
+const CURSOR = /^(\S+ \S+) (\d{4}-\d\d-\d\dT\S+ \S.{0,150})$/s;
+
+/** Where the list goes on; throws `invalid_query` for a cursor that is not one of its own. */
+function readCursor(by: ListedBy, value: string, cursor: string): string {
+  const [, list, after] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (after && list === `${by} ${value}`) return after;
+  throw new Problem('invalid_query', 'cursor: must be the one that a page of this list came with');
+}
+
+type Found = { records: OffboardingRecord[]; next: string | undefined };
+
+/**
+ * A page of at most `limit` offboardings and the cursor of the next; null when this is the last. Newest first; by status what is
+ * due first, or ended first. With a batch also how many of its offboardings have each status. Throws `invalid_query`.
+ */
+export async function listOffboardings(by: ListedBy, value: string, page: Page) {
+  const after = page.cursor === undefined ? undefined : readCursor(by, value, page.cursor);
+  const counted = by === 'batch_id' ? countBatch(value) : undefined;
+  const [{ records, next }, counts] = await Promise.all([
+    by === 'organization_id' ? listOrganization(value, page, after) : listIndex(by, value, page, after),
+    counted,
+  ]);
+  const cursor = next ? Buffer.from(`${by} ${value} ${next}`).toString('base64url') : null;
+  return { offboardings: records.map(toView), cursor, counts };
+}
+
+/** An organization's offboardings: those in its item as they are there, and the others' records. */
+async function listOrganization(organization_id: string, { limit, offboarding_id }: Page, after?: string): Promise<Found> {
+  // First the item, then the records: a request leaves the item only after its record is written.
+  const item = await readItem(organization_id);
+  const positions = new Map<string, string>();
+  for await (const one of readPartition(organization_id, ['offboarding_id', 'position']))
+    if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH) positions.set(one.offboarding_id, String(one.position));
+  for (const one of acceptedOf(item)) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
+  const isWanted = ([id, position]: [string, string]) => (!offboarding_id || id === offboarding_id) && (!after || position < after);
+  const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
+  const shown = wanted.slice(0, limit);
+  const keys = shown.map(([id]) => ({ organization_id, offboarding_id: id }));
+  const stored = new Map((await getItems(keys)).map((one) => [one.offboarding_id, fromRecordItem(one)]));
+  const records = shown.flatMap(([id]) => asItIsNow(item, id, stored.get(id)) ?? []);
+  return { records, next: wanted.length > limit ? shown.at(-1)?.[1] : undefined };
+}
+
+async function readItem(organization_id: string): Promise<Organization> {
+  const item = await getItem(organizationKey(organization_id));
+  return item ? fromOrganizationItem(item) : emptyOrganization(organization_id);
+}
+
+/** An offboarding as the organization's item has it, or, where it has left that, its record. */
+function asItIsNow(item: Organization, offboarding_id: string, record: OffboardingRecord | undefined) {
+  const open = acceptedOf(item).find((one) => one.offboarding_id === offboarding_id);
+  return open ? recordOf(item, open, record) : record;
+}
+
+const INDEXES = {
+  batch_id: { index: 'by_batch', attribute: 'batch_id', position: 'position' },
+  status: { index: 'by_status', attribute: 'status_shard', position: 'status_position' },
+};
+
+async function listIndex(by: 'batch_id' | 'status', value: string, page: Page, after?: string): Promise<Found> {
+  const { limit, since, until } = page;
+  const isByStatus = by === 'status';
+  const { index, attribute, position } = INDEXES[by];
+  const last = until && `${until}\uffff`;
+  const range = isByStatus ? { above: after ?? since, below: last } : { above: since, below: after ?? last };
+  const readPart = async (key: string) => {
+    const found: Item[] = [];
+    // DynamoDB takes no range that ends before it begins.
+    if ((range.above ?? '') > (range.below ?? '\uffff')) return found;
+    // One more than a page, and the one that the last page ended with.
+    const options = { descending: !isByStatus, limit: limit + 2 };
+    for await (const item of readIndex({ index, attribute, value: key, position, ...range }, options))
+      if (found.push(item) === limit + 2) break;
+    return found;
+  };
+  const keys = isByStatus ? SHARDS.map((shard) => statusShard(value as Status, shard)) : [value];
+  const parts = (await Promise.all(keys.map(readPart))).flat().filter((item) => item[position] !== after);
+  const ascending = (a: Item, b: Item) => (String(a[position]) < String(b[position]) ? -1 : 1);
+  const items = parts.sort(isByStatus ? ascending : (a, b) => -ascending(a, b)).slice(0, limit);
+  const records = (await getItems(items)).map(fromRecordItem);
+  // The index may be late: what has another status by now is not one of these.
+  return { records: records.filter((record) => record[by] === value), next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined };
+}
+
+/** How many offboardings of a batch have each status; one without a record is `requested`, so that the sum is always what was accepted. */
+async function countBatch(batch_id: string): Promise<Record<Status, number>> {
+  const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
+  const item = await getItem(batchKey(batch_id));
+  const batch = item && fromBatchItem(item);
+  if (!batch || (batch.status !== 'accepted' && batch.status !== 'cancelled')) return counts;
+  let recorded = 0;
+  for await (const { status } of readIndex({ ...INDEXES.batch_id, value: batch_id })) {
+    counts[status as Status] += 1;
+    recorded += 1;
+  }
+  counts.requested += Math.max(0, batch.organization_ids.length - recorded);
+  return counts;
+}
+
+/** What a record and each of its connections show to their readers: a new member is not shown by itself. */
+const SHOWN =
+  'offboarding_id organization_id organization_name batch_id status action grace_period connection_ids dry_run on_reenable end_sessions end_machine_access requested_by reason caller correlation_id request requested_at accepted_at updated_at ended_at removal_due_at attempts last_error next_try_at error superseded_by cancelled watch watch_ended drift_count last_drift_check_at client_grants remaining_access';
+const OF_CONNECTION =
+  'connection_id name strategy before outcome error disabled_by_offboarding added drifted_at reenabled_at';
+const OF_SESSIONS = 'status members revocations_requested skipped failed error updated_at';
+
+/** A record as its readers see it. */
+export const toView = (record: OffboardingRecord) => ({
+  ...pick(record, SHOWN),
+  connections: record.connections.map((connection) => pick(connection, OF_CONNECTION)),
+  ...(record.end_sessions && { sessions: sessionsView(record) }),
+});
+
+/** How far the ending of sessions has come. */
+export const sessionsView = ({ sessions }: OffboardingRecord) => (sessions ? pick(sessions, OF_SESSIONS) : null);

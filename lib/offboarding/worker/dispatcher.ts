@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import * as v from 'valibot';
+import { SHARDS } from '../../aws/table.ts';
+import { OrganizationId } from '../../ids.ts';
+import type { Log } from '../../log.ts';
+import { requestDriftCheck } from '../intake/drift-check.ts';
+import type { Notification } from '../intake/auth0-notification.ts';
+import { perform } from '../model/effects.ts';
+import { dueOf } from '../rules/due-work.ts';
+import { redrive } from '../store/dead-letters.ts';
+import { DUE_EFFECTS } from '../store/queue-shell.ts';
+import { run } from '../store/shell.ts';
+import { TABLE_EFFECTS } from '../store/table-shell.ts';
+import { dispatchDueWork } from './dispatch.ts';
+
+const PERFORMERS = [TABLE_EFFECTS, DUE_EFFECTS];
+
+/** Finds and sends everything that is due, and reports how old the oldest of it is. `all` sends also what a message is on its way for. */
+export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
+  const now = Date.now();
+  const { sent, checks, late, oldest } = await run(dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all }, now), PERFORMERS, log);
+  const overdue_s = Math.round((now - oldest) / 1000);
+  const metrics = { ...(overdue_s > 0 && { OldestOverdue: overdue_s }), ...(late > 0 && { DriftChecksLate: late }) };
+  log.metrics('due_noticed', metrics, { sent, checks_due: checks });
+  return sent;
+}
+
+/** Sends a due notice for what an operator names: one organization, or everything that is overdue. Returns how many; throws when it is neither. */
+export async function requeue(what: unknown, deadline: number, log: Log): Promise<number> {
+  if (what === 'overdue') return dispatch(deadline, log, true);
+  const { organization_id } = Object(what);
+  if (!v.is(OrganizationId, organization_id))
+    throw new Error('requeue: must be "overdue" or {"organization_id": "org_…"}');
+  const hasWork = await run(sendIfDue(organization_id), PERFORMERS, log);
+  if (hasWork) log.info('requeued', { organization_id });
+  return hasWork ? 1 : 0;
+}
+
+function* sendIfDue(organization_id: string) {
+  const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  if (read.error) throw new Error('The table did not answer');
+  if (!read.value || dueOf(read.value).due_at === undefined) return false;
+  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+  return true;
+}
+
+/** Has the organization compared with Auth0 that a notification names. */
+export async function requestCheck(notification: Notification | undefined, deadline: number, log: Log): Promise<void> {
+  const { organization_id = '', connection_id, time, changed_by, isOfInterest = false } = notification ?? {};
+  const about = { organization_id, connection_id, changed_by, time: typeof time === 'string' ? time : undefined };
+  const core = requestDriftCheck({ ...about, nonce: randomUUID(), deadline }, Date.now());
+  const check_requested = isOfInterest && (await run(core, PERFORMERS, log));
+  log.info('notification_received', { organization_id: organization_id || undefined, check_requested });
+}
+
+/** Moves dead letters back to the offboarding queue, after reading them as what they are. Throws when `what` is not what it takes. */
+export async function redriveDeadLetters(what: unknown, deadline: number, log: Log): Promise<object> {
+  const result = await redrive(what, deadline);
+  log.info('dead_letters_redriven', result);
+  return result;
+}
