@@ -8,10 +8,11 @@ const Body = v.strictObject({ is_enabled: v.literal(false) });
 export const handler = httpApi(disableConnection, { organization: true, connection: true, body: true });
 
 /** `PATCH /organizations/{organization_id}/connections/{connection_id}`: 200 and the connection as Auth0 answered it. */
-async function disableConnection({ organizationId, connectionId, body, calls }: HttpRequest): Promise<HttpResponse> {
-  parseBody(Body, body);
+async function disableConnection(request: HttpRequest): Promise<HttpResponse> {
+  const { organizationId, connectionId, caller, calls } = request;
+  parseBody(Body, request.body);
   const disabled = await disable(organizationId, connectionId, calls).catch(whichIsUnknown(organizationId, calls));
-  // What a DELETE that follows would take away for good: from this line it can be put back.
-  calls.log.info('connection_disabled', { connection: disabled });
+  // The event connection.disabled is made of this line, whatever the log level is. It has what a later DELETE takes away for good.
+  calls.log.metrics('connection_disabled', {}, { caller, connection: disabled });
   return { status: 200, body: disabled };
 }
