@@ -10,12 +10,12 @@ const DETAIL_TYPES = { connection_disabled: 'connection.disabled', connection_re
 /** The log line of a request that disabled or removed one connection, as far as the event has it. */
 const Line = v.object({
   code: v.picklist(['connection_disabled', 'connection_removed']),
-  timestamp: v.string(),
   organization_id: OrganizationId,
   connection_id: ConnectionId,
   caller: v.optional(v.string(), 'unknown'),
   request_id: v.string(),
   correlation_id: lenient(v.string()),
+  /** The connection as Auth0 answered it, where the request saw it. */
   connection: lenient(v.looseObject({})),
 });
 
@@ -41,6 +41,7 @@ export function changesIn(event: CloudWatchLogsEvent): { changes: ConnectionChan
   return { changes, unreadable: lines.length - changes.length };
 }
 
-function changeOf({ code, timestamp: at, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
-  return { detailType: DETAIL_TYPES[code], detail: { version: 1, at, ...fields } };
+function changeOf({ code, connection = null, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
+  const settings = connection && { ...connection, connection_id: undefined };
+  return { detailType: DETAIL_TYPES[code], detail: { version: 1, ...fields, settings } };
 }
