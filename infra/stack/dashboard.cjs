@@ -33,9 +33,12 @@ const widgets = [
   [
     'Offboardings by outcome',
     'Sum',
-    ['completed', 'scheduled', 'failed', 'drifted', 'cancelled'].map((outcome) =>
-      ['org-connections', 'Offboardings', 'outcome', outcome],
-    ),
+    ['completed', 'scheduled', 'failed', 'drifted', 'cancelled'].map((outcome) => [
+      'org-connections',
+      'Offboardings',
+      'outcome',
+      outcome,
+    ]),
   ],
   ["Auth0's 401 and 403", 'Sum', [WORKER, ...CALLING].map((name) => own('Auth0Rejected', name))],
   ['Overdue: the oldest, seconds', 'Maximum', [own('OldestOverdue', DISPATCHER)]],
@@ -45,19 +48,19 @@ const widgets = [
   [
     'Dead letters and undelivered',
     'Maximum',
-    ['offboarding-dead-letters.fifo', 'requests-undelivered', 'removals-undelivered', 'connection-changes-undelivered'].map(
-      (name) => queue('ApproximateNumberOfMessagesVisible', name),
-    ),
+    [
+      'offboarding-dead-letters.fifo',
+      'requests-undelivered',
+      'removals-undelivered',
+      'connection-changes-undelivered',
+    ].map((name) => queue('ApproximateNumberOfMessagesVisible', name)),
   ],
   ['Table: throttled', 'Sum', ['ReadThrottleEvents', 'WriteThrottleEvents'].map(table)],
   ['Functions: errors', 'Sum', [...UNATTENDED, ...HTTP].map((name) => lambda('Errors', name))],
   [
     'Functions that nobody waits for: not run',
     'Sum',
-    [
-      lambda('RecursiveInvocationsDropped', WORKER),
-      ...UNATTENDED.map((name) => lambda('Throttles', name)),
-    ],
+    [lambda('RecursiveInvocationsDropped', WORKER), ...UNATTENDED.map((name) => lambda('Throttles', name))],
   ],
 ].map(([title, stat, metrics]) => ({ type: 'metric', properties: { title, stat, metrics, period: 300 } }));
 

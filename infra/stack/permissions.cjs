@@ -55,10 +55,7 @@ const PERMISSIONS = {
   'remove-connection': useToken,
   'request-offboarding': [readAndWrite, sendTo('OffboardingQueue')],
   'request-offboardings': [readAndWrite, sendTo('OffboardingQueue')],
-  'list-offboardings': [
-    allow(['dynamodb:Query'], [table, ...indexes('by_status', 'by_batch')]),
-    readMany,
-  ],
+  'list-offboardings': [allow(['dynamodb:Query'], [table, ...indexes('by_status', 'by_batch')]), readMany],
   'get-offboarding': [...useToken, allow(['dynamodb:GetItem'], table), readMany],
   'cancel-offboarding': [...useToken, readAndWrite, readMany, sendTo('OffboardingQueue')],
   'cancel-offboardings': [readAndWrite, sendTo('OffboardingQueue')],

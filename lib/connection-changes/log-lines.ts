@@ -41,7 +41,7 @@ export function changesIn(event: CloudWatchLogsEvent): { changes: ConnectionChan
   return { changes, unreadable: lines.length - changes.length };
 }
 
-function changeOf({ code, connection = null, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
-  const settings = connection && { ...connection, connection_id: undefined };
+function changeOf({ code, connection, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
+  const settings = connection ? { ...connection, connection_id: undefined } : null;
   return { detailType: DETAIL_TYPES[code], detail: { version: 1, ...fields, settings } };
 }

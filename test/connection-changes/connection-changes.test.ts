@@ -11,7 +11,9 @@ beforeAll(async () => {
 });
 afterAll(() => local.close());
 beforeEach(() => {
-  local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, connection: { name: 'acme-okta', strategy: 'okta' } }] });
+  local.tenant.setOrganizations({
+    [ORG]: [{ connection_id: CON, connection: { name: 'acme-okta', strategy: 'okta' } }],
+  });
   local.aws.clearFaults();
   local.aws.events.splice(0);
 });
