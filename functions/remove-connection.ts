@@ -4,7 +4,9 @@ import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http/http-a
 export const handler = httpApi(removeConnection, { organization: true, connection: true });
 
 /** `DELETE /organizations/{organization_id}/connections/{connection_id}`: 204, also when the connection was gone already. */
-async function removeConnection({ organizationId, connectionId, context }: HttpRequest): Promise<HttpResponse> {
+async function removeConnection({ organizationId, connectionId, caller, context }: HttpRequest): Promise<HttpResponse> {
   await remove(organizationId, connectionId, context).catch(explainUnknown(organizationId, context));
+  // The event connection.removed is made of this line, whatever the log level is.
+  context.log.metrics('connection_removed', {}, { caller });
   return { status: 204 };
 }

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createDynamoDb } from './aws/dynamodb.ts';
 import { type BusEvent, createEventBridge } from './aws/event-bus.ts';
 import { createInvocations, type Mapping } from './aws/invocations.ts';
+import { createLogSubscriptions } from './aws/log-subscriptions.ts';
 import { createScheduler } from './aws/scheduler.ts';
 import { createSecretsManager } from './aws/secrets-manager.ts';
 import { createSqs, type QueueOptions } from './aws/sqs.ts';
@@ -38,6 +39,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const invocations = createInvocations(sqs, agenda, retrySpeed);
   const eventBridge = createEventBridge(sqs, invocations, agenda, faults, retrySpeed);
   const scheduler = createScheduler(sqs, agenda, faults, retrySpeed);
+  const logs = createLogSubscriptions(invocations);
   const secretsManager = createSecretsManager();
   const dynamoDb = createDynamoDb();
   const terminal = createTerminal();
@@ -141,6 +143,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     /** What stack.ts deploys to. */
     eventBridge,
     scheduler,
+    logs,
     dynamoDb,
     terminal,
     /** All events that were put on a bus, oldest first. */

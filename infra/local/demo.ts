@@ -20,7 +20,7 @@ const [OKTA, GOOGLE, ENTRA, SAML, PING, LDAP] = [
 
 const local = await startEnvironment({ plan: 'enterprise' });
 const { tenant, aws } = local;
-const gateway = await startGateway(await freePort(), local.environment, () => {});
+const gateway = await startGateway(await freePort(), local.environment, local.onLog);
 const named = (connection_id: string, name: string, strategy: string) => ({
   connection_id,
   connection: { name, strategy },

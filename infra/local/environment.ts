@@ -43,10 +43,15 @@ interface Options {
 }
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
-export async function startEnvironment({ onLog = () => {}, ...options }: Options = {}) {
+export async function startEnvironment({ onLog: showLog = () => {}, ...options }: Options = {}) {
   const { plan = 'unlimited', random = Math.random, connected = true, retrySpeed = 1 } = options;
   const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan, random });
   const aws = await startAws({ port: options.awsPort ?? 0, retrySpeed });
+  /** Each line that a function logs goes through here: subscriptions read it, too. */
+  const onLog = (line: string) => {
+    showLog(line);
+    aws.logs.write(line);
+  };
   tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: SCOPES });
   const session = { client_id: 'org-connections-local-sessions', client_secret: 'local-session-secret-0123456789' };
   tenant.setClient(session.client_id, { client_secret: session.client_secret, scope: SESSION_SCOPES });
@@ -114,9 +119,9 @@ export async function startEnvironment({ onLog = () => {}, ...options }: Options
   });
   const worker = { ...together(workers), invoke: (event: unknown) => (ofQueue as LocalFunction).invoke(event) };
   const ending = together(mappings.find(({ queue }) => queue === SESSION_QUEUE)?.containers ?? []);
-  const watch = functionNamed('watch-offboardings');
+  const watch = functionNamed('dispatch-due-work');
   const rotation = functionNamed('rotate-management-token');
-  invoked.set('watch-offboardings', watch).set('rotate-management-token', rotation);
+  invoked.set('dispatch-due-work', watch).set('rotate-management-token', rotation);
 
   const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
   aws.setSecretValue(CLIENT_SECRET, JSON.stringify(client));
@@ -138,6 +143,8 @@ export async function startEnvironment({ onLog = () => {}, ...options }: Options
     environment,
     worker,
     watch,
+    /** For lines of functions that others run, as the gateway does. */
+    onLog,
     /** The clock of the watch: checks that are due are asked for now. */
     checkByClock: () => watch.invoke({ 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }),
     rotation,

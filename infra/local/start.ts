@@ -32,7 +32,7 @@ tenant.setOrganizations({
 tenant.addMembers(ACME, ['maria', 'ann']);
 tenant.addMembers(GLOBEX, ['ann']);
 const checks = process.argv.includes('--check-signatures');
-const gateway = await startGateway(checks ? await freePort() : port, local.environment, show).catch(stop);
+const gateway = await startGateway(checks ? await freePort() : port, local.environment, local.onLog).catch(stop);
 const credentials = [{ accessKeyId: 'local', secretAccessKey: 'local' }];
 const front = checks
   ? await startSignatureCheck({ port, target: gateway.url, credentials, onRefused: console.log }).catch(stop)

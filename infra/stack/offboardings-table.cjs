@@ -1,4 +1,4 @@
-// The table of offboardings: one item a request, and one an organization. The local environment takes its keys and indexes from here.
+// The table of offboardings. The local environment takes its keys and indexes from here.
 
 const string = (AttributeName) => ({ AttributeName, AttributeType: 'S' });
 const keys = (hash, range) => [
@@ -14,6 +14,16 @@ const index = (IndexName, hash, range, ...attributes) => ({
     : { ProjectionType: 'KEYS_ONLY' },
 });
 const table = { Ref: 'OffboardingsTable' };
+/** Every action that changes an item, PartiQL's among them. */
+const WRITES = [
+  'dynamodb:BatchWriteItem',
+  'dynamodb:DeleteItem',
+  'dynamodb:PartiQLDelete',
+  'dynamodb:PartiQLInsert',
+  'dynamodb:PartiQLUpdate',
+  'dynamodb:PutItem',
+  'dynamodb:UpdateItem',
+];
 
 module.exports = {
   Resources: {
@@ -36,15 +46,35 @@ module.exports = {
         ].map(string),
         KeySchema: keys('organization_id', 'offboarding_id'),
         GlobalSecondaryIndexes: [
-          index('by_organization', 'organization_id', 'position'),
           // A status, and what is due, are keys that many items share: each is spread over shards (lib/aws/table.ts).
           index('by_status', 'status_shard', 'status_position'),
           index('by_batch', 'batch_id', 'position', 'status'),
-          // Of organizations alone: when their next step is due, and when a message is to say so.
-          index('by_due', 'due_shard', 'due_at', 'notice_at', 'priority'),
+          // Of organizations alone: when their next step is due, and when the dispatcher sends a due notice again.
+          index('by_due', 'due_shard', 'due_at', 'notice_at', 'priority', 'work_due_at'),
         ],
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
         DeletionProtectionEnabled: '${param:deletionProtection}',
+        // The functions that write it and nobody else, whatever their policies allow. DynamoDB's own expiry needs no permission.
+        ResourcePolicy: {
+          PolicyDocument: {
+            Version: '2012-10-17',
+            Statement: [
+              {
+                Effect: 'Deny',
+                Principal: '*',
+                Action: WRITES,
+                Resource: {
+                  'Fn::Sub':
+                    'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/org-connections-${sls:stage}-offboardings',
+                },
+                Condition: {
+                  ArnNotLike: { 'aws:PrincipalArn': '${file(infra/stack/senders.cjs):tableWriters}' },
+                  Bool: { 'aws:PrincipalIsAWSService': 'false' },
+                },
+              },
+            ],
+          },
+        },
         // Encrypted with the account's key for DynamoDB (aws/dynamodb), whose use CloudTrail shows.
         SSESpecification: { SSEEnabled: true },
         TimeToLiveSpecification: { AttributeName: 'expires_at', Enabled: true },

@@ -1,8 +1,9 @@
-// Where a stage ends sessions, too (`endSessions`): the queue, the second pair of secrets, the function that alone reads it, and
-// the alarms. Elsewhere nothing of it exists.
+// Where a stage ends sessions (`endSessions`): the queue, the second pair of secrets, the one function that uses it, and the alarms.
+// Elsewhere none of it exists. Who may read the secrets: infra/account/stage.yml.
 
 const alarm = require('./alarm.cjs');
-const readBy = require('./secret-readers.cjs');
+const { SESSION_PERMISSIONS } = require('./permissions.cjs');
+const { roleIdOf, roleOf } = require('./roles.cjs');
 
 const sub = (text) => ({ 'Fn::Sub': text });
 const arnOf = (resource) => ({ 'Fn::GetAtt': [resource, 'Arn'] });
@@ -17,14 +18,12 @@ const rotation = arnOf('RotateDashmanagementDashtokenLambdaFunction');
 const TIMEOUT = 900;
 
 const policy = (Statement) => ({ Version: '2012-10-17', Statement });
-const roleOf = (name) => name.replace(/(^|-)(\w)/g, (_, __, letter) => letter.toUpperCase()).concat('Role');
-
 /** More for the role of a function that is there in any case. */
 const grant = (name, statements) => ({
   Type: 'AWS::IAM::Policy',
   Properties: {
     PolicyName: 'end-sessions',
-    Roles: [{ Ref: roleOf(name) }],
+    Roles: [{ Ref: roleIdOf(name) }],
     PolicyDocument: policy(statements),
   },
 });
@@ -39,6 +38,24 @@ const queue = (suffix, properties) => ({
     ...properties,
   },
 });
+
+/** The queue takes messages from `senders` (infra/stack/senders.cjs), or from AWS alone, and over TLS alone. */
+const queuePolicy = (name, senders) => {
+  const deny = (Action, Condition) => ({ Effect: 'Deny', Principal: '*', Action, Resource: arnOf(name), Condition });
+  const isNotSender = senders && {
+    ArnNotLike: { 'aws:PrincipalArn': `\${file(infra/stack/senders.cjs):${senders}}` },
+  };
+  return {
+    Type: 'AWS::SQS::QueuePolicy',
+    Properties: {
+      Queues: [{ Ref: name }],
+      PolicyDocument: policy([
+        deny('sqs:SendMessage', { ...isNotSender, Bool: { 'aws:PrincipalIsAWSService': 'false' } }),
+        deny('sqs:*', { Bool: { 'aws:SecureTransport': 'false' } }),
+      ]),
+    },
+  };
+};
 
 const secret = (name, Description) => ({
   Type: 'AWS::SecretsManager::Secret',
@@ -59,7 +76,7 @@ const Resources = {
     VisibilityTimeout: TIMEOUT + 5,
     RedrivePolicy: {
       deadLetterTargetArn: arnOf('SessionDeadLetters'),
-      // The record counts; this is the most that SQS takes.
+      // The record counts the tries. This is the most that SQS takes.
       maxReceiveCount: 1000,
     },
   }),
@@ -73,21 +90,9 @@ const Resources = {
     DeletionPolicy: '${param:deletionPolicy}',
     UpdateReplacePolicy: '${param:updateReplacePolicy}',
   },
-  SessionQueuePolicy: {
-    Type: 'AWS::SQS::QueuePolicy',
-    Properties: {
-      Queues: [{ Ref: 'SessionQueue' }],
-      PolicyDocument: policy([
-        {
-          Effect: 'Deny',
-          Principal: '*',
-          Action: 'sqs:*',
-          Resource: arnOf('SessionQueue'),
-          Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-        },
-      ]),
-    },
-  },
+  SessionQueuePolicy: queuePolicy('SessionQueue', 'sessionQueue'),
+  // SQS itself moves messages there.
+  SessionDeadLettersQueuePolicy: queuePolicy('SessionDeadLetters'),
   SessionWorker: {
     Type: 'AWS::Lambda::EventSourceMapping',
     // Lambda looks at once whether the role may read the queue.
@@ -99,54 +104,9 @@ const Resources = {
       FunctionResponseTypes: ['ReportBatchItemFailures'],
     },
   },
-  EndSessionsRole: {
-    Type: 'AWS::IAM::Role',
-    Properties: {
-      RoleName: sub(`${NAME}-\${AWS::Region}`),
-      PermissionsBoundary: sub(
-        'arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/org-connections-boundary-${sls:stage}-${AWS::Region}',
-      ),
-      AssumeRolePolicyDocument: policy([
-        { Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' },
-      ]),
-      Policies: [
-        {
-          PolicyName: 'end-sessions',
-          PolicyDocument: policy([
-            allow(
-              ['logs:CreateLogStream', 'logs:PutLogEvents'],
-              sub(`arn:\${AWS::Partition}:logs:\${AWS::Region}:\${AWS::AccountId}:log-group:/aws/lambda/${NAME}:*`),
-            ),
-            // X-Ray has no resource to name.
-            allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*'),
-            allow(['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], token),
-            {
-              ...allow(['secretsmanager:RotateSecret'], token),
-              // As it is set up: neither when it rotates nor who rotates it can be changed by asking for a rotation.
-              Condition: {
-                BoolIfExists: { 'secretsmanager:ModifyRotationRules': 'false' },
-                ArnEqualsIfExists: { 'secretsmanager:RotationLambdaARN': rotation },
-              },
-            },
-            allow(['lambda:InvokeFunction'], rotation),
-            allow(['events:PutEvents'], arnOf('EventBus')),
-            allow(['dynamodb:GetItem', 'dynamodb:PutItem'], arnOf('OffboardingsTable')),
-            allow(
-              [
-                'sqs:ReceiveMessage',
-                'sqs:DeleteMessage',
-                'sqs:ChangeMessageVisibility',
-                'sqs:GetQueueAttributes',
-                'sqs:SendMessage',
-              ],
-              arnOf('SessionQueue'),
-            ),
-          ]),
-        },
-      ],
-    },
-  },
-  SessionSenderPolicy: grant('offboard-organization', [allow(['sqs:SendMessage'], arnOf('SessionQueue'))]),
+  EndSessionsRole: roleOf('end-sessions', SESSION_PERMISSIONS['end-sessions']),
+  SessionSenderPolicy: grant('offboard-organization', SESSION_PERMISSIONS['offboard-organization']),
+  SessionDeadLettersPolicy: grant('dispatch-due-work', SESSION_PERMISSIONS['dispatch-due-work']),
   SessionRotationPolicy: grant('rotate-management-token', [
     allow(['secretsmanager:GetSecretValue'], { Ref: 'SessionClientSecret' }),
     allow(
@@ -165,8 +125,6 @@ const Resources = {
     'Client credentials of the application that ends sessions; read by rotate-management-token alone',
   ),
   SessionTokenSecret: secret('session-token', 'Token that ends sessions; read by end-sessions alone'),
-  SessionClientReaders: readBy('SessionClientSecret', ['RotateManagementTokenRole']),
-  SessionTokenReaders: readBy('SessionTokenSecret', ['EndSessionsRole', 'RotateManagementTokenRole']),
   SessionTokenRotation: {
     Type: 'AWS::SecretsManager::RotationSchedule',
     DependsOn: ['SessionRotationPermission', 'SessionRotationPolicy'],
@@ -232,7 +190,7 @@ const ON = {
     package: { patterns: ['dist/end-sessions.mjs'] },
     timeout: TIMEOUT,
     memorySize: 256,
-    // It sends what waits for long behind all others: Lambda would take that for a loop that nobody wants, and stop it.
+    // It sends messages to its own queue again. Lambda would take that for an unwanted loop and stop it.
     recursiveLoop: 'Allow',
     environment: {
       SESSION_QUEUE_URL: { Ref: 'SessionQueue' },

@@ -1,6 +1,6 @@
 // The rules whose events end in RequestsUndelivered where they can not be delivered.
 
-const RULES = ['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule'];
+const RULES = ['RequestRule'];
 
 module.exports = async ({ resolveVariable }) => {
   const hasNotifications = await resolveVariable("param:auth0EventSource, ''");

@@ -1,5 +1,5 @@
-// CloudFormation's templates as plain values: with parameters, conditions and references in their place, as an account would have
-// them after a deploy.
+// CloudFormation's templates as plain values, with parameters, conditions and references resolved, as an account has them after a
+// deploy.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse, type ScalarTag } from 'yaml';
@@ -60,6 +60,7 @@ function arnOf(Type: string, name: string, { account, region }: Place): string {
     'AWS::Events::Rule': arn('events', `rule/${name}`),
     'AWS::Events::Archive': arn('events', `archive/${name}`),
     'AWS::Scheduler::ScheduleGroup': arn('scheduler', `schedule-group/${name}`),
+    'AWS::Scheduler::Schedule': arn('scheduler', `schedule/${name}`),
     'AWS::SecretsManager::Secret': arn('secretsmanager', `secret:${name}-AbCdEf`),
     'AWS::Logs::LogGroup': arn('logs', `log-group:${name}`),
     'AWS::CloudWatch::Alarm': arn('cloudwatch', `alarm:${name}`),
@@ -112,8 +113,11 @@ export function deployed(template: Template, place: Place, given: Record<string,
   const named = (id: string): [type: string, name: string] => {
     const resource = template.Resources[id];
     if (!resource) throw new Error(`${id} is neither a parameter nor a resource`);
-    const { RegistryName, SchemaName } = resource.Properties ?? {};
+    const { RegistryName, SchemaName, EventBusName, GroupName, Name } = resource.Properties ?? {};
     if (SchemaName) return [resource.Type, `${resolve(RegistryName)}/${SchemaName}`];
+    // A rule of the default bus has no bus in its ARN.
+    const place = resource.Type === 'AWS::Events::Rule' ? EventBusName : GroupName;
+    if (place !== undefined) return [resource.Type, `${resolve(place)}/${resolve(Name)}`];
     const name = NAMES.map((key) => resource.Properties?.[key]).find((value) => value !== undefined);
     return [resource.Type, name === undefined ? `${id}-made-up` : String(resolve(name))];
   };

@@ -1,5 +1,5 @@
-// What EventBridge, SQS, Lambda and Scheduler need to be allowed and told before they deliver: read from the compiled template.
-// A missing permission shows nowhere else: without one there is no retry, and a dead-letter queue has a policy of its own.
+// The permissions and settings without which EventBridge, SQS, Lambda, Scheduler and CloudWatch Logs do not deliver, read from the
+// compiled template. A missing permission shows nowhere else: AWS does not try again, and a dead-letter queue has a policy of its own.
 import { describe, expect, test } from 'vitest';
 import { localTemplate, type Resources } from '../../infra/local/aws/template.ts';
 
@@ -61,9 +61,7 @@ test('no policy names a rule that is not there, and all of a stage with notifica
   for (const [queue] of ofType('AWS::SQS::Queue'))
     if (JSON.stringify(resources).includes(`"Queues":[{"Ref":"${queue}"}]`))
       for (const sender of sendersOf(queue)) expect(resources).toHaveProperty(sender);
-  expect(rules).toEqual(
-    expect.arrayContaining(['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule', 'NotificationRule']),
-  );
+  expect(rules).toEqual(expect.arrayContaining(['RequestRule', 'NotificationRule']));
 });
 
 describe.each(ofType('AWS::Lambda::EventSourceMapping').map(([id]) => id))('the event source %s', (id) => {
@@ -98,6 +96,56 @@ test('a function that sends to the queue which invokes it may: Lambda ends a loo
   expect(looping.map(([id]) => id)).toContain('OffboardingWorker');
   for (const [id, { Properties }] of looping)
     expect(resources[idOf(Properties.FunctionName)]?.Properties.RecursiveLoop, id).toBe('Allow');
+});
+
+test('the clock may invoke its function and leave what it can not deliver; a run that fails is repeated by the next', () => {
+  const { Target, GroupName, State = 'ENABLED' } = resources.Clock?.Properties ?? {};
+  expect(State).toBe('ENABLED');
+  const role = resources[idOf(Target.RoleArn)]?.Properties;
+  const statements: { Action: string; Resource: unknown }[] = role.Policies[0].PolicyDocument.Statement;
+  expect(statements.map(({ Action, Resource }) => [Action, idOf(Resource)])).toEqual([
+    ['lambda:InvokeFunction', idOf(Target.Arn)],
+    ['sqs:SendMessage', idOf(Target.DeadLetterConfig.Arn)],
+  ]);
+  const [trust] = role.AssumeRolePolicyDocument.Statement;
+  expect(idOf(trust.Condition.StringEquals['aws:SourceArn'])).toBe(idOf(GroupName));
+  expect(resources[idOf(Target.DeadLetterConfig.Arn)]?.Properties.FifoQueue).toBeUndefined();
+  expect(JSON.parse(Target.Input)).toEqual({ 'detail-type': 'Scheduled Event' });
+  expect(Target.RetryPolicy).toEqual({ MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: expect.any(Number) });
+});
+
+test('no rule has a schedule, which only the default bus takes', () => {
+  for (const [id, { Properties }] of ofType('AWS::Events::Rule')) {
+    expect(Properties.ScheduleExpression, id).toBeUndefined();
+    expect(Properties.EventBusName, id).toBeTruthy();
+  }
+});
+
+test('each subscription on a log is one that its function permits before it is made, and what fails three times is kept', () => {
+  const filters = ofType('AWS::Logs::SubscriptionFilter');
+  expect(filters.map(([, { Properties }]) => idOf(Properties.LogGroupName)).sort()).toEqual([
+    'DisableDashconnectionLogGroup',
+    'RemoveDashconnectionLogGroup',
+  ]);
+  for (const [id, { Properties, ...filter }] of filters) {
+    const permission = resources[Object(filter).DependsOn]?.Properties;
+    expect(permission.Principal, id).toBe('logs.amazonaws.com');
+    expect(idOf(permission.SourceArn)).toBe(idOf(Properties.LogGroupName));
+    expect(idOf(permission.FunctionName)).toBe(idOf(Properties.DestinationArn));
+    const [, retries] = ofType('AWS::Lambda::EventInvokeConfig').find(
+      ([, one]) => idOf(one.Properties.FunctionName) === idOf(Properties.DestinationArn),
+    ) ?? ['', { Properties: {} }];
+    expect(retries.Properties.MaximumRetryAttempts).toBe(2);
+    expect(idOf(retries.Properties.DestinationConfig.OnFailure.Destination)).toBe('ConnectionChangesUndelivered');
+  }
+});
+
+test("the service's own events reach the archive and no queue", () => {
+  const takes = (id: string) => resources[id]?.Properties.EventPattern;
+  expect(takes('RequestRule').source).toEqual([{ 'anything-but': 'org-connections' }]);
+  expect(takes('EventArchive')).toEqual({
+    'detail-type': [{ prefix: 'organization.offboarding.' }, { prefix: 'connection.' }],
+  });
 });
 
 test("the queue of the schedules deduplicates by content, or Scheduler can not send to it; their role is the group's alone", () => {

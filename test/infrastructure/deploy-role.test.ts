@@ -3,7 +3,19 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { readTemplate } from './cloudformation.ts';
 import { STAGES } from './compiled.ts';
 import { may, type Policy, type Request } from './iam.ts';
-import { API, boundary, deployPolicies, lambda, PLACE, role, stack, stage, statements } from './stages.ts';
+import {
+  API,
+  arn,
+  boundary,
+  deployPolicies,
+  EVERYTHING,
+  lambda,
+  PLACE,
+  role,
+  stack,
+  stage,
+  statements,
+} from './stages.ts';
 
 let dev: Policy[];
 beforeAll(() => {
@@ -14,6 +26,7 @@ describe('the deploy role', () => {
   const bounded = { 'iam:PermissionsBoundary': boundary('dev') };
   const devRole = role('org-connections-dev-offboard-organization');
   const me = role('org-connections-deploy-dev');
+  const secret = arn('secretsmanager', 'secret:org-connections/dev/management-client-AbCdEf');
 
   test.each<[what: string, request: Request]>([
     ['makes a role of its stage with the boundary', { action: 'iam:CreateRole', resource: devRole, context: bounded }],
@@ -37,7 +50,41 @@ describe('the deploy role', () => {
       },
     ],
     [
-      'asks for the smoke check',
+      'lets CloudWatch Logs invoke a function',
+      {
+        action: 'lambda:AddPermission',
+        resource: lambda('org-connections-dev-publish-connection-changes'),
+        context: { 'lambda:Principal': 'logs.amazonaws.com' },
+      },
+    ],
+    [
+      'subscribes to the log of a function',
+      {
+        action: 'logs:PutSubscriptionFilter',
+        resource: arn('logs', 'log-group:/aws/lambda/org-connections-dev-disable-connection:*'),
+      },
+    ],
+    [
+      'makes a rule on its own bus',
+      { action: 'events:PutRule', resource: arn('events', 'rule/org-connections-dev/org-connections-dev-requests') },
+    ],
+    [
+      'makes the clock',
+      { action: 'scheduler:CreateSchedule', resource: arn('scheduler', 'schedule/org-connections-dev/clock') },
+    ],
+    [
+      'has its own function rotate a secret',
+      {
+        action: 'secretsmanager:RotateSecret',
+        resource: secret,
+        context: {
+          'secretsmanager:RotationLambdaARN': lambda('org-connections-dev-rotate-management-token'),
+          'secretsmanager:ModifyRotationRules': 'true',
+        },
+      },
+    ],
+    [
+      'requests the smoke check',
       {
         action: 'execute-api:Invoke',
         resource: `arn:aws:execute-api:${PLACE.region}:${PLACE.account}:${API}/reversible/POST/organizations/org_Smoke/offboarding`,
@@ -175,6 +222,45 @@ describe('the deploy role', () => {
         resource: `arn:aws:secretsmanager:${PLACE.region}:${PLACE.account}:secret:org-connections/dev/management-client-AbCdEf`,
       },
     ],
+    ...['PutResourcePolicy', 'DeleteResourcePolicy', 'BatchGetSecretValue'].map((action): [string, Request] => [
+      `${action} of a secret`,
+      { action: `secretsmanager:${action}`, resource: secret },
+    ]),
+    [
+      'the rotation of a secret by another function of its own',
+      {
+        action: 'secretsmanager:RotateSecret',
+        resource: secret,
+        context: { 'secretsmanager:RotationLambdaARN': lambda('org-connections-dev-get-offboarding') },
+      },
+    ],
+    ...['org-connections-prod', 'orders', 'org-connections-dev-2'].flatMap((bus) =>
+      ['events:PutRule', 'events:PutTargets'].map((action): [string, Request] => [
+        `${action} on the bus ${bus}`,
+        { action, resource: arn('events', `rule/${bus}/org-connections-dev-spy`) },
+      ]),
+    ),
+    [
+      'a rule on the default bus',
+      { action: 'events:PutRule', resource: arn('events', 'rule/org-connections-dev-spy') },
+    ],
+    [
+      "a rule on an event source that is not the stage's",
+      {
+        action: 'events:PutRule',
+        resource: arn('events', 'rule/aws.partner/auth0.com/prod/events/org-connections-dev-spy'),
+      },
+    ],
+    [
+      'a removal of its own making',
+      { action: 'scheduler:CreateSchedule', resource: arn('scheduler', 'schedule/org-connections-dev/org_a-removal') },
+    ],
+    ['a message', { action: 'sqs:SendMessage', resource: arn('sqs', 'org-connections-dev-offboarding.fifo') }],
+    [
+      'a write of the table',
+      { action: 'dynamodb:PutItem', resource: arn('dynamodb', 'table/org-connections-dev-offboardings') },
+    ],
+    ['an event', { action: 'events:PutEvents', resource: arn('events', 'event-bus/org-connections-dev') }],
     [
       "the bus's policy",
       {
@@ -209,46 +295,62 @@ describe('the deploy role', () => {
     ],
   ])('is denied %s', (_, request) => expect(may(request, { own: dev })).toBe(false));
 
-  test.each(STAGES)('of %s is trusted to one environment by its whole name', (name) => {
-    const { DeployRole } = stage(name).Resources;
-    const [trust, ...more] = DeployRole?.Properties.AssumeRolePolicyDocument.Statement ?? [];
-    expect(more).toEqual([]);
-    const assume = (subject: string, audience = 'sts.amazonaws.com') =>
-      may(
-        {
-          action: 'sts:AssumeRoleWithWebIdentity',
-          resource: DeployRole?.arn ?? '',
-          context: {
-            'token.actions.githubusercontent.com:aud': audience,
-            'token.actions.githubusercontent.com:sub': subject,
-          },
-        },
-        { resource: [{ Statement: { ...trust, Resource: '*' } }] },
-      );
-    const repository = 'repo:travel0/org-connections';
-    expect(assume(`${repository}:environment:${name}`)).toBe(true);
-    for (const other of STAGES.filter((one) => one !== name))
-      expect(assume(`${repository}:environment:${other}`)).toBe(false);
-    expect(assume(`${repository}:environment:${name}2`)).toBe(false);
-    expect(assume(`${repository}:ref:refs/heads/main`)).toBe(false);
-    expect(assume(`repo:mallory/org-connections:environment:${name}`)).toBe(false);
-    expect(assume(`${repository}:environment:${name}`, 'mallory')).toBe(false);
+  test("reads no value of a secret, whatever its own and the secret's policies come to say", () => {
+    const open: Policy[] = [{ Statement: { Effect: 'Allow', Principal: '*', Action: '*', Resource: '*' } }];
+    const read = { action: 'secretsmanager:GetSecretValue', resource: secret, principal: me };
+    expect(may(read, { own: [...dev, ...EVERYTHING], resource: open })).toBe(false);
   });
 
-  test('without a subject it is trusted to the account alone', () => {
-    const { DeployRole } = stage('local', { Subject: '' }).Resources;
+  test('with an event source makes rules on its bus, too', () => {
+    const source = 'aws.partner/auth0.com/travel0-dev/events';
+    const own = deployPolicies(stage('dev', { Auth0EventSource: source }));
+    const puts = (name: string) => may({ action: 'events:PutRule', resource: arn('events', `rule/${name}`) }, { own });
+    expect(puts(`${source}/org-connections-dev-notifications`)).toBe(true);
+    expect(puts('aws.partner/auth0.com/travel0/events/org-connections-dev-notifications')).toBe(false);
+    expect(puts('org-connections-prod/org-connections-dev-notifications')).toBe(false);
+  });
+
+  const assumes = (name: string, subject: string, audience = 'sts.amazonaws.com', given = {}) => {
+    const { DeployRole } = stage(name, given).Resources;
+    const [trust, ...more] = DeployRole?.Properties.AssumeRolePolicyDocument.Statement ?? [];
+    expect(more).toEqual([]);
+    const context = {
+      'token.actions.githubusercontent.com:aud': audience,
+      'token.actions.githubusercontent.com:sub': subject,
+    };
+    const request = { action: 'sts:AssumeRoleWithWebIdentity', resource: DeployRole?.arn ?? '', context };
+    return may(request, { resource: [{ Statement: { ...trust, Resource: '*' } }] });
+  };
+
+  test.each(STAGES)('of %s is trusted to the environment of its own name alone', (name) => {
+    const repository = 'repo:travel0/org-connections';
+    expect(assumes(name, `${repository}:environment:${name}`)).toBe(true);
+    for (const other of [...STAGES.filter((one) => one !== name), `${name}2`, 'anything'])
+      expect(assumes(name, `${repository}:environment:${other}`), other).toBe(false);
+    expect(assumes(name, `${repository}:ref:refs/heads/main`)).toBe(false);
+    expect(assumes(name, `repo:mallory/org-connections:environment:${name}`)).toBe(false);
+    expect(assumes(name, `${repository}:environment:${name}`, 'mallory')).toBe(false);
+    // With ids in the subject, too.
+    const Repository = 'repo:travel0@12345/org-connections@67890';
+    expect(assumes(name, `${Repository}:environment:${name}`, undefined, { Repository })).toBe(true);
+    expect(assumes(name, `${repository}:environment:${name}`, undefined, { Repository })).toBe(false);
+  });
+
+  test('without a repository is trusted to the account alone', () => {
+    const { DeployRole } = stage('local', { Repository: '' }).Resources;
     const [trust] = DeployRole?.Properties.AssumeRolePolicyDocument.Statement ?? [];
     expect(trust).toMatchObject({ Principal: { AWS: `arn:aws:iam::${PLACE.account}:root` }, Action: 'sts:AssumeRole' });
-    const pattern = new RegExp(`^(?:${readTemplate('stage.yml').Parameters?.Subject?.AllowedPattern})$`);
-    for (const subject of ['', 'repo:o/n:environment:prod', 'repo:o@1/n@2:environment:dev'])
-      expect(subject).toMatch(pattern);
-    for (const subject of [
-      'repo:o/n:*',
+    const pattern = new RegExp(`^(?:${readTemplate('stage.yml').Parameters?.Repository?.AllowedPattern})$`);
+    for (const repository of ['', 'repo:o/n', 'repo:o@1/n@2']) expect(repository).toMatch(pattern);
+    const WRONG = [
+      'repo:*',
+      'repo:o/n:environment:prod',
       'repo:o/n:environment:*',
-      'repo:o/n:environment:test',
-      'repo:*:environment:prod',
-    ])
-      expect(subject).not.toMatch(pattern);
+      'o/n',
+      'repo:o/n:',
+      'repo:o/n prod',
+    ];
+    for (const repository of WRONG) expect(repository).not.toMatch(pattern);
   });
 
   test.each(STAGES)('of %s reaches nothing of another stage', (name) => {
@@ -263,12 +365,20 @@ describe('the deploy role', () => {
     const context = { 'iam:PermissionsBoundary': boundary(name), 'iam:PassedToService': 'lambda.amazonaws.com' };
     for (const other of STAGES.filter((one) => one !== name)) {
       const theirs = [...Object.values(stack(other).Resources), ...Object.values(stage(other).Resources)].filter(
-        ({ Type, arn }) => !arn.includes(':unknown:') && Type !== 'AWS::ApiGatewayV2::Api',
+        ({ Type, arn: one }) => !one.includes(':unknown:') && Type !== 'AWS::ApiGatewayV2::Api',
       );
       expect(theirs.length).toBeGreaterThan(50);
-      for (const { arn } of theirs)
+      // A rule of one's own name on the bus of another stage.
+      theirs.push({
+        Type: '',
+        Properties: {},
+        arn: arn('events', `rule/org-connections-${other}/org-connections-${name}-spy`),
+      });
+      for (const { arn: theirArn } of theirs)
         for (const action of actions.filter((one) => !nameless.has(one)))
-          expect(may({ action, resource: arn, context }, { own }), `${name}: ${action} on ${arn}`).toBe(false);
+          expect(may({ action, resource: theirArn, context }, { own }), `${name}: ${action} on ${theirArn}`).toBe(
+            false,
+          );
     }
   });
 
@@ -281,6 +391,7 @@ describe('the deploy role', () => {
       'AWS::Events::EventBus': 'events:CreateEventBus',
       'AWS::Events::Rule': 'events:PutRule',
       'AWS::Events::Archive': 'events:CreateArchive',
+      'AWS::Scheduler::Schedule': 'scheduler:CreateSchedule',
       'AWS::Scheduler::ScheduleGroup': 'scheduler:CreateScheduleGroup',
       'AWS::SecretsManager::Secret': 'secretsmanager:CreateSecret',
       'AWS::Logs::LogGroup': 'logs:CreateLogGroup',
@@ -292,20 +403,25 @@ describe('the deploy role', () => {
     for (const name of STAGES) {
       const own = deployPolicies(stage(name));
       const context = { 'iam:PermissionsBoundary': boundary(name) };
-      for (const [id, { Type, arn, Properties }] of Object.entries(stack(name).Resources)) {
+      for (const [id, { Type, arn: resource, Properties }] of Object.entries(stack(name).Resources)) {
         if (Type === 'AWS::IAM::Role') expect(Properties.PermissionsBoundary, id).toBe(boundary(name));
         const action = create[Type];
-        if (action) expect(may({ action, resource: arn, context }, { own }), `${name} ${id} ${action}`).toBe(true);
+        if (action) expect(may({ action, resource, context }, { own }), `${name} ${id} ${action}`).toBe(true);
         // What is attached to a role is an inline policy of it.
         for (const to of Type === 'AWS::IAM::Policy' ? Properties.Roles : [])
           for (const one of ['iam:PutRolePolicy', 'iam:DeleteRolePolicy']) {
-            const resource = `arn:aws:iam::${PLACE.account}:role/${to}`;
-            expect(may({ action: one, resource, context }, { own }), `${name} ${id} ${one}`).toBe(true);
+            const attached = `arn:aws:iam::${PLACE.account}:role/${to}`;
+            expect(may({ action: one, resource: attached, context }, { own }), `${name} ${id} ${one}`).toBe(true);
           }
         if (JSON.stringify(Properties).includes('RecursiveLoop'))
-          expect(may({ action: 'lambda:PutFunctionRecursionConfig', resource: arn }, { own }), id).toBe(true);
+          expect(may({ action: 'lambda:PutFunctionRecursionConfig', resource }, { own }), id).toBe(true);
         // No type that nobody has thought of: rights are granted above, and here they are not made.
-        expect(Type, id).not.toMatch(/^AWS::IAM::(?!Role$|Policy$)|EventBusPolicy/);
+        expect(Type, id).not.toMatch(/^AWS::IAM::(?!Role$|Policy$)|EventBusPolicy|SecretsManager::ResourcePolicy/);
+        if (Type === 'AWS::Lambda::Permission') {
+          const invoked = { action: 'lambda:AddPermission', resource: Properties.FunctionName };
+          const principal = { 'lambda:Principal': Properties.Principal };
+          expect(may({ ...invoked, context: principal }, { own }), id).toBe(true);
+        }
       }
     }
   });

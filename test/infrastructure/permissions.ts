@@ -44,6 +44,10 @@ const QUEUE_READER: [action: string, document: string][] = [
   'sqs:DeleteMessage',
   'sqs:GetQueueAttributes',
 ].map((action) => [action, 'Lambda developer guide, "Using Lambda with Amazon SQS", "Execution role permissions"']);
+const FAILURE_QUEUE: [action: string, document: string] = [
+  'sqs:SendMessage',
+  'Lambda developer guide, "Retaining records of asynchronous invocations"',
+];
 /** The type of resource that each kind of ours is to AWS; a logical id by its type in the template. */
 const RESOURCE_TYPES: Record<string, string> = {
   'AWS::DynamoDB::Table': 'table',
@@ -62,6 +66,9 @@ function neededBy(name: string, template: Template): Map<string, string> {
   const mappings = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventSourceMapping');
   if (mappings.some((mapping) => JSON.stringify(mapping.Properties.FunctionName).includes(logicalId)))
     for (const [action, document] of QUEUE_READER) needed.set(action, document);
+  const destinations = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventInvokeConfig');
+  if (destinations.some((one) => JSON.stringify(one.Properties.FunctionName).includes(logicalId)))
+    needed.set(...FAILURE_QUEUE);
   for (const { inputs } of Object.values<{ inputs: Record<string, { bytesInOutput: number }> }>(outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
       const [, client = '', operation] = /@aws-sdk\/client-([\w-]+)\/.*\/commands\/(\w+)Command\.js$/.exec(path) ?? [];

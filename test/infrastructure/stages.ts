@@ -5,10 +5,13 @@ import type { Policy, Statement } from './iam.ts';
 
 export const PLACE: Place = { account: '111122223333', region: 'eu-central-1' };
 export const API = 'a1b2c3d4e5';
+/** Of the stages the local one alone ends sessions. */
+export const endsSessions = (Stage: string) => Stage === 'local';
 export const stage = (Stage: string, more: Record<string, unknown> = {}) =>
   deployed(readTemplate('stage.yml'), PLACE, {
     Stage,
-    Subject: `repo:travel0/org-connections:environment:${Stage}`,
+    Repository: 'repo:travel0/org-connections',
+    EndSessions: String(endsSessions(Stage)),
     SmokeOrganization: 'org_Smoke',
     ApiId: API,
     ...more,
@@ -26,3 +29,14 @@ export const statements = (policies: Policy[]) =>
 export const boundary = (name: string) =>
   `arn:aws:iam::${PLACE.account}:policy/org-connections-boundary-${name}-${PLACE.region}`;
 export const lambda = (name: string) => `arn:aws:lambda:${PLACE.region}:${PLACE.account}:function:${name}`;
+export const arn = (service: string, rest: string) => `arn:aws:${service}:${PLACE.region}:${PLACE.account}:${rest}`;
+/** Allowed everything by their own policies: what others' policies deny is left. */
+export const EVERYTHING: Policy[] = [{ Statement: { Effect: 'Allow', Action: '*', Resource: '*' } }];
+/** An administrator of the account, and somebody whose role has a name like ours. */
+export const STRANGERS = [
+  `arn:aws:iam::${PLACE.account}:role/Admin`,
+  `arn:aws:iam::${PLACE.account}:user/maria`,
+  `arn:aws:iam::${PLACE.account}:root`,
+  role('org-connections-other-offboard-organization'),
+  'arn:aws:iam::444455556666:role/crm',
+];

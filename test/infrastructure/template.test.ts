@@ -13,7 +13,15 @@ const ALL = readdirSync(`${ROOT}functions`).map((file) => file.replace('.ts', ''
 const endsSessions = (stage: string) => stage === 'local';
 const functionsOf = (stage: string) => ALL.filter((name) => name !== 'end-sessions' || endsSessions(stage));
 /** The functions whose failing nobody is answered by a 5xx. */
-const UNATTENDED = ['offboard-organization', 'watch-offboardings', 'rotate-management-token', 'end-sessions'];
+const UNATTENDED = [
+  'offboard-organization',
+  'dispatch-due-work',
+  'publish-connection-changes',
+  'rotate-management-token',
+  'end-sessions',
+];
+/** Auth0's limit for writes of a tenant, a minute (Enterprise), and how many it takes at once. */
+const [AUTH0_WRITES, AUTH0_AT_ONCE] = [150, 5];
 
 const compiled = new Map<string, ReturnType<typeof packaged>>(STAGES.map((stage) => [stage, packaged(stage)]));
 
@@ -117,13 +125,17 @@ describe.each(STAGES)('%s', (stage) => {
     for (const { AuthorizationType } of routes) expect(AuthorizationType).toBe('AWS_IAM');
     for (const name of ['HttpApiStage', 'ReversibleStage']) {
       const { DefaultRouteSettings, RouteSettings, AccessLogSettings } = get(name);
-      // What looks is slowed down before what ends access, and each GET is something that looks.
-      expect(Object.keys(RouteSettings).sort()).toEqual(described.filter((route) => route.startsWith('GET ')).sort());
+      expect(Object.keys(RouteSettings).sort()).toEqual(described.sort());
       for (const { ThrottlingRateLimit, ThrottlingBurstLimit } of Object.values<Record<string, number>>(
         RouteSettings,
       )) {
         expect(ThrottlingRateLimit).toBeLessThan(DefaultRouteSettings.ThrottlingRateLimit);
         expect(ThrottlingBurstLimit).toBeLessThan(DefaultRouteSettings.ThrottlingBurstLimit);
+      }
+      // A route that writes to Auth0 in the request takes at most half of the tenant's limit, at both stages of the API together.
+      for (const route of described.filter((one) => /^(PATCH|DELETE) \/organizations/.test(one))) {
+        expect(2 * 60 * RouteSettings[route].ThrottlingRateLimit, route).toBeLessThanOrEqual(AUTH0_WRITES / 2);
+        expect(2 * RouteSettings[route].ThrottlingBurstLimit, route).toBeLessThan(AUTH0_AT_ONCE);
       }
       // Detailed metrics are billed by route; the access log has the route.
       expect(DefaultRouteSettings.DetailedMetricsEnabled ?? false).toBe(false);
@@ -142,9 +154,7 @@ describe.each(STAGES)('%s', (stage) => {
   });
 
   test('a new deploy makes the settings of a route after the route', () => {
-    const routes = ofType('AWS::ApiGatewayV2::Route').filter(([, { Properties }]) =>
-      Properties.RouteKey.startsWith('GET '),
-    );
+    const routes = ofType('AWS::ApiGatewayV2::Route');
     expect(routes.length).toBeGreaterThan(0);
     for (const name of ['HttpApiStage', 'ReversibleStage'])
       expect(resources()[name]?.DependsOn).toEqual(expect.arrayContaining(routes.map(([id]) => id)));
@@ -174,10 +184,10 @@ describe.each(STAGES)('%s', (stage) => {
 
   test('each queue is encrypted, kept for two weeks, and has a dead-letter queue or an alarm on being one', () => {
     const queues = ofType('AWS::SQS::Queue');
-    expect(queues.length).toBe(endsSessions(stage) ? 6 : 4);
+    expect(queues.length).toBe(endsSessions(stage) ? 7 : 5);
     for (const [name, { Properties }] of queues) {
       expect(Properties).toMatchObject({ SqsManagedSseEnabled: true, MessageRetentionPeriod: 1_209_600 });
-      // What waits in a queue that invokes a function: OldestOverdue, by the records, or its dead letters' alarm in the end.
+      // For a queue that invokes a function there is OldestOverdue, and in the end the alarm of its dead letters.
       const watched = alarms().some((alarm) => JSON.stringify(alarm.Dimensions ?? []).includes(`"${name}"`));
       expect(watched, `${name} has an alarm`).toBe(Properties.RedrivePolicy === undefined);
       const deadLetterQueue = JSON.stringify(compiled.get(stage)?.template).includes(
@@ -188,7 +198,7 @@ describe.each(STAGES)('%s', (stage) => {
     }
     const { VisibilityTimeout, RedrivePolicy, FifoQueue } = get('OffboardingQueue');
     expect(VisibilityTimeout).toBeGreaterThanOrEqual(get('OffboardDashorganizationLambdaFunction').Timeout);
-    // The record counts; SQS must not be quicker, and takes no more than this.
+    // The record counts the tries. SQS must not be quicker, and takes no more than this.
     expect(RedrivePolicy.maxReceiveCount).toBe(1000);
     expect(FifoQueue).toBe(true);
     expect(get('OffboardingWorker')).toMatchObject({
@@ -211,6 +221,7 @@ describe.each(STAGES)('%s', (stage) => {
     expect(Variables.MANAGEMENT_TOKEN_SECRET_ID).toBe(get('ManagementTokenSecret').Name);
     expect(Variables.MANAGEMENT_CLIENT_SECRET_ID).toBe(get('ManagementClientSecret').Name);
     expect(Variables.MANAGEMENT_TOKEN_SECRET_ID).toBe(`org-connections/${stage}/management-token`);
+    expect(Variables).toMatchObject({ REMOVAL_NOTICE: 'P3D', NODE_OPTIONS: '--max-semi-space-size=4' });
     for (const { Ref } of [
       Variables.EVENT_BUS_NAME,
       Variables.OFFBOARDING_QUEUE_URL,
@@ -219,6 +230,30 @@ describe.each(STAGES)('%s', (stage) => {
     ]) {
       expect(resources()).toHaveProperty(Ref);
     }
+  });
+
+  test('machine access is ended where the stage says so, by the functions that do it', () => {
+    const told = FUNCTIONS.filter((name) => get(logicalId(name)).Environment.Variables.MACHINE_ACCESS === 'true');
+    const ending = [
+      'cancel-offboarding',
+      'get-offboarding',
+      'offboard-organization',
+      'request-offboarding',
+      'request-offboardings',
+      'rotate-management-token',
+    ];
+    expect(told.sort()).toEqual(stage === 'local' ? ending : []);
+  });
+
+  test('a failure is counted whichever function publishes it', () => {
+    for (const [alarm, outcome] of [
+      ['OffboardingFailures', 'failed'],
+      ['Drifted', 'drifted'],
+    ] as const)
+      expect(get(alarm)).toMatchObject({
+        MetricName: 'Offboardings',
+        Dimensions: [{ Name: 'outcome', Value: outcome }],
+      });
   });
 
   test('each alarm goes to the topic and names its runbook entry', () => {
@@ -268,6 +303,7 @@ test('deleting the stack by mistake loses in prod neither secrets, records and m
     'OffboardingDeadLetters',
     'RemovalsUndelivered',
     'RequestsUndelivered',
+    'ConnectionChangesUndelivered',
     'EventArchive',
     'RemovalScheduleGroup',
     'RemovalScheduleRole',

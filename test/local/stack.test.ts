@@ -36,18 +36,23 @@ test("queues, functions and variables are the template's", async () => {
   });
 });
 
-test("each request goes to its message group by the rules' own patterns, and what nobody takes stays out", () => {
-  const event = (detail: object, type = 'organization.offboarding.requested') => ({
-    id: JSON.stringify(detail),
-    source: 'billing',
+test("when a publisher requests an offboarding it reaches the queue, and the service's own request and outcomes do not", () => {
+  const event = (organization_id: string, source: string, type = 'organization.offboarding.requested') => ({
+    id: organization_id,
+    source,
     'detail-type': type,
     time: '2026-01-01T00:00:00Z',
-    detail: { ...detail },
+    detail: { organization_id },
   });
-  local.aws.publish(event({ organization_id: 'org_1' }));
-  local.aws.publish(event({ organization_id: 'org_2', batch_id: 'b' }));
-  local.aws.publish(event({ organization_id: 'org_3' }, 'organization.offboarding.completed'));
-  expect(local.aws.messages(QUEUE).map(({ group }) => group)).toEqual(['single', 'batch']);
+  local.aws.publish(event('org_1', 'billing'));
+  local.aws.publish(event('org_2', 'billing', 'organization.offboarding.cancellation_requested'));
+  local.aws.publish(event('org_3', 'org-connections'));
+  local.aws.publish(event('org_4', 'org-connections', 'organization.offboarding.completed'));
+  const messages = local.aws.messages(QUEUE);
+  expect(messages.map(({ group, body }) => [group, JSON.parse(body).id])).toEqual([
+    ['single', 'org_1'],
+    ['single', 'org_2'],
+  ]);
   expect(local.aws.lost()).toEqual([]);
 });
 

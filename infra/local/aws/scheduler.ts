@@ -1,4 +1,5 @@
-// EventBridge Scheduler: one-time schedules that send a message to a queue, at least once and sometimes late.
+// EventBridge Scheduler: one-time schedules that send a message to a queue, at least once and sometimes late; and schedules with a rate,
+// which invoke a function.
 import { type Sqs, type Statement, sendsTo } from './sqs.ts';
 import { type Agenda, AwsError, arnOf, type Faults, type Json, text } from './wire.ts';
 
@@ -15,7 +16,7 @@ export interface Role {
   statements: Statement[];
 }
 
-interface Target {
+export interface Target {
   Arn: string;
   RoleArn: string;
   Input: string;
@@ -102,7 +103,25 @@ export function createScheduler(sqs: Sqs, agenda: Agenda, faults: Faults, retryS
     return { ScheduleArn: arnOf('scheduler', `schedule/${key}`) };
   }
 
+  /** A schedule with a rate whose target is a function. Throws where its role may not invoke that. */
+  function addRate(expression: string, { Arn, RoleArn, Input }: Target, invoke: (event: unknown) => Promise<unknown>) {
+    const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
+    if (!count || !unit) throw new Error(`The schedule ${expression} is not played here`);
+    const mayInvoke = roles
+      .get(RoleArn)
+      ?.statements.some(({ Action, Resource }) => Action === 'lambda:InvokeFunction' && Resource === Arn);
+    if (!mayInvoke) throw new Error(`${RoleArn} may not invoke ${Arn}`);
+    const every = Number(count) * { minute: 60_000, hour: 3_600_000, day: 86_400_000 }[unit as 'minute'];
+    const run = () => {
+      // What the function throws, it finds again at the next run.
+      invoke(JSON.parse(Input)).catch(() => undefined);
+      agenda.at(Date.now() + every, run);
+    };
+    agenda.at(Date.now() + every, run);
+  }
+
   return {
+    addRate,
     schedules,
     /** Messages that were sent nowhere, not even to a dead-letter queue. */
     lost,

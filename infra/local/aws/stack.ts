@@ -110,6 +110,22 @@ export async function deployStack(
     aws.scheduler.addRole(`arn:aws:iam::000000000000:role/${role.RoleName}`, { sourceArns, statements });
   }
 
+  for (const { ScheduleExpression, Target } of ofType('AWS::Scheduler::Schedule')) {
+    const one = deployed.find(({ arn }) => arn === Target.Arn);
+    if (schedules) aws.scheduler.addRate(ScheduleExpression, Target, invoke(one?.name ?? ''));
+  }
+  for (const { FilterName, LogGroupName, FilterPattern, DestinationArn } of ofType('AWS::Logs::SubscriptionFilter')) {
+    const isPermitted = ofType('AWS::Lambda::Permission').some(
+      ({ FunctionName, Principal, SourceArn }) =>
+        FunctionName === DestinationArn &&
+        Principal === 'logs.amazonaws.com' &&
+        SourceArn.endsWith(`log-group:${LogGroupName}:*`),
+    );
+    if (!isPermitted) throw new Error(`CloudWatch Logs may not invoke ${DestinationArn} for ${LogGroupName}`);
+    const one = deployed.find(({ arn }) => arn === DestinationArn);
+    aws.logs.add(FilterName, LogGroupName, FilterPattern, invoke(one?.name ?? ''));
+  }
+
   for (const table of ofType('AWS::DynamoDB::Table')) {
     const { TableName, AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table;
     await aws.dynamoDb.create({

@@ -97,6 +97,10 @@ export function resolveReferences(resources: Resources, endpoint: string): Resou
     }
     if (Type === 'AWS::Scheduler::ScheduleGroup') return named(of(Properties.Name), 'scheduler', 'schedule-group/');
     if (Type === 'AWS::DynamoDB::Table') return named(of(Properties.TableName), 'dynamodb', 'table/');
+    if (Type === 'AWS::Logs::LogGroup') {
+      const name = of(Properties.LogGroupName);
+      return { ref: name, arn: `${arnOf('logs', `log-group:${name}`)}:*` };
+    }
     if (Type === 'AWS::IAM::Role') {
       const name = of(Properties.RoleName);
       return { ref: name, arn: `arn:aws:iam::${ACCOUNT}:role/${name}` };

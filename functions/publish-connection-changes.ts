@@ -1,0 +1,24 @@
+import type { CloudWatchLogsEvent, Context } from 'aws-lambda';
+import { putEvents } from '../lib/aws/event-bus.ts';
+import { changesIn } from '../lib/connection-changes/log-lines.ts';
+import { createLog } from '../lib/log.ts';
+
+/** What it takes to write the log at the end, milliseconds. */
+const MARGIN_MS = 1000;
+const DEFAULT_TIME_MS = 29_000;
+
+/**
+ * Publishes `connection.disabled` and `connection.removed` from the log lines of disable-connection and remove-connection. Throws
+ * when the bus does not take them; Lambda then invokes it again, and an event may come twice.
+ */
+export async function handler(event: CloudWatchLogsEvent, context: Partial<Context> = {}): Promise<void> {
+  const log = createLog({ request_id: context.awsRequestId });
+  const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) - MARGIN_MS;
+  const { changes, unreadable } = changesIn(event);
+  if (unreadable > 0) log.error('log_lines_unreadable', { lines: unreadable });
+  for (const type of new Set(changes.map(({ detailType }) => detailType))) {
+    const details = changes.filter(({ detailType }) => detailType === type).map(({ detail }) => detail);
+    await putEvents(type, details, deadline);
+  }
+  log.info('connection_changes_published', { events: changes.length });
+}

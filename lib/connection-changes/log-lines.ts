@@ -1,0 +1,47 @@
+import { gunzipSync } from 'node:zlib';
+import type { CloudWatchLogsEvent } from 'aws-lambda';
+import * as v from 'valibot';
+import { ConnectionId, OrganizationId } from '../ids.ts';
+import { lenient, parseAs, parseJson } from '../json.ts';
+
+/** The detail-type of the event for each code of a log line. */
+const DETAIL_TYPES = { connection_disabled: 'connection.disabled', connection_removed: 'connection.removed' } as const;
+
+/** The log line of a request that disabled or removed one connection, as far as the event has it. */
+const Line = v.object({
+  code: v.picklist(['connection_disabled', 'connection_removed']),
+  organization_id: OrganizationId,
+  connection_id: ConnectionId,
+  caller: v.optional(v.string(), 'unknown'),
+  request_id: v.string(),
+  correlation_id: lenient(v.string()),
+  /** The connection as Auth0 answered it, where the request saw it. */
+  connection: lenient(v.looseObject({})),
+});
+
+/** A change of a single connection: the event's detail-type, and its detail. */
+export interface ConnectionChange {
+  detailType: (typeof DETAIL_TYPES)[keyof typeof DETAIL_TYPES];
+  detail: object;
+}
+
+/**
+ * The changes that a delivery of CloudWatch Logs holds, in the order of the log, and how many of its lines are none. Throws when the
+ * delivery itself can't be read. (CloudWatch Logs user guide, "Subscription filters with AWS Lambda": JSON, gzip, base64.)
+ */
+export function changesIn(event: CloudWatchLogsEvent): { changes: ConnectionChange[]; unreadable: number } {
+  const delivery = JSON.parse(gunzipSync(Buffer.from(event.awslogs.data, 'base64')).toString());
+  // A control message says that the subscription works.
+  if (delivery.messageType === 'CONTROL_MESSAGE') return { changes: [], unreadable: 0 };
+  const lines: { message: string }[] = delivery.logEvents;
+  const changes = lines.flatMap(({ message }) => {
+    const line = parseAs(Line, parseJson(message));
+    return line ? [changeOf(line)] : [];
+  });
+  return { changes, unreadable: lines.length - changes.length };
+}
+
+function changeOf({ code, connection, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
+  const settings = connection ? { ...connection, connection_id: undefined } : null;
+  return { detailType: DETAIL_TYPES[code], detail: { version: 1, ...fields, settings } };
+}
