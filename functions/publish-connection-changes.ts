@@ -16,9 +16,7 @@ export async function handler(event: CloudWatchLogsEvent, context: Partial<Conte
   const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) - MARGIN_MS;
   const { changes, unreadable } = changesIn(event);
   if (unreadable > 0) log.error('log_lines_unreadable', { lines: unreadable });
-  for (const type of new Set(changes.map(({ detailType }) => detailType))) {
-    const details = changes.filter(({ detailType }) => detailType === type).map(({ detail }) => detail);
-    await putEvents(type, details, deadline);
-  }
+  const events = changes.map(({ detailType, detail }) => ({ type: detailType, detail }));
+  await putEvents(events, deadline);
   log.info('connection_changes_published', { events: changes.length });
 }
