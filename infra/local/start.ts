@@ -29,6 +29,22 @@ tenant.setOrganizations({
     { connection_id: 'con_Ax1Sc2VfBg3NhMj4', connection: { name: 'globex-saml', strategy: 'samlp' } },
   ],
 });
+tenant.nameOrganization(ACME, { name: 'acme', display_name: 'Acme Corporation' });
+tenant.nameOrganization(GLOBEX, { name: 'globex', display_name: 'Globex' });
+// The customers' machines, which need no connection.
+for (const [organization, name] of [
+  [ACME, 'acme'],
+  [GLOBEX, 'globex'],
+] as const)
+  tenant.setClientGrants(organization, [
+    { id: `cgr_${name}Orders`, client_id: `${name}-orders-sync`, audience: 'https://api.travel0.com/orders' },
+    {
+      id: `cgr_${name}Invoices`,
+      client_id: `${name}-invoices`,
+      audience: 'https://api.travel0.com/invoices',
+      scope: [],
+    },
+  ]);
 tenant.addMembers(ACME, ['maria', 'ann']);
 tenant.addMembers(GLOBEX, ['ann']);
 const checks = process.argv.includes('--check-signatures');

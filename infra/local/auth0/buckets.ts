@@ -5,11 +5,12 @@ interface BucketSize {
   perMinute: number;
 }
 
-type Kind = 'read' | 'write' | 'members' | 'memberships' | 'whole';
+export type BucketKind = 'read' | 'write' | 'grantReads' | 'grantWrites' | 'members' | 'memberships' | 'whole';
 
 /**
- * The documented limits by plan: `read` and `write` of organization connections, the `members` of an organization, the
- * `memberships` of a user, and the `whole` API, which every call counts against.
+ * The documented limits by plan: `read` and `write` of organization connections, `grantReads` and `grantWrites` of an
+ * organization's client grants, the `members` of an organization, the `memberships` of a user, and the `whole` API, which every
+ * call counts against.
  */
 export const PLANS = {
   free: { whole: { burst: 2, perMinute: 120 } },
@@ -21,12 +22,14 @@ export const PLANS = {
   enterprise: {
     read: { burst: 10, perMinute: 100 },
     write: { burst: 5, perMinute: 150 },
+    grantReads: { burst: 10, perMinute: 100 },
+    grantWrites: { burst: 5, perMinute: 150 },
     members: { burst: 40, perMinute: 500 },
     memberships: { burst: 40, perMinute: 500 },
     whole: { burst: 50, perMinute: 960 },
   },
   unlimited: {},
-} satisfies Record<string, Partial<Record<Kind, BucketSize>>>;
+} satisfies Record<string, Partial<Record<BucketKind, BucketSize>>>;
 export type Plan = keyof typeof PLANS;
 
 /** Plans that may delete sessions and refresh tokens. */
@@ -42,7 +45,7 @@ export function createBuckets() {
     },
 
     /** Takes a token of the buckets that a call counts against; the headers tell of the scarcer one. */
-    take(kind: Kind): { allowed: boolean; headers: Record<string, string> } {
+    take(kind: BucketKind): { allowed: boolean; headers: Record<string, string> } {
       const found = [...new Set(['whole', kind])].flatMap((name) => buckets.get(name) ?? []);
       for (const bucket of found) {
         const perMs = bucket.size.perMinute / 60_000;
