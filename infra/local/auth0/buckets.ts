@@ -1,4 +1,5 @@
 // The token buckets of the stand-in tenant, as Auth0 documents them ("Rate Limit Configurations").
+import { createTokenBucket } from '../token-bucket.ts';
 
 interface BucketSize {
   burst: number;
@@ -36,32 +37,29 @@ export type Plan = keyof typeof PLANS;
 export const WITH_SESSIONS: Plan[] = ['enterprise', 'unlimited'];
 
 export function createBuckets() {
-  let buckets = new Map<string, { size: BucketSize; tokens: number; at: number }>();
+  let buckets = new Map<string, BucketSize & { bucket: ReturnType<typeof createTokenBucket> }>();
   return {
     /** Full buckets of a plan. */
     fill(plan: Plan) {
       const sizes = Object.entries<BucketSize>(PLANS[plan]);
-      buckets = new Map(sizes.map(([kind, size]) => [kind, { size, tokens: size.burst, at: Date.now() }]));
+      const full = ({ burst, perMinute }: BucketSize) => createTokenBucket(burst, perMinute / 60);
+      buckets = new Map(sizes.map(([kind, size]) => [kind, { ...size, bucket: full(size) }]));
     },
 
     /** Takes a token of the buckets that a call counts against; the headers tell of the scarcer one. */
     take(kind: BucketKind): { allowed: boolean; headers: Record<string, string> } {
       const found = [...new Set(['whole', kind])].flatMap((name) => buckets.get(name) ?? []);
-      for (const bucket of found) {
-        const perMs = bucket.size.perMinute / 60_000;
-        bucket.tokens = Math.min(bucket.size.burst, bucket.tokens + (Date.now() - bucket.at) * perMs);
-        bucket.at = Date.now();
-      }
-      const allowed = found.every((bucket) => bucket.tokens >= 1);
-      if (allowed) for (const bucket of found) bucket.tokens -= 1;
-      const scarce = found.sort((a, b) => a.tokens - b.tokens)[0];
+      const allowed = found.every(({ bucket }) => bucket.left() >= 1);
+      if (allowed) for (const { bucket } of found) bucket.take();
+      const scarce = found.sort((a, b) => a.bucket.left() - b.bucket.left())[0];
       if (!scarce) return { allowed, headers: {} };
-      const untilNext = (Math.floor(scarce.tokens) + 1 - scarce.tokens) / (scarce.size.perMinute / 60_000);
+      const left = scarce.bucket.left();
+      const untilNext = (Math.floor(left) + 1 - left) / (scarce.perMinute / 60_000);
       return {
         allowed,
         headers: {
-          'x-ratelimit-limit': String(scarce.size.burst),
-          'x-ratelimit-remaining': String(Math.floor(scarce.tokens)),
+          'x-ratelimit-limit': String(scarce.burst),
+          'x-ratelimit-remaining': String(Math.floor(left)),
           'x-ratelimit-reset': String(Math.ceil((Date.now() + untilNext) / 1000)),
         },
       };
