@@ -102,7 +102,7 @@ try {
     (event) => event['detail-type'] === 'organization.offboarding.sessions_ended',
   );
   console.log(
-    `< organization.offboarding.sessions_ended: ${ended.members} members, ${ended.asked} asked, ${ended.skipped} skipped`,
+    `< organization.offboarding.sessions_ended: ${ended.members} members, ${ended.revocations_requested} requested, ${ended.skipped} skipped`,
   );
   await offboard(
     {
