@@ -124,6 +124,7 @@ export async function deployStack(
   for (const { Name, ...schedule } of ofType('AWS::Scheduler::Schedule')) {
     rateOf(schedule.ScheduleExpression);
     aws.scheduler.addSchedule(Name, schedule, schedules);
+  }
   for (const { FilterName, LogGroupName, FilterPattern, DestinationArn } of ofType('AWS::Logs::SubscriptionFilter')) {
     const isPermitted = ofType('AWS::Lambda::Permission').some(
       ({ FunctionName, Principal, SourceArn }) =>
