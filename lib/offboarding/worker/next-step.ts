@@ -1,7 +1,7 @@
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
-import { type Change, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
+import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
 import { sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
 import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/lifecycle.ts';
@@ -232,8 +232,9 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
 /** When the next drift check is due after one that has ended now. */
 export function nextCheckAt(item: Organization, { now, input, tried, listing }: VisitState): string {
   const isOpen = item.ledger.some((entry) => tried.includes(keyOf(entry)) && entry.intent !== undefined);
-  const areTooNew = listing && item.ledger.some(({ kind, id }) => isTooNew(item, kind, id, listing));
-  if (areTooNew) return iso(now + LIST_SERVES_MS);
+  const tooNew = item.ledger.filter(({ kind, id }) => listing && isTooNew(item, kind, id, listing));
+  const newest = Math.max(...tooNew.map(({ changed }) => changed?.at ?? 0));
+  if (tooNew.length > 0) return iso(newest + LIST_IS_OLD_MS + 1);
   return iso(isOpen ? now + CHECK_AGAIN_MS : after(now, input.stage.watchInterval));
 }
 

@@ -24,6 +24,8 @@ const WAIT_FOR_TURN_MS = 2000;
 const RETRY_PAUSE_MS = 1000;
 /** How long a message is taken to be on its way before another one says the same, milliseconds. */
 const MESSAGE_TAKES_MS = 300_000;
+/** What is due so soon is waited for in place, milliseconds. */
+const SOON_MS = 15_000;
 const MAX_FAILURES = 3;
 const MAX_CONFLICTS = 30;
 const NOBODY = 'nobody';
@@ -219,7 +221,10 @@ function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
   const { error, now, uncertainUntil = 0, item } = state;
   if (error?.code === 'out_of_time') return { is: 'later', wait_ms: 0 };
   if (error) return { is: 'later', wait_ms: waitAfter(error, state), error };
-  const isLeft = item && (dueOf(item).due_at ?? '~') <= iso(now);
+  const due = item ? dueOf(item).due_at : undefined;
+  const isLeft = due !== undefined && due <= iso(now);
+  const isSoon = due !== undefined && due <= iso(now + SOON_MS);
+  if (isSoon && !isLeft && state.input.mode === 'work') return { is: 'later', wait_ms: Date.parse(due) - now };
   if (isLeft && isUncertain) return { is: 'later', wait_ms: uncertainUntil + CLOCKS_APART_MS - now };
   return isLeft && state.input.mode === 'work' ? { is: 'later', wait_ms: state.input.waitMs } : { is: 'done' };
 }
