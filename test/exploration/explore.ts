@@ -5,9 +5,9 @@ import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/visit.ts';
 import type { VisitEnd } from '../../lib/offboarding/worker/visit-state.ts';
 import { checkRest, checkStep } from './oracle.ts';
 import { dueOf, isInvisible, performSingle, withDue } from './perform.ts';
-import { dispatchProgram, endOf, eventProgram, pendingOf, proceed, workProgram } from './programs.ts';
-import type { Action, Scenario } from './scenarios.ts';
-import { type Message, type Process, withChange, withStory, type World } from './world.ts';
+import { dispatchProgram, endOf, eventProgram, forgetPrograms, pendingOf, proceed, workProgram } from './programs.ts';
+import { type Action, type Scenario, unansweredOf } from './scenarios.ts';
+import { type Message, type Process, withChange, type World } from './world.ts';
 
 // Explores a world to its end, breadth first: every order of the steps of everybody, with every fault that it has in store. What is
 // found wrong comes with the shortest way to it.
@@ -28,6 +28,7 @@ type Step = { label: string; world: World };
 const VISIBILITY_MS = 360_000;
 
 export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): Explored {
+  forgetPrograms();
   const start = scenario.world;
   const seen = new Map<string, { parent: string | undefined; label: string }>();
   let frontier: [string, World][] = [[keyOf(start), start]];
@@ -99,10 +100,11 @@ const withProcess = (world: World, index: number, process: Process): World => ({
 const withoutProcess = (world: World, index: number): World => ({ ...world, processes: world.processes.filter((_, place) => place !== index) });
 
 function crashed(world: World, index: number): World {
-  const { message, name } = world.processes[index] as Process;
+  const process = world.processes[index] as Process;
+  const { message, name } = process;
   const faults = { ...world.faults, crash: (world.faults.crash ?? 0) - 1 };
   const rest = { ...withoutProcess(world, index), faults };
-  const unanswered = name.startsWith('http') ? withStory(rest, {}) : rest;
+  const unanswered = name.startsWith('http') ? unansweredOf(rest, process) : rest;
   return message ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: world.now + VISIBILITY_MS }] } : unanswered;
 }
 
@@ -143,7 +145,7 @@ function finish(world: World, index: number, scenario: Scenario): Step {
   const end = endOf(process.program);
   const rest = withoutProcess(world, index);
   const { message, name } = process;
-  if (!message) return { label: `${name} ends`, world: scenario.answered(rest, name, end) };
+  if (!message) return { label: `${name} ends`, world: scenario.answered(rest, process, end) };
   if (process.program.is === 'core') {
     const { is } = (end as { value?: { is: string }; is: string }).value ?? (end as { is: string });
     if (is === 'unavailable' || is === 'unknown' || is === 'later')

@@ -48,8 +48,9 @@ function openWork(world: World): string | undefined {
 
 /** Every request that was accepted has a record with an end, or waits for its date. */
 function endedOnce(world: World): string | undefined {
-  for (const id of Object.keys(world.story.accepted)) {
+  for (const [id, { isMaybe }] of Object.entries(world.story.accepted)) {
     const status = statusOf(world, id);
+    if (isMaybe && !status) continue;
     if (!status) return `${id} was accepted and has no record`;
     if (!['completed', 'failed', 'cancelled', 'superseded', 'scheduled'].includes(status)) return `${id} was accepted and ends as ${status}`;
   }
@@ -68,7 +69,7 @@ function asAskedFor(world: World, scenario: Scenario): string | undefined {
   for (const [id, one] of Object.entries(world.story.accepted)) {
     if (one.isDryRun) continue;
     const status = statusOf(world, id) ?? '';
-    const isCancelled = world.story.cancelled.some(({ before, status: answer }) => before.includes(id) && [200, 202, 404, 502].includes(answer)) || scenario.isUncovered?.(world);
+    const isCancelled = world.story.cancelled.some(({ before, begun, status: answer }) => (before.includes(id) || begun.includes(id)) && [0, 200, 202, 404, 502].includes(answer)) || scenario.isUncovered?.(world);
     if (status === 'cancelled' && !isCancelled) return `${id} was cancelled, and nobody asked for that`;
     if (status === 'failed' && !scenario.mayFail) return `${id} failed, and Auth0 refused nothing`;
     if (status !== 'completed') continue;

@@ -40,6 +40,9 @@ export type Program = { is: 'core'; node: Node } | { is: 'visit'; state: VisitSt
 let nodes = 0;
 const roots = new Map<string, Node>();
 
+/** Before another scenario: its requests may have the same names. */
+export const forgetPrograms = (): void => roots.clear();
+
 function nodeOf(start: () => Core<unknown>, path: Result[]): Node {
   const core = start();
   let step = core.next();
@@ -58,10 +61,7 @@ export function coreProgram(key: string, start: () => Core<unknown>): Program {
   return { is: 'core', node };
 }
 
-export const visitProgram = (input: VisitInput, now: number): Program => {
-  const started = nextEffect(startVisit(input, now));
-  return { is: 'visit', state: started.state };
-};
+export const visitProgram = (input: VisitInput, now: number): Program => ({ is: 'visit', state: startVisit(input, now) });
 
 const effects = new WeakMap<VisitState, ReturnType<typeof nextEffect>>();
 
@@ -81,15 +81,13 @@ export function pendingOf(program: Program): Effect | undefined {
 }
 
 /** How a program ended. */
-export const endOf = (program: Program): unknown => (program.is === 'core' ? program.node.result : program.state.end);
+export const endOf = (program: Program): unknown => (program.is === 'core' ? program.node.result : nextOf(program.state).state.end);
 
 /** The program with the result of the effect that it asked for. */
 export function proceed(program: Program, result: Result): Program {
   if (program.is === 'visit') {
     const { state, effect } = nextOf(program.state);
-    const learned = learn(state, effect as SingleEffect, result);
-    // What follows without an effect is part of the same step.
-    return { is: 'visit', state: nextOf(learned).state };
+    return { is: 'visit', state: learn(state, effect as SingleEffect, result) };
   }
   const { node } = program;
   const key = JSON.stringify(result);

@@ -11,7 +11,7 @@ import {
   statusOfCancelBatch,
   statusOfPost,
 } from './programs.ts';
-import { type Connection, emptyStory, type Fault, ORG, OTHER_ORG, START, withChange, withStory, type World } from './world.ts';
+import { type About, type Connection, emptyStory, type Fault, ORG, OTHER_ORG, type Process, START, withChange, withStory, type World } from './world.ts';
 
 /** Something that somebody does, in the order of the script and at any moment. */
 export interface Action {
@@ -35,7 +35,7 @@ export interface Scenario {
   mayFail?: boolean;
   isUncovered?: (world: World) => boolean;
   /** What the answer of a request over HTTP means for the story. */
-  answered: (world: World, name: string, end: unknown) => World;
+  answered: (world: World, process: Process, end: unknown) => World;
 }
 
 const HOUR_MS = 3_600_000;
@@ -45,9 +45,6 @@ export const TWO: Connection[] = [
 ];
 
 type Options = Partial<Scenario> & { faults?: Partial<Record<Fault, number>>; two?: Connection[]; other?: Connection[]; grants?: string[] };
-
-/** What each process over HTTP was about, by its name. */
-const about = new Map<string, { kind: 'post' | 'batch' | 'cancel' | 'cancel batch' | 'check'; requests: Request[]; organization: string; before: string[] }>();
 
 export function scenario(name: string, script: Action[], options: Options = {}): Scenario {
   const { faults = {}, two = TWO, other = [], grants = [], ...rest } = options;
@@ -60,13 +57,12 @@ export function scenario(name: string, script: Action[], options: Options = {}):
 }
 
 /** What a caller was told. */
-function answered(world: World, name: string, end: unknown): World {
-  const known = about.get(name);
-  if (!known || known.kind === 'check') return world;
-  const { kind, requests, organization, before } = known;
+function answered(world: World, { about }: Process, end: unknown): World {
+  if (!about || about.kind === 'check') return world;
+  const { kind, requests, before } = about;
   if (kind === 'cancel' || kind === 'cancel batch') {
     const status = kind === 'cancel' ? statusOfCancel(end) : statusOfCancelBatch(end);
-    return withStory(world, { cancelled: [...world.story.cancelled, { organization, status, before, order: world.story.order }] });
+    return withStory(world, { cancelled: [...world.story.cancelled, { organization: ORG, status, before, begun: world.story.begun, order: world.story.order }] });
   }
   const status = kind === 'post' ? statusOfPost(end) : statusOfBatch(end);
   if (status === 202) return requests.reduce(withAccepted, world);
@@ -80,9 +76,19 @@ function withAccepted(world: World, { id, action, organization, options = {} }: 
   return withStory(world, { accepted: { ...world.story.accepted, [id]: one } });
 }
 
-function starts(world: World, name: string, program: (nonce: string, now: number) => Program, skew = 0): World {
-  const process = { name, nonce: name, skew, elapsed: 0, startedAt: world.now, program: program(name, world.now + skew) };
-  return { ...world, processes: [...world.processes, process] };
+/** A caller who got no answer knows nothing: what it asked for may be carried out, or not. */
+export function unansweredOf(world: World, { about: known }: Process): World {
+  if (known?.kind !== 'post' && known?.kind !== 'batch') return withStory(world, { cancelled: known?.kind === 'cancel' ? [...world.story.cancelled, { organization: ORG, status: 0, before: known.before, begun: world.story.begun, order: world.story.order }] : world.story.cancelled });
+  const maybe = known.requests.filter(({ id }) => !world.story.accepted[id]);
+  const next = maybe.reduce(withAccepted, world);
+  const accepted = Object.fromEntries(maybe.map(({ id }) => [id, { ...(next.story.accepted[id] as World['story']['accepted'][string]), isMaybe: true }]));
+  return withStory(next, { accepted: { ...next.story.accepted, ...accepted } });
+}
+
+function starts(world: World, name: string, about: About, program: (nonce: string, now: number) => Program, skew = 0): World {
+  const process = { name, about, nonce: name, skew, elapsed: 0, startedAt: world.now, program: program(name, world.now + skew) };
+  const begun = [...new Set([...world.story.begun, ...about.requests.map(({ id }) => id)])];
+  return { ...world, story: { ...world.story, begun }, processes: [...world.processes, process] };
 }
 
 /** `POST …/offboarding`; `again` repeats it with the same key. */
@@ -91,8 +97,8 @@ export function post(id: string, action: string, options: Request['options'] & {
   const request: Request = { id, action, organization: ORG, options: rest };
   const name = `http post ${as}`;
   const apply = (world: World) => {
-    about.set(name, { kind: 'post', requests: [request], organization: ORG, before: [] });
-    return starts(world, name, (nonce, now) => postProgram(request, nonce, now, key !== undefined), skew);
+    const about: About = { kind: 'post', requests: [request], before: [] };
+    return starts(world, name, about, (nonce, now) => postProgram(request, nonce, now, key !== undefined), skew);
   };
   return { label: `POST ${as} ${action}`, apply };
 }
@@ -102,8 +108,8 @@ export function batch(id: string, action: string, options: { key?: string; as?: 
   const requests = organizations.map((organization) => ({ id: `${id} ${organization}`, action, organization }));
   const name = `http batch ${as}`;
   const apply = (world: World) => {
-    about.set(name, { kind: 'batch', requests, organization: ORG, before: [] });
-    return starts(world, name, (nonce, now) => batchProgram(id, requests, nonce, now, key !== undefined));
+    const about: About = { kind: 'batch', requests, before: [] };
+    return starts(world, name, about, (nonce, now) => batchProgram(id, requests, nonce, now, key !== undefined));
   };
   return { label: `POST batch ${as} ${action}`, apply };
 }
@@ -122,8 +128,8 @@ export function event(id: string, action: string, options: { early?: number; opt
 export function cancel(as = 'C', options: { skew?: number; after?: Action['after'] } = {}): Action {
   const name = `http cancel ${as}`;
   const apply = (world: World) => {
-    about.set(name, { kind: 'cancel', requests: [], organization: ORG, before: Object.keys(world.story.accepted) });
-    return starts(world, name, (nonce, now) => cancelProgram(ORG, nonce, now), options.skew);
+    const about: About = { kind: 'cancel', requests: [], before: Object.keys(world.story.accepted) };
+    return starts(world, name, about, (nonce, now) => cancelProgram(ORG, nonce, now), options.skew);
   };
   return { label: `DELETE ${as}`, apply, ...(options.after && { after: options.after }) };
 }
@@ -131,8 +137,8 @@ export function cancel(as = 'C', options: { skew?: number; after?: Action['after
 export function cancelBatch(id: string): Action {
   const name = `http cancel batch ${id}`;
   const apply = (world: World) => {
-    about.set(name, { kind: 'cancel batch', requests: [], organization: ORG, before: Object.keys(world.story.accepted).filter((one) => one.startsWith(id)) });
-    return starts(world, name, (nonce, now) => cancelBatchProgram(id, nonce, now));
+    const about: About = { kind: 'cancel batch', requests: [], before: Object.keys(world.story.accepted).filter((one) => one.startsWith(id)) };
+    return starts(world, name, about, (nonce, now) => cancelBatchProgram(id, nonce, now));
   };
   return { label: `DELETE batch ${id}`, apply };
 }
@@ -142,7 +148,7 @@ export function cancelByEvent(id = 'CE', early = 0): Action {
     const time = Math.floor((world.now - early) / 1000) * 1000;
     const before = Object.entries(world.story.accepted).map(([known]) => known);
     const put = { ...world, queue: [...world.queue, { kind: 'cancellation' as const, organization: ORG, event: { id, time }, visibleAt: world.now }] };
-    return withStory(put, { cancelled: [...put.story.cancelled, { organization: ORG, status: 202, before, order: put.story.order }] });
+    return withStory(put, { cancelled: [...put.story.cancelled, { organization: ORG, status: 202, before, begun: put.story.begun, order: put.story.order }] });
   };
   return { label: `cancellation event ${id}`, apply };
 }
@@ -151,8 +157,8 @@ export function cancelByEvent(id = 'CE', early = 0): Action {
 export function notification(as = 'N'): Action {
   const name = `http check ${as}`;
   const apply = (world: World) => {
-    about.set(name, { kind: 'check', requests: [], organization: ORG, before: [] });
-    return starts(world, name, (nonce, now) => checkProgram(ORG, nonce, now));
+    const about: About = { kind: 'check', requests: [], before: [] };
+    return starts(world, name, about, (nonce, now) => checkProgram(ORG, nonce, now));
   };
   return { label: `notification ${as}`, apply };
 }

@@ -1,7 +1,7 @@
 import type { Batch } from '../../lib/offboarding/model/batch.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
-import type { Program } from './programs.ts';
+import type { Program, Request } from './programs.ts';
 
 // The world in memory in which the deployed core is explored: the table, the tenant, the queue and the bus, as plain data. A step
 // makes a new world; nothing is changed in place.
@@ -50,6 +50,13 @@ export interface Message {
   visibleAt: number;
 }
 
+export interface About {
+  kind: 'post' | 'batch' | 'cancel' | 'cancel batch' | 'check';
+  requests: Request[];
+  /** Of a cancellation: what had been accepted before it. */
+  before: string[];
+}
+
 export interface Process {
   name: string;
   /** What its versions and its lease begin with. */
@@ -60,17 +67,21 @@ export interface Process {
   elapsed: number;
   startedAt: number;
   message?: Message | undefined;
+  /** What a request over HTTP is about. */
+  about?: About | undefined;
   isPaused?: boolean;
 }
 
 /** What happened that the oracle asks about. */
 export interface Story {
   /** Offboardings whose requests were answered 202, or whose event was put, by id: when, what, and of whom. */
-  accepted: Record<string, { organization: string; action: string; ids?: string[]; isDryRun?: boolean; order: number }>;
+  accepted: Record<string, { organization: string; action: string; ids?: string[]; isDryRun?: boolean; isMaybe?: boolean; order: number }>;
   /** Requests that were answered with an error: nothing of them may ever be carried out. */
   rejected: string[];
-  /** Cancellations that were answered, in their order: with the offboardings that had been accepted before. */
-  cancelled: { organization: string; status: number; before: string[]; order: number }[];
+  /** Requests that somebody began to make, answered or not. */
+  begun: string[];
+  /** Cancellations that were answered: with what had been accepted before, which they cover, and what had begun, which they may cover. */
+  cancelled: { organization: string; status: number; before: string[]; begun: string[]; order: number }[];
   /** Changes at Auth0 in their order, with how many answers had been given before. */
   changes: { organization: string; id: string; goal: string; order: number }[];
   /** Events in their order. */
@@ -100,7 +111,7 @@ export interface World {
   story: Story;
 }
 
-export const emptyStory = (): Story => ({ accepted: {}, rejected: [], cancelled: [], changes: [], events: [], touched: [], order: 0 });
+export const emptyStory = (): Story => ({ accepted: {}, begun: [], rejected: [], cancelled: [], changes: [], events: [], touched: [], order: 0 });
 
 /** The tenant with one connection changed, and a list that may still show it as it was. */
 export function withChange(world: World, change: Omit<LateChange, 'until'>): World {

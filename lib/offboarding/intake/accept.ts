@@ -27,10 +27,10 @@ export type Accepted =
 /** Accepts a request: from one write of its organization's item on it counts, and it will be carried out. */
 export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accepted> {
   const { organization_id, request, mayBeRepeated, stage } = input;
-  const updated = yield* updateOrganization<Accepted>(organization_id, input, now, function* (item, at) {
+  const updated = yield* updateOrganization<Accepted>(organization_id, input, now, function* (item, at, isAgain) {
     const open = requestOf(item, request.offboarding_id);
     if (open) return { value: repeatedAs(open, request) };
-    if (mayBeRepeated) {
+    if (mayBeRepeated || isAgain) {
       // A request leaves the item only after its record is written: first the item, then the record.
       const { offboarding_id } = request;
       const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });

@@ -27,13 +27,14 @@ const NO_TIME: EffectError = { code: 'record_unavailable', message: 'The request
 
 /**
  * Changes the organization's item as it is now, and again upon what somebody else has written meanwhile. `isNew` begins with the
- * assumption that there is no item yet, which saves a read where that is so.
+ * assumption that there is no item yet, which saves a read where that is so. `isAgain` tells the change that an earlier write of
+ * it may have been carried out, and may have been dealt with since.
  */
 export function* updateOrganization<T>(
   organization_id: string,
   { nonce, deadline }: Writer,
   now: number,
-  change: (item: Organization, now: number) => Generator<Effect, Changed<T>, Result>,
+  change: (item: Organization, now: number, isAgain: boolean) => Generator<Effect, Changed<T>, Result>,
   isNew = false,
 ): Core<Updated<T>> {
   let at = now;
@@ -54,7 +55,7 @@ export function* updateOrganization<T>(
       pending = false;
     }
     assumed = false;
-    const changed = yield* change(stored ?? emptyOrganization(organization_id), at);
+    const changed = yield* change(stored ?? emptyOrganization(organization_id), at, attempts > 1);
     if (!changed.item) return { is: 'done', value: changed.value, item: stored, at };
     const item = { ...changed.item, version: `${nonce}.${attempts}`, revision: changed.item.revision + 1 };
     const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });

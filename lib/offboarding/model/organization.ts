@@ -32,6 +32,8 @@ export interface Outcome {
 export interface Intent {
   goal: Goal;
   offboarding_id: string;
+  /** The access level that goes with it. */
+  level?: string | undefined;
   is_uncertain?: true | undefined;
   /** Of a drift check: that it did not succeed is published already. */
   is_reported?: true | undefined;

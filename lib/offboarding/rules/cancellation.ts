@@ -15,9 +15,8 @@ function isInScope(request: OpenRequest, { at, isEvent }: CancellationRequest): 
   return isEvent && !isEventItself ? request.requested_at < at : request.requested_at <= at;
 }
 
-/** Whether a recorded cancellation covers a request by event that arrives after it: only one of an earlier second was surely made before. */
-export const isCoveredOnArrival = ({ requested_at }: OpenRequest, { at }: Cancellation): boolean =>
-  requested_at < `${at.slice(0, 19)}.000Z`;
+/** Whether a recorded cancellation covers a request by event that arrives after it: its time, in whole seconds, is an earlier one. */
+export const isCoveredOnArrival = ({ requested_at }: OpenRequest, { at }: Cancellation): boolean => requested_at < at;
 
 export type CancellationResult = { is: 'found' | 'nothing'; item: Organization } | { is: 'removing'; since: string; offboarding_id: string };
 

@@ -63,9 +63,11 @@ export function nextDriftStep(item: Organization, listing: Listing, now: number,
     const isFight = !entry.drifted_at && (drifted.reenabled_at ?? []).length >= FIGHTING;
     if (!isAgain || isFight)
       return { is: 'changed', item: reportDrift(withEntry(item, drifted), drifted, request, 'unchanged', isFight ? FIGHT : null, now, listing) };
-    const intent = { goal: 'disabled' as const, offboarding_id: request.offboarding_id, ...(entry.intent?.is_uncertain && { is_uncertain: true as const }) };
-    const level = currentOf(entry, listing)?.level;
-    const change = { entry: { ...drifted, intent }, goal: 'disabled' as const, level: customerMayEnable(level) ? 'readonly' : undefined };
+    const level = customerMayEnable(currentOf(entry, listing)?.level) ? 'readonly' : undefined;
+    const about = { goal: 'disabled' as const, offboarding_id: request.offboarding_id, level };
+    const { is_uncertain, is_reported } = entry.intent ?? {};
+    const intent = { ...about, ...(is_uncertain && { is_uncertain }), ...(is_reported && { is_reported }) };
+    const change = { entry: { ...drifted, intent }, goal: 'disabled' as const, level };
     return { is: 'call', item: withEntry(item, { ...drifted, intent }), change, request };
   }
   return undefined;

@@ -172,7 +172,8 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, p
       planned = withEntry(changed, { ...entry, intent: undefined, ...(step.is_given_back && { disabled_by_us: false }) });
       continue;
     }
-    const intent = { goal: step.change.goal, offboarding_id: request.offboarding_id, ...(entry.intent?.is_uncertain && { is_uncertain: true as const }) };
+    const { goal, level } = step.change;
+    const intent = { goal, offboarding_id: request.offboarding_id, level, ...(entry.intent?.is_uncertain && { is_uncertain: true as const }) };
     const isSame = entry.intent?.goal === intent.goal && entry.intent.offboarding_id === intent.offboarding_id;
     if (!isSame) planned = withEntry(planned, { ...entry, intent });
     if (postponed.includes(key)) isPostponed = true;
@@ -223,6 +224,8 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   const list = toList(state, LIST_SERVES_MS, machines);
   if (list) return list;
   if (!listing) return undefined;
+  // What a notification is about may be newer than the list.
+  if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false };
   const step = nextDriftStep(item, listing, now, tried);
   if (step?.is === 'changed') return { do: 'change', item: step.item };
   if (step?.is === 'call') return { do: 'call', item: step.item, change: step.change, request: step.request, isDrift: true };

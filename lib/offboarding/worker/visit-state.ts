@@ -159,7 +159,7 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
   if (result === 'refused' && entry.intent?.is_uncertain) return item;
   const isOurs = result === 'refused' ? wasOurs : goal === 'disabled' && result === 'done';
   const level = result === 'done' ? levelAfter(goal, fact.level, entry) : {};
-  const next = withEntry(item, { ...entry, ...level, intent: undefined, disabled_by_us: isOurs, changed: { goal, at: fact.at } });
+  const next = withEntry(item, { ...entry, ...level, intent: undefined, disabled_by_us: isOurs, ...(result !== 'refused' && { changed: { goal, at: fact.at } }) });
   if (!request || !isOfGoal(request, entry.kind, goal)) return next;
   const outcome = result === 'refused' ? 'failed' : result === 'done' || goal === 'removed' ? goal : 'unchanged';
   const outcomes = { ...request.outcomes, [keyOf(entry)]: { outcome, ...(result === 'refused' && { error: fact.error }) } };
@@ -171,7 +171,7 @@ const isOfGoal = (request: Organization['requests'][number], kind: string, goal:
   goalOf(request) === goal || (kind === 'client_grant' && goal === 'disabled' && request.status === 'working');
 
 /** The level that a disabling took from the customer, until it is given back. */
-const levelAfter = (goal: Goal, level: string | undefined, { before, lowered_level }: { before: Record<string, unknown> | null; lowered_level?: string | undefined }) => {
+export const levelAfter = (goal: Goal, level: string | undefined, { before, lowered_level }: { before: Record<string, unknown> | null; lowered_level?: string | undefined }) => {
   if (goal === 'enabled') return { lowered_level: undefined };
   if (goal !== 'disabled' || level === undefined) return {};
   return { lowered_level: lowered_level ?? (before?.organization_access_level as string | undefined) };

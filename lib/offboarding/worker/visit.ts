@@ -11,7 +11,7 @@ import { recordOf } from '../rules/projection.ts';
 import { isPending, priorityOf, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
 import { CRASHED, nextCheckAt, nextStep, type Step } from './next-step.ts';
-import { applyFact, applyFacts, type CallResult, type Fact, startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
+import { applyFact, applyFacts, type CallResult, type Fact, levelAfter, startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
 
 /** So long Auth0 may still carry out a call whose outcome nobody knows, milliseconds. */
 export const LATE_MS = 60_000;
@@ -75,7 +75,8 @@ function withoutAbandonedLease(item: Organization, { input, now }: VisitState): 
     if (!entry.intent) return entry;
     const request = requestOf(item, entry.intent.offboarding_id);
     const isOurs = entry.disabled_by_us || (entry.intent.goal === 'disabled' && (!request || isPending(request)));
-    return { ...entry, disabled_by_us: isOurs, intent: { ...entry.intent, is_uncertain: true as const } };
+    const level = levelAfter(entry.intent.goal, entry.intent.level, entry);
+    return { ...entry, ...(entry.intent.goal === 'disabled' && level), disabled_by_us: isOurs, intent: { ...entry.intent, is_uncertain: true as const } };
   });
   if (lease.owner === NOBODY) return { ...item, ledger, lease: undefined };
   const requests = item.requests.map((one) =>
