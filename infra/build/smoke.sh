@@ -2,7 +2,8 @@
 # Checks after a deploy that the stage answers: it requests a dry run, which changes nothing, and looks at what is pending.
 #   STAGE=prod SMOKE_ORGANIZATION=org_… bash infra/build/smoke.sh
 # SMOKE_ORGANIZATION is an organization of the tenant that exists for this alone. Region and credentials are those of AWS's command
-# line. It needs nothing but that and curl, so that a job with the rights of a deploy runs no package of others.
+# line. It needs nothing but that and curl, so that a job with the rights of a deploy runs no package of others. At a terminal,
+# `npm run smoke` does the same, and explains more.
 set -euo pipefail
 stage=${STAGE:?which stage: local, dev, staging or prod} organization=${SMOKE_ORGANIZATION:-}
 fail() { echo "$*" >&2; exit 1; }

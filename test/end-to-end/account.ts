@@ -41,7 +41,7 @@ export const CHANGED = [
   'without the "TLS only" statements, as the emulator is plain HTTP: that plain HTTP is refused',
 ];
 
-/** A program of infra/, in TypeScript or bash, as whoever has `credentials`; its exit code and what it wrote. */
+/** A program of infra/commands/, as whoever has `credentials`; its exit code and what it wrote. */
 export async function run(
   program: string,
   credentials: Credentials,
@@ -56,8 +56,7 @@ export async function run(
     ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
   };
   const env = { PATH: process.env.PATH, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
-  const interpreter = program.endsWith('.sh') ? 'bash' : process.execPath;
-  return promisify(execFile)(interpreter, [`${ROOT}infra/${program}`, ...parameters], { env }).then(
+  return promisify(execFile)(process.execPath, [`${ROOT}infra/commands/${program}`, ...parameters], { env }).then(
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout }) => ({ code, stdout }),
   );

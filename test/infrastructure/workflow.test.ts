@@ -248,7 +248,7 @@ test('nothing generated is tracked, and what production or an operator imports i
   const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
   const operators = tracked.filter(
     (path) =>
-      /^(functions|lib|infra\/commands\/offboard)|^infra\/account|infra\/commands\/(doctor|publishers|signed-)/.test(
+      /^(functions|lib|infra\/commands\/offboard)|^infra\/account|infra\/commands\/(smoke|doctor|publishers|signed-)/.test(
         path,
       ) && path.endsWith('.ts'),
   );
