@@ -338,11 +338,7 @@ test('the role that deploys can not make more of itself', async () => {
 
 test('the smoke check after a deploy passes with the rights of the deploy role, and asks about no other organization', async () => {
   const API_URL = deployment.apiUrl.replace(/\$default$/, 'reversible');
-  const passed = await run('smoke.ts', deployer.credentials, {
-    API_URL,
-    STAGE: 'local',
-    SMOKE_ORGANIZATION: SMOKE,
-  });
+  const passed = await run('smoke.ts', deployer.credentials, { API_URL, STAGE: 'local', SMOKE_ORGANIZATION: SMOKE });
   expect(passed.stdout).toMatch(/^dry run 202 .*\npending 200 /);
   expect(passed.code).toBe(0);
   const other = { API_URL, STAGE: 'local', SMOKE_ORGANIZATION: 'org_Qk2vN8sT5rWx1YzA' };
