@@ -44,12 +44,18 @@ const shared = {
 };
 
 module.exports = async (serverless) => {
-  const ends = String(await serverless.resolveVariable('param:machineAccess')) === 'true';
-  const machineAccess = ends ? { MACHINE_ACCESS: 'true' } : {};
+  const parameter = async (name) => String(await serverless.resolveVariable(`param:${name}`));
+  const machineAccess = { MACHINE_ACCESS: await parameter('machineAccess') };
   const { workerEnvironment, rotationEnvironment } = await sessions(serverless);
   return {
     ...shared,
     machineAccess,
+    // These refuse at once what the stage does not do.
+    requests: { ...machineAccess, END_SESSIONS: await parameter('endSessions') },
+    // The queues, beside the offboarding queue's own dead letters, that hold messages to be moved back.
+    dispatcher: {
+      UNDELIVERED_QUEUE_URLS: { 'Fn::Join': [',', [{ Ref: 'RequestsUndelivered' }, { Ref: 'RemovalsUndelivered' }]] },
+    },
     worker: { ...workerEnvironment, ...machineAccess },
     rotation: { ...rotationEnvironment, ...machineAccess },
   };
