@@ -1,6 +1,7 @@
 import type { Context, EventBridgeEvent } from 'aws-lambda';
 import { createLog } from '../lib/log.ts';
-import { notificationIn, requestCheck } from '../lib/offboarding/notification.ts';
+import { notificationIn } from '../lib/offboarding/intake/auth0-notification.ts';
+import { requestCheck } from '../lib/offboarding/notification.ts';
 import { sendWhatIsAskedFor, sendWhatIsDue } from '../lib/offboarding/sweep.ts';
 
 type Event = Partial<EventBridgeEvent<string, unknown>> & { requeue?: unknown };
