@@ -62,7 +62,10 @@ test('no policy names a rule that is not there, and all of a stage with notifica
     if (JSON.stringify(resources).includes(`"Queues":[{"Ref":"${queue}"}]`))
       for (const sender of sendersOf(queue)) expect(resources).toHaveProperty(sender);
   expect(rules).toEqual(
-    expect.arrayContaining(['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule', 'NotificationRule']),
+    expect.arrayContaining([
+      ...['OffboardingRequestedRule', 'BatchRequestedRule', 'WatchRule'],
+      ...['NotificationRule', 'LogNotificationRule'],
+    ]),
   );
 });
 
