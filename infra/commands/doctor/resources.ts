@@ -17,11 +17,12 @@ const RESTORE_CHECKED = 'restore-checked';
 
 export async function lookAtResources(place: Place, { outputs }: Stack): Promise<void> {
   const { client, findings, stack, partition, account, region } = place;
-  const there = async (what: string, look: Promise<unknown>) => {
+  const there = async <T>(what: string, look: Promise<T>): Promise<T | undefined> => {
     const found = await findings.seen(what, look, () =>
       findings.missing(what, `${stack} is there and it is not`, deployStage(place)),
     );
     if (found) findings.ok(what);
+    return found;
   };
   for (const [key, QueueUrl] of outputs)
     if (/(Queue|DeadLetters)Url$/.test(key)) {
@@ -34,11 +35,18 @@ export async function lookAtResources(place: Place, { outputs }: Stack): Promise
     const s3 = new S3Client({ ...client, forcePathStyle: true });
     await there('bucket of artifacts', s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 })));
   }
-  await there('bus', new EventBridgeClient(client).send(new DescribeEventBusCommand({ Name: stack })));
+  const how = `${deployAccountStack(place)} ApiId=${outputs.get('HttpApiId')}`;
+  const bus = await there('bus', new EventBridgeClient(client).send(new DescribeEventBusCommand({ Name: stack })));
+  // What a policy says is compared with the templates (policies.ts).
+  if (bus && !bus.Policy)
+    findings.missing(
+      "bus's policy",
+      'whoever in the account may put events can request an offboarding in the name of anybody, the service included',
+      `${how}, and npm run publishers -- --stage ${place.stage}`,
+    );
 
   const PolicyArn = `arn:${partition}:iam::${account}:policy/${stack}-offboard-${region}`;
   const look = new IAMClient(client).send(new GetPolicyCommand({ PolicyArn }));
-  const how = `${deployAccountStack(place)} ApiId=${outputs.get('HttpApiId')}`;
   const policy = await findings.seen("callers' policies", look, () =>
     findings.missing(
       "callers' policies",

@@ -54,9 +54,15 @@ export function resolverOf(template: Template, { parameters, physicalIds, ...pla
   const reference = (name: string): Any => (name in values ? values[name] : idOf(name));
   const attribute = (name: string, of: string): string => {
     const type = template.Resources[name]?.Type ?? '';
+    if (of === 'Arn' && type === 'AWS::Events::Rule') return arnOf(type, ruleOnBus(name), place);
     if (of === 'Arn') return arnOf(type, idOf(name), place);
     if (of === 'QueueName') return idOf(name).split('/').at(-1) ?? '';
     throw new Error(`${of} of ${type} is not resolved here`);
+  };
+  /** "bus|rule", as CloudFormation names a rule on a bus of its own; also where the id is the rule's name alone. */
+  const ruleOnBus = (name: string): string => {
+    const [id, bus] = [idOf(name), template.Resources[name]?.Properties.EventBusName];
+    return bus === undefined || id.includes('|') ? id : `${resolve(bus)}|${id}`;
   };
   const conditionOf = (name: string): boolean => holds(template.Conditions?.[name]);
   const holds = (condition: Any): boolean => {
@@ -105,7 +111,6 @@ function arnOf(type: string, id: string, { account, region, partition }: Record<
     'AWS::SQS::Queue': () => arn('sqs', id.split('/').at(-1) ?? ''),
     'AWS::DynamoDB::Table': () => arn('dynamodb', `table/${id}`),
     'AWS::Events::EventBus': () => arn('events', `event-bus/${id}`),
-    // The id of a rule on another bus than the default one: "bus|rule".
     'AWS::Events::Rule': () => arn('events', `rule/${id.replace('|', '/')}`),
     'AWS::Scheduler::ScheduleGroup': () => arn('scheduler', `schedule-group/${id}`),
     'AWS::Logs::LogGroup': () => arn('logs', `log-group:${id}:*`),
