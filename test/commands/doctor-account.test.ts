@@ -158,11 +158,13 @@ describe('a table', () => {
   test('when it was restored, it is a finding until an operator says that it was compared', async () => {
     answers = table(summary);
     await lookAtTable(place, stack());
-    expect(lines[0]).toMatch(/^MISSING table: it was restored to 2026-11-25T09:00:00\.000Z: .*--archive QUEUE/);
+    expect(lines[0]).toMatch(
+      /^MISSING table: it was made by a restore \(of 2026-11-25T09:00:00\.000Z\): .*--archive QUEUE/,
+    );
     expect(lines[0]).toContain('--tags Key=restore-checked,Value=2026-11-25T09:00:00.000Z');
     answers = table(summary, [{ Key: 'restore-checked', Value: '2026-11-25T09:00:00.000Z' }]);
     await lookAtTable(place, stack());
-    expect(lines[1]).toMatch(/^ok +table: restored to/);
+    expect(lines[1]).toMatch(/^ok +table: made by a restore/);
   });
   test('when an operator compared another restore, it is a finding again', async () => {
     answers = table(summary, [{ Key: 'restore-checked', Value: '2026-01-01T00:00:00.000Z' }]);

@@ -105,10 +105,10 @@ export async function lookAtTable(place: Place, { outputs }: Stack): Promise<voi
     () => {},
   );
   if (tags?.Tags?.some(({ Key, Value }) => Key === RESTORE_CHECKED && Value === to))
-    return findings.ok('table', `restored to ${to}, and compared by an operator since`);
+    return findings.ok('table', `made by a restore (of ${to}), and compared by an operator since`);
   findings.missing(
     'table',
-    `it was restored to ${to}: what was cancelled, moved or completed since then counts again`,
+    `it was made by a restore (of ${to}): what was cancelled, moved or completed since then counts again`,
     `With the worker's event source disabled, compare it: npm run doctor -- --stage ${stage} --archive QUEUE (docs/runbook.md, "A restored table"). Then say so: aws dynamodb tag-resource --resource-arn ${ResourceArn} --tags Key=${RESTORE_CHECKED},Value=${to}`,
   );
 }
