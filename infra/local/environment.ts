@@ -98,7 +98,7 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
     const envelope = { id: randomUUID(), time: cloudEvent.time, 'detail-type': cloudEvent.type };
     aws.publish({
       ...envelope,
-      source: 'aws.partner/auth0.com/local/events',
+      source: 'aws.partner/auth0.com/local/auth0.events',
       detail: { ...cloudEvent, data: { object } },
     });
   });

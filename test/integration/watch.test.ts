@@ -54,7 +54,7 @@ const notification = (change: object = {}, object: object = {}) => ({
 async function sendNotification(detail: unknown) {
   const before = service.logged('notification_received').length;
   const envelope = { id: 'x', time: 'x', 'detail-type': 'organization.connection.updated' };
-  service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/travel0/events', detail: detail as never });
+  service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/local/auth0.events', detail: detail as never });
   await expect.poll(() => service.logged('notification_received').length, { timeout: 30_000 }).toBe(before + 1);
   await settled();
 }

@@ -27,6 +27,7 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/organization': RECORD,
   'offboarding/record': RECORD,
   'offboarding/notification': ['offboarding/notification'],
+  'intake/auth0-notification': ['intake/auth0-notification'],
   'offboarding/queue': ['aws/queue', 'offboarding/queue'],
   'offboarding/deliveries': [
     ...[

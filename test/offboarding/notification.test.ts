@@ -17,54 +17,7 @@ afterAll(() => local.close());
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const time = '2026-11-25T09:00:00.000Z';
-const cloudEvent = (more: object = {}, object: object = {}) => ({
-  ...{ type: 'organization.connection.updated', time, data: { object: { organization: { id: ORG }, ...object } } },
-  ...more,
-});
-const log = (request: object, more: object = {}) => ({
-  ...{
-    type: 'sapi',
-    date: time,
-    details: { request: { method: 'patch', path: `/api/v2/organizations/${ORG}/connections/con_A`, ...request } },
-  },
-  ...more,
-});
-const found = (value: unknown) => notifications.notificationIn(value);
 const ofInterest = { organization_id: ORG, time, isOfInterest: true };
-const known = { ...ofInterest, isOfInterest: false };
-
-describe('a notification', () => {
-  test('is found wherever it lies, also as text, but not endlessly deep', () => {
-    expect(found(cloudEvent())).toEqual(ofInterest);
-    expect(found({ a: [null, { b: JSON.stringify(cloudEvent()) }] })).toEqual(ofInterest);
-    const nested = (depth: number): unknown => (depth === 0 ? cloudEvent() : { in: nested(depth - 1) });
-    expect(found(nested(5))).toEqual(ofInterest);
-    expect(found(nested(6))).toBeUndefined();
-    for (const none of [undefined, null, 7, 'x', {}, [], { ...cloudEvent(), type: 'user.created' }])
-      expect(found(none)).toBeUndefined();
-  });
-  test('of a connection that is added or changed is of interest, of one that is disabled or of a test not', () => {
-    expect(found(cloudEvent({ type: 'organization.connection.added' }))).toEqual(ofInterest);
-    expect(found(cloudEvent({}, { is_enabled: true }))).toEqual(ofInterest);
-    expect(found(cloudEvent({}, { is_enabled: 'new' }))).toEqual(ofInterest);
-    expect(found(cloudEvent({}, { is_enabled: false }))).toEqual(known);
-    expect(found(cloudEvent({ a0purpose: 'test' }))).toEqual(known);
-    expect(found(cloudEvent({ time: undefined }))).toEqual({ ...ofInterest, time: undefined });
-    expect(found(cloudEvent({ data: { object: { organization: { id: 'x' } } } }))).toBeUndefined();
-  });
-  test('may be a log of a call that enables or adds', () => {
-    for (const method of ['PATCH', 'post', 'put']) expect(found(log({ method }))).toEqual(ofInterest);
-    for (const method of ['delete', 'get']) expect(found(log({ method }))).toEqual(known);
-    expect(found(log({ body: { is_enabled: true } }))).toEqual(ofInterest);
-    expect(found(log({ body: { is_enabled: false } }))).toEqual(known);
-    for (const path of ['connections', 'enabled_connections', 'connections/x'])
-      expect(found(log({ path: `/api/v2/organizations/${ORG}/${path}` }))).toEqual(ofInterest);
-    for (const path of ['members', 'connectionsx'])
-      expect(found(log({ path: `/api/v2/organizations/${ORG}/${path}` }))).toBeUndefined();
-    expect(found(log({ path: `/x/api/v2/organizations/${ORG}/connections` }))).toBeUndefined();
-    expect(found(log({}, { type: 'fapi' }))).toBeUndefined();
-  });
-});
 
 describe('it leads to a look', () => {
   const after = async (more: object, watched: object = { look_at: '2026-12-01T00:00:00.000Z' }) => {

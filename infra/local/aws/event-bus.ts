@@ -98,8 +98,9 @@ export function createEventBridge(
       archives.push({ arn: arnOf('events', `archive/${name}`), bus, takes, events: [] });
     },
     addFunction: delivery.addFunction,
-    /** The bus that events of `source` come to, where no other is named. */
+    /** The bus that events of `source` come to, where no other is named: a partner's, the bus of its own name. */
     busOf(source: string): string {
+      if (buses.has(source)) return source;
       const isPartner = (name: string) => name.startsWith('aws.partner/');
       return [...buses].findLast((name) => isPartner(name) === isPartner(source)) ?? 'default';
     },
