@@ -210,7 +210,6 @@ describe('DEVELOPING', () => {
       '@middy/http-json-body-parser': /middy/,
       '@date-fns/utc': /UTC dates/,
       '@redocly/cli': /Redocly/,
-      '@stoplight/spectral-cli': /Spectral/,
       '@biomejs/biome': /Biome/,
       typescript: /TypeScript/,
     };
