@@ -1,26 +1,23 @@
 // Clients that were generated from the description read each answer that there is, those of the gateway included, and the two
 // callers of README are let through where signatures are checked. Python's part runs where CLIENTS_PYTHON says which python has
 // openapi-python-client and botocore (.ci/run).
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import createClient from 'openapi-fetch';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { paths } from '../../examples/openapi.d.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
-import { startSignatureCheck } from '../../infra/local/signatures.ts';
 import { openapi, operations } from '../contract.ts';
 import { CON, ORG } from '../service.ts';
-import type { paths } from './openapi.d.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const PYTHON = process.env.CLIENTS_PYTHON ?? '';
-const CREDENTIALS = { accessKeyId: 'AKIDLAPTOP', secretAccessKey: 'laptop-secret' };
 const BATCH_ID = '7c0a3a52-36a5-4c8e-9f0b-6c1a7e0f3d21';
 
 /** What each operation is called with. */
@@ -189,30 +186,5 @@ describe('against the service', () => {
     expect(await one('cancel-offboardings')).toBe('404 not_found');
     expect(await one('list-offboardings', { query: { organization_id: ORG } })).toBe('200 data');
     expect(await one('list-offboardings', { query: {} })).toBe('400 invalid_query');
-  });
-
-  test('README’s callers are let through where signatures are checked, and only with their own keys', async () => {
-    const refused: string[] = [];
-    const check = await startSignatureCheck({
-      port: await freePort(),
-      target: gateway.url,
-      credentials: [CREDENTIALS],
-      onRefused: (reason) => refused.push(reason),
-    });
-    const run = async (command: string, file: string, secret: string) => {
-      const AWS = { AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId, AWS_SECRET_ACCESS_KEY: secret };
-      const env = { PATH: process.env.PATH, ...AWS, AWS_EC2_METADATA_DISABLED: 'true' };
-      const result = promisify(execFile)(command, [join(HERE, file), check.url, ORG], { env });
-      return result.catch((error: { stdout: string; stderr: string }) => error);
-    };
-    const commands: [string, string][] = [[process.execPath, 'caller.ts']];
-    if (PYTHON) commands.push([PYTHON, 'caller.py']);
-    for (const [command, file] of commands) {
-      expect((await run(command, file, CREDENTIALS.secretAccessKey)).stdout, file).toMatch(/^202 [0-9a-f-]{36}\n$/);
-      const { stdout, stderr } = await run(command, file, 'another-secret');
-      expect(stdout + stderr, file).toContain('403 Forbidden');
-      expect(refused.at(-1), file).toContain('the signature is not that of this request');
-    }
-    await check.close();
   });
 });
