@@ -89,6 +89,8 @@ test('no schema has or lacks a word that misleads generators', () => {
     expect(schema.format, path).not.toBe('duration');
     const alternatives = (schema.anyOf ?? schema.oneOf ?? []) as { type?: string }[];
     expect(alternatives.filter(({ type }) => type !== 'null').length, path).toBeLessThanOrEqual(1);
+    // An object that may be null, with members, becomes a type that is never null; an `anyOf` of the two does not.
+    if (path.startsWith('/asyncapi') && Array.isArray(schema.type)) expect(schema.properties, path).toBeUndefined();
     // What has no name within an `allOf`, one generator takes for something else that has none.
     for (const part of (schema.allOf ?? []) as object[])
       expect(['$ref', 'required'], path).toEqual(expect.arrayContaining(Object.keys(part)));
