@@ -60,7 +60,7 @@ export interface paths {
     };
     /**
      * Read the organization's current offboarding and the state of its connections.
-     * @description The current offboarding is the newest one that is pending, or that ended and was not cancelled. To read another one, list it: `GET /offboardings?organization_id=…&offboarding_id=…`. `connections_source` says where the connections come from: `auth0` where Auth0 answered now, `record` where it did not. In the second case `is_enabled` and `remaining_access` are null.
+     * @description The current offboarding is the newest one that is pending, or that ended and was not cancelled. To read another one, list it: `GET /offboardings?organization_id=…&offboarding_id=…`. `connections_source` says where the connections come from: `auth0` where Auth0 answered now, `record` where it did not. In the second case `is_enabled` is what the service did last, null where it did nothing, and `remaining_access` is null.
      */
     get: operations['get-offboarding'];
     put?: never;
@@ -149,7 +149,7 @@ export interface components {
      */
     EndSessions: boolean;
     /**
-     * @description The service removes the organization's client grants together with its connections, at once also for `disable_then_remove`. A cancellation restores them. Only for a whole organization, and only where the stage has it switched on; elsewhere the request is refused (`machine_access_not_enabled`).
+     * @description The service removes the organization's client grants together with its connections, at once also for `disable_then_remove`. A cancellation restores them. Not together with `connection_ids`, and only where the stage has it switched on; elsewhere the request is refused (`machine_access_not_enabled`).
      * @default false
      */
     EndMachineAccess: boolean;
@@ -274,7 +274,7 @@ export interface components {
         connection_id: string;
         name: string | null;
         strategy: string | null;
-        /** @description Whether the connection is enabled now. Null where Auth0 did not say. */
+        /** @description Whether the connection is enabled now. Null where nobody knows. */
         is_enabled: boolean | null;
         /** @description Whether the offboarding removes the connection later. */
         removal_pending: boolean;
@@ -301,7 +301,7 @@ export interface components {
       /** @description Whether an earlier cancellation did this already. */
       replayed: boolean;
       connections: components['schemas']['ConnectionOutcome'][];
-      client_grants: components['schemas']['ClientGrantOutcome'][];
+      client_grants?: components['schemas']['ClientGrantOutcome'][];
     };
     OffboardingsPage: {
       offboardings: components['schemas']['Offboarding'][];
@@ -664,6 +664,18 @@ export interface components {
     };
     /** @description The table did not answer. Without a `code` it is API Gateway's own answer. */
     RecordUnavailable: {
+      headers: {
+        'x-request-id': components['headers']['x-request-id-unless-gateway'];
+        'retry-after': components['headers']['retry-after'];
+        [name: string]: unknown;
+      };
+      content: {
+        'application/problem+json': components['schemas']['Failure'];
+        'application/json': components['schemas']['GatewayMessage'];
+      };
+    };
+    /** @description The table did not answer. With `acceptance_unknown` nobody knows whether the cancellation counts; with `record_unavailable` it does not. Send it again: a cancellation that is repeated changes nothing. Without a `code` it is API Gateway's own answer. */
+    CancellationUnavailable: {
       headers: {
         'x-request-id': components['headers']['x-request-id-unless-gateway'];
         'retry-after': components['headers']['retry-after'];
@@ -1066,7 +1078,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      503: components['responses']['RecordUnavailable'];
+      503: components['responses']['CancellationUnavailable'];
     };
   };
   'list-offboardings': {
@@ -1257,7 +1269,7 @@ export interface operations {
       };
       429: components['responses']['Throttled'];
       500: components['responses']['InternalError'];
-      503: components['responses']['RecordUnavailable'];
+      503: components['responses']['CancellationUnavailable'];
     };
   };
 }

@@ -130,10 +130,10 @@ export function assertDescribed(name: string, { status, headers, body }: Answer)
   if (wrong) throw new Error(`${name}: ${status} is not as described: ${wrong}`);
 }
 
-/** A temporary problem says when to try again; one of unknown acceptance says what to look up before that. */
+/** A temporary problem says when to try again; a request of unknown acceptance says what to look up before that. */
 function assertRetryAfter(name: string, status: number, headers: Answer['headers'], body: unknown): void {
   const { code, offboarding_id, batch_id } = body as { code?: string; offboarding_id?: string; batch_id?: string };
-  if (code === 'acceptance_unknown') {
+  if (code === 'acceptance_unknown' && name.startsWith('request')) {
     if (!offboarding_id && !batch_id) throw new Error(`${name}: ${code} without an id to look up`);
     return;
   }
