@@ -461,6 +461,7 @@ export interface components {
       [key: string]: unknown;
     } | null;
     Cause: {
+      /** @description A code of Problem, or one that only events and records have; asyncapi.yml lists those. */
       code: string;
       /** @description For people; the words may change. */
       message: string;
