@@ -61,6 +61,7 @@ interface Run {
 function run(command: string, file: string, given: string[], more: NodeJS.ProcessEnv = {}): Promise<Run> {
   const env = {
     PATH: process.env.PATH,
+    NODE_OPTIONS: process.env.NODE_OPTIONS,
     API_URL: check.url,
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
