@@ -103,22 +103,35 @@ test.each(CALLERS)('when %s has the wrong secret or a malformed id, it says why 
   expect(malformed.code).toBeGreaterThan(0);
 });
 
-test('when publish.ts runs, its offboarding is carried out, and a bus that refuses the event makes it fail', async () => {
-  const more = {
-    AWS_ENDPOINT_URL: local.aws.url,
-    EVENT_BUS_NAME: local.environment.EVENT_BUS_NAME,
-    AWS_REGION: 'us-east-1',
-  };
-  const { stdout, stderr } = await run(process.execPath, 'publish.ts', [ORG, 'contract-4713'], more);
-  const id = stdout.trim();
-  expect(id, stderr).toMatch(/^[0-9a-f-]{36}$/);
+const publish = (key: string) => {
+  const { EVENT_BUS_NAME } = local.environment;
+  const more = { AWS_ENDPOINT_URL: local.aws.url, EVENT_BUS_NAME, AWS_REGION: 'us-east-1' };
+  return run(process.execPath, 'publish.ts', [ORG, key], more);
+};
+/** The offboardings of the organization whose request came as one of these events. */
+async function offboardingsOf(ids: string[]): Promise<object[]> {
+  const response = await fetch(`${gateway.url}/offboardings?organization_id=${ORG}`);
+  const { offboardings } = (await response.json()) as { offboardings: { request: { id: string } }[] };
+  return offboardings.filter(({ request }) => ids.includes(request.id));
+}
+
+test('when publish.ts runs twice with one key, its two events are one offboarding', async () => {
+  const ids: string[] = [];
+  for (const { stdout, stderr } of [await publish('contract-4713'), await publish('contract-4713')]) {
+    expect(stdout, stderr).toMatch(/^[0-9a-f-]{36}\n$/);
+    ids.push(stdout.trim());
+  }
   const outcome = await local.event(
-    ({ source, detail }) => source === 'org-connections' && (detail.request as { id?: string } | null)?.id === id,
+    ({ source, detail }) => source === 'org-connections' && (detail.request as { id?: string } | null)?.id === ids[0],
   );
   expect(outcome['detail-type']).toBe('organization.offboarding.scheduled');
+  await local.worker.idle();
+  expect(await offboardingsOf(ids)).toHaveLength(1);
+});
+
+test('when the bus refuses its event, publish.ts fails', async () => {
   local.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 400, times: 1 });
-  const refusedRun = await run(process.execPath, 'publish.ts', [ORG, 'contract-4714'], more);
-  expect(refusedRun.code).toBe(1);
+  expect((await publish('contract-4714')).code).toBe(1);
 });
 
 test('when consume.ts gets each event twice, its table has each step once', async () => {
