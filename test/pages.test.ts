@@ -102,14 +102,6 @@ describe('README', () => {
     expect(sorted(rows.flatMap(({ codes }) => codes))).toEqual(sorted(known.map((one) => one.slice(4))));
   });
 
-  test('has callers that the tests run', () => {
-    const [ts, py] = ['ts', 'py'].map(
-      (language) => new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(README)?.[1] ?? 'none',
-    );
-    expect(text('test/clients/caller.ts')).toContain(ts);
-    expect(text('test/clients/caller.py')).toContain(py);
-  });
-
   test('has stage parameters, stack outputs and parameters of templates that there are', () => {
     const all = Object.keys(params.default);
     const listed = README.slice(README.indexOf('Stage parameters'), README.indexOf('Optional to the functions'));
@@ -210,7 +202,6 @@ describe('DEVELOPING', () => {
       '@middy/http-json-body-parser': /middy/,
       '@date-fns/utc': /UTC dates/,
       '@redocly/cli': /Redocly/,
-      '@stoplight/spectral-cli': /Spectral/,
       '@biomejs/biome': /Biome/,
       typescript: /TypeScript/,
     };

@@ -31,7 +31,11 @@ def call(base_url, operation, tag, arguments, body=None):
     answer = module.sync_detailed(client=Client(base_url=base_url), **arguments)
     parsed = answer.parsed
     kind = None if parsed is None else type(parsed).__name__
-    return {"status": int(answer.status_code), "kind": kind, "code": getattr(parsed, "code", None)}
+    code = getattr(parsed, "code", None)
+    # One type for the service's problem and the gateway's message: a code tells the first.
+    if kind == "Failure":
+        kind = "Problem" if isinstance(code, str) else "GatewayMessage"
+    return {"status": int(answer.status_code), "kind": kind, "code": code if isinstance(code, str) else None}
 
 
 print(json.dumps([call(**one) for one in json.load(sys.stdin)]))
