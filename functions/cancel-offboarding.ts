@@ -19,7 +19,12 @@ export const handler = httpApi(cancelOffboarding, { organization: true });
  * its offboardings had disabled is enabled again, and the watch of what is completed has ended. 202: that goes on by itself, and
  * ends in its event.
  */
-async function cancelOffboarding({ organizationId, query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
+async function cancelOffboarding({
+  organizationId,
+  query,
+  caller = 'unknown',
+  context,
+}: HttpRequest): Promise<HttpResponse> {
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
   // The core decides what is tried again.

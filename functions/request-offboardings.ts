@@ -27,7 +27,10 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   const { members, rejected, priority } = membersOf(batch_id, organization_ids, { parameters, caller, urgent });
   const fingerprint = fingerprintOf({ organization_ids, urgent, ...body });
   const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
-  const core = acceptBatch({ batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer }, Date.now());
+  const core = acceptBatch(
+    { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
+    Date.now(),
+  );
   const accepted = batchAcceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { batch_id });
   const answer = { batch_id, ...accepted, rejected };
   context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });

@@ -69,7 +69,12 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
  * written) and `ItemRejected`. (DynamoDB: "Condition expressions".)
  */
 export const putItem = (item: Item, expected: string | undefined): Promise<boolean> =>
-  put(item, expected ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) } : IS_NEW);
+  put(
+    item,
+    expected
+      ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) }
+      : IS_NEW,
+  );
 
 const IS_NEW = { ConditionExpression: 'attribute_not_exists(offboarding_id)' };
 
@@ -80,7 +85,10 @@ export const putProjection = (item: Item & { revision: number }): Promise<boolea
     ExpressionAttributeValues: marshall({ ':revision': item.revision }),
   });
 
-async function put(item: Item, condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>) {
+async function put(
+  item: Item,
+  condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
+) {
   // As JSON has it: what is undefined in it, at any depth, is left out and not null.
   const Item = marshall(JSON.parse(JSON.stringify(item)));
   try {
@@ -136,7 +144,11 @@ export interface Part {
 }
 
 /** A page of at most `limit` items of an index, which may be late, and the cursor of the next; undefined where it is the last. */
-export async function readIndexPage({ index, attribute, value, position, above = ' ', below = '\uffff' }: Part, limit: number, cursor?: string) {
+export async function readIndexPage(
+  { index, attribute, value, position, above = ' ', below = '\uffff' }: Part,
+  limit: number,
+  cursor?: string,
+) {
   const query = new dynamodb.QueryCommand({
     TableName,
     IndexName: index,

@@ -7,7 +7,7 @@ import { checkRest, checkStep } from './oracle.ts';
 import { dueOf, isInvisible, performSingle, withDue } from './perform.ts';
 import { dispatchProgram, endOf, eventProgram, forgetPrograms, pendingOf, proceed, workProgram } from './programs.ts';
 import { type Action, type Scenario, unansweredOf } from './scenarios.ts';
-import { type Message, type Process, withChange, type World } from './world.ts';
+import { type Message, type Process, type World, withChange } from './world.ts';
 
 // Explores a world to its end, breadth first: every order of the steps of everybody, with every fault that it has in store. What is
 // found wrong comes with the shortest way to it.
@@ -46,11 +46,25 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
       if (steps.length === 0) {
         ends += 1;
         const what = checkRest(world, scenario);
-        if (what) return { name: scenario.name, states: seen.size, ends, violation: { what, path: pathTo(key) }, isExhausted: true };
+        if (what)
+          return {
+            name: scenario.name,
+            states: seen.size,
+            ends,
+            violation: { what, path: pathTo(key) },
+            isExhausted: true,
+          };
       }
       for (const step of steps) {
         const what = checkStep(world, step.world, scenario);
-        if (what) return { name: scenario.name, states: seen.size, ends, violation: { what, path: [...pathTo(key), step.label] }, isExhausted: true };
+        if (what)
+          return {
+            name: scenario.name,
+            states: seen.size,
+            ends,
+            violation: { what, path: [...pathTo(key), step.label] },
+            isExhausted: true,
+          };
         const reached = { ...step.world, story: { ...step.world.story, changes: [] } };
         const id = keyOf(reached);
         if (seen.has(id)) continue;
@@ -77,18 +91,29 @@ function stepsOf(world: World, scenario: Scenario): Step[] {
     label: `Auth0 carries out ${change.goal} ${change.id} late`,
     world: withChange({ ...world, late: world.late.filter((_, place) => place !== index) }, change),
   }));
-  return [...steps, ...landing, ...deliveries(world, scenario), ...scriptSteps(world, scenario), ...timeSteps(world, scenario)];
+  return [
+    ...steps,
+    ...landing,
+    ...deliveries(world, scenario),
+    ...scriptSteps(world, scenario),
+    ...timeSteps(world, scenario),
+  ];
 }
 
 function processSteps(world: World, process: Process, index: number, scenario: Scenario): Step[] {
-  if (process.isPaused) return [{ label: `${process.name} goes on`, world: withProcess(world, index, { ...process, isPaused: false }) }];
+  if (process.isPaused)
+    return [{ label: `${process.name} goes on`, world: withProcess(world, index, { ...process, isPaused: false }) }];
   const effect = pendingOf(process.program) as Effect;
   const steps = performAt(world, index, effect, scenario);
   const { crash = 0, paused = 0 } = world.faults;
-  if (crash > 0 && !process.name.startsWith('dispatch')) steps.push({ label: `${process.name} crashes`, world: crashed(world, index) });
+  if (crash > 0 && !process.name.startsWith('dispatch'))
+    steps.push({ label: `${process.name} crashes`, world: crashed(world, index) });
   if (paused > 0 && process.name.startsWith('worker')) {
     const faults = { ...world.faults, paused: paused - 1 };
-    steps.push({ label: `${process.name} is paused`, world: withProcess({ ...world, faults }, index, { ...process, isPaused: true }) });
+    steps.push({
+      label: `${process.name} is paused`,
+      world: withProcess({ ...world, faults }, index, { ...process, isPaused: true }),
+    });
   }
   return steps;
 }
@@ -97,7 +122,10 @@ const withProcess = (world: World, index: number, process: Process): World => ({
   ...world,
   processes: world.processes.map((one, place) => (place === index ? process : one)),
 });
-const withoutProcess = (world: World, index: number): World => ({ ...world, processes: world.processes.filter((_, place) => place !== index) });
+const withoutProcess = (world: World, index: number): World => ({
+  ...world,
+  processes: world.processes.filter((_, place) => place !== index),
+});
 
 function crashed(world: World, index: number): World {
   const process = world.processes[index] as Process;
@@ -105,7 +133,9 @@ function crashed(world: World, index: number): World {
   const faults = { ...world.faults, crash: (world.faults.crash ?? 0) - 1 };
   const rest = { ...withoutProcess(world, index), faults };
   const unanswered = name.startsWith('http') ? unansweredOf(rest, process) : rest;
-  return message ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: world.now + VISIBILITY_MS }] } : unanswered;
+  return message
+    ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: world.now + VISIBILITY_MS }] }
+    : unanswered;
 }
 
 /** Performs the effect of a process in each way in which it may end. */
@@ -118,7 +148,12 @@ function performAt(world: World, index: number, effect: Effect, _: Scenario): St
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, 11_000) : 0);
     const moved = { ...process, elapsed, program: proceed(process.program, result) };
     const what = effect.do === 'change' ? `${effect.goal} ${effect.id}` : '';
-    return { label: `${process.name} ${effect.do} ${what} ${how === 'ok' ? (error?.code ?? '') : `(${how})`}`.replace(/ +/g, ' ').trim(), world: withProcess(next, index, moved) };
+    return {
+      label: `${process.name} ${effect.do} ${what} ${how === 'ok' ? (error?.code ?? '') : `(${how})`}`
+        .replace(/ +/g, ' ')
+        .trim(),
+      world: withProcess(next, index, moved),
+    };
   });
 }
 
@@ -135,7 +170,10 @@ function performEach(world: World, index: number, effects: SingleEffect[], resul
     return [{ label: `${process.name} all`, world: withProcess(world, index, moved) }];
   }
   return performSingle(world, effect, at, readerOf(process)).flatMap(({ world: next, value, error, how }) =>
-    performEach(next, index, rest, [...results, (error ? { at, error } : { at, value }) as Result]).map((step) => ({ ...step, label: how === 'ok' ? step.label : `${step.label} (${how})` })),
+    performEach(next, index, rest, [...results, (error ? { at, error } : { at, value }) as Result]).map((step) => ({
+      ...step,
+      label: how === 'ok' ? step.label : `${step.label} (${how})`,
+    })),
   );
 }
 
@@ -149,11 +187,17 @@ function finish(world: World, index: number, scenario: Scenario): Step {
   if (process.program.is === 'core') {
     const { is } = (end as { value?: { is: string }; is: string }).value ?? (end as { is: string });
     if (is === 'unavailable' || is === 'unknown' || is === 'later')
-      return { label: `${name} waits`, world: { ...rest, queue: [...rest.queue, { ...message, visibleAt: world.now + 5000 }] } };
+      return {
+        label: `${name} waits`,
+        world: { ...rest, queue: [...rest.queue, { ...message, visibleAt: world.now + 5000 }] },
+      };
     const nonce = `visit ${world.serial}`;
     const at = world.now + process.skew + process.elapsed;
     const visiting = { ...process, nonce, program: workProgram(message.organization, nonce, at) };
-    return { label: `${name} visits`, world: { ...rest, serial: world.serial + 1, processes: [...rest.processes, visiting] } };
+    return {
+      label: `${name} visits`,
+      world: { ...rest, serial: world.serial + 1, processes: [...rest.processes, visiting] },
+    };
   }
   const { is, ...later } = end as VisitEnd;
   if (is === 'done') return { label: `${name} is done`, world: rest };
@@ -171,17 +215,34 @@ function deliveries(world: World, scenario: Scenario): Step[] {
     const place = [1, 2, 3].find((one) => !used.has(`worker${one}`)) ?? 4;
     const name = `worker${place}`;
     const skew = scenario.skews?.[name] ?? 0;
-    return [{ label: `${name} gets ${message.kind} ${message.event?.id ?? message.organization}`, world: started(world, { name, skew, message }, index) }];
+    return [
+      {
+        label: `${name} gets ${message.kind} ${message.event?.id ?? message.organization}`,
+        world: started(world, { name, skew, message }, index),
+      },
+    ];
   });
 }
 
-function started(world: World, { name, skew, message }: { name: string; skew: number; message: Message }, index: number): World {
+function started(
+  world: World,
+  { name, skew, message }: { name: string; skew: number; message: Message },
+  index: number,
+): World {
   const at = world.now + skew;
   const nonce = `visit ${world.serial}`;
-  const program = message.kind === 'due' ? workProgram(message.organization, nonce, at) : eventProgram(message, `${message.event?.id} ${world.now}`, at);
+  const program =
+    message.kind === 'due'
+      ? workProgram(message.organization, nonce, at)
+      : eventProgram(message, `${message.event?.id} ${world.now}`, at);
   const own = message.kind === 'due' ? nonce : `${message.event?.id} ${world.now}`;
   const process: Process = { name, nonce: own, skew, elapsed: 0, startedAt: world.now, message, program };
-  return { ...world, serial: world.serial + 1, queue: world.queue.filter((_, place) => place !== index), processes: [...world.processes, process] };
+  return {
+    ...world,
+    serial: world.serial + 1,
+    queue: world.queue.filter((_, place) => place !== index),
+    processes: [...world.processes, process],
+  };
 }
 
 function scriptSteps(world: World, scenario: Scenario): Step[] {
@@ -196,10 +257,20 @@ function scriptSteps(world: World, scenario: Scenario): Step[] {
 function timeSteps(world: World, scenario: Scenario): Step[] {
   if (world.processes.some(({ isPaused }) => !isPaused)) return [];
   if (world.queue.some(({ visibleAt }) => visibleAt <= world.now) && world.processes.length === 0) return [];
-  const isDue = dueOf(world, new Date(world.now).toISOString()).some(({ organization_id }) => !world.queue.some((one) => one.organization === organization_id));
+  const isDue = dueOf(world, new Date(world.now).toISOString()).some(
+    ({ organization_id }) => !world.queue.some((one) => one.organization === organization_id),
+  );
   if (isDue && world.processes.length === 0) {
     const program = dispatchProgram(`dispatch${world.now}`, world.now);
-    return [{ label: 'the dispatcher runs', world: { ...world, processes: [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, startedAt: world.now, program }] } }];
+    return [
+      {
+        label: 'the dispatcher runs',
+        world: {
+          ...world,
+          processes: [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, startedAt: world.now, program }],
+        },
+      },
+    ];
   }
   const times = [
     ...world.queue.map(({ visibleAt }) => visibleAt),
@@ -213,7 +284,12 @@ function timeSteps(world: World, scenario: Scenario): Step[] {
   if (times.length === 0) return [];
   const now = Math.min(...times);
   // What Auth0 has not carried out by then, it never does.
-  return [{ label: `${Math.round((now - world.now) / 1000)} s go by`, world: { ...world, now, late: world.late.filter(({ until }) => until >= now) } }];
+  return [
+    {
+      label: `${Math.round((now - world.now) / 1000)} s go by`,
+      world: { ...world, now, late: world.late.filter(({ until }) => until >= now) },
+    },
+  ];
 }
 
 /** What tells two worlds apart: everything but the names of versions, which are new with every write. */
@@ -223,7 +299,9 @@ function keyOf(world: World): string {
     rest,
     previous && previous.until >= world.now && (world.faults['stale list'] ?? 0) > 0 ? previous : 0,
     Object.values(items).map((item) => `${itemKey(item)} ${item.lease && ownerOf(item.lease.owner, processes)}`),
-    Object.values(records).map((record) => `${recordKey(record)} ${record.revision - (items[record.organization_id]?.revision ?? 0)}`),
+    Object.values(records).map(
+      (record) => `${recordKey(record)} ${record.revision - (items[record.organization_id]?.revision ?? 0)}`,
+    ),
     // Two workers are alike.
     processes.map((process) => `${processKey(process)} ${isCurrent(process, world)}`).sort(),
     { ...story, order: 0, events: eventsKey(story.events) },
@@ -245,25 +323,46 @@ function keyed<T extends object>(compute: (one: T) => unknown): (one: T) => stri
   return (one) => {
     let key = known.get(one);
     if (key === undefined) {
-      key = createHash('md5').update(JSON.stringify(compute(one))).digest('base64');
+      key = createHash('md5')
+        .update(JSON.stringify(compute(one)))
+        .digest('base64');
       known.set(one, key);
     }
     return key;
   };
 }
 
-const itemKey = keyed<World['items'][string]>((item) => ({ ...item, version: 0, revision: 0, lease: item.lease?.until }));
+const itemKey = keyed<World['items'][string]>((item) => ({
+  ...item,
+  version: 0,
+  revision: 0,
+  lease: item.lease?.until,
+}));
 const recordKey = keyed<World['records'][string]>((record) => ({ ...record, revision: 0 }));
-const processKey = keyed<Process>((process) => ({ ...process, name: process.name.replace(/\d$/, ''), nonce: 0, program: programKey(process), startedAt: 0 }));
+const processKey = keyed<Process>((process) => ({
+  ...process,
+  name: process.name.replace(/\d$/, ''),
+  nonce: 0,
+  program: programKey(process),
+  startedAt: 0,
+}));
 
 /** Whether what a visit holds is what the table has. */
 function isCurrent({ program }: Process, { items }: World): boolean {
-  return program.is === 'visit' && program.state.stored?.version === items[program.state.input.organization_id]?.version;
+  return (
+    program.is === 'visit' && program.state.stored?.version === items[program.state.input.organization_id]?.version
+  );
 }
 
 function programKey({ program }: Process): unknown {
   if (program.is === 'core') return program.node.id;
   const { stored, item, input, writes, ...state } = program.state;
-  const same = (one: typeof item) => one && { ...one, version: one.version === stored?.version, revision: 0, lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce } };
+  const same = (one: typeof item) =>
+    one && {
+      ...one,
+      version: one.version === stored?.version,
+      revision: 0,
+      lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce },
+    };
   return [state, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25];
 }

@@ -1,6 +1,6 @@
-import { acceptBatch, type AcceptedBatch } from '../../lib/offboarding/intake/accept-batch.ts';
+import { type Accepted, acceptOffboarding } from '../../lib/offboarding/intake/accept.ts';
+import { type AcceptedBatch, acceptBatch } from '../../lib/offboarding/intake/accept-batch.ts';
 import { acceptEvent } from '../../lib/offboarding/intake/accept-event.ts';
-import { acceptOffboarding, type Accepted } from '../../lib/offboarding/intake/accept.ts';
 import { acceptCancellationEvent, type Cancelled, cancelOrganization } from '../../lib/offboarding/intake/cancel.ts';
 import { cancelBatch } from '../../lib/offboarding/intake/cancel-batch.ts';
 import { requestDriftCheck } from '../../lib/offboarding/intake/drift-check.ts';
@@ -8,7 +8,12 @@ import type { Core, Effect, Result, SingleEffect } from '../../lib/offboarding/m
 import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import { dispatchDueWork } from '../../lib/offboarding/worker/dispatch.ts';
 import { learn, nextEffect } from '../../lib/offboarding/worker/visit.ts';
-import { startVisit, type VisitEnd, type VisitInput, type VisitState } from '../../lib/offboarding/worker/visit-state.ts';
+import {
+  startVisit,
+  type VisitEnd,
+  type VisitInput,
+  type VisitState,
+} from '../../lib/offboarding/worker/visit-state.ts';
 import type { Message } from './world.ts';
 
 // What runs in the world is the deployed core. A visit is compared by its state; every other computation by what it was given:
@@ -61,7 +66,10 @@ export function coreProgram(key: string, start: () => Core<unknown>): Program {
   return { is: 'core', node };
 }
 
-export const visitProgram = (input: VisitInput, now: number): Program => ({ is: 'visit', state: startVisit(input, now) });
+export const visitProgram = (input: VisitInput, now: number): Program => ({
+  is: 'visit',
+  state: startVisit(input, now),
+});
 
 const effects = new WeakMap<VisitState, ReturnType<typeof nextEffect>>();
 
@@ -81,7 +89,8 @@ export function pendingOf(program: Program): Effect | undefined {
 }
 
 /** How a program ended. */
-export const endOf = (program: Program): unknown => (program.is === 'core' ? program.node.result : nextOf(program.state).state.end);
+export const endOf = (program: Program): unknown =>
+  program.is === 'core' ? program.node.result : nextOf(program.state).state.end;
 
 /** The program with the result of the effect that it asked for. */
 export function proceed(program: Program, result: Result): Program {
@@ -103,7 +112,12 @@ export function proceed(program: Program, result: Result): Program {
 const VISIT_MS = 54_000;
 const HTTP_MS = 28_000;
 
-export type Request = { id: string; action: string; organization: string; options?: { ids?: string[]; dry_run?: boolean; machines?: boolean; on_reenable?: string; fingerprint?: string } };
+export type Request = {
+  id: string;
+  action: string;
+  organization: string;
+  options?: { ids?: string[]; dry_run?: boolean; machines?: boolean; on_reenable?: string; fingerprint?: string };
+};
 
 const parametersOf = ({ action, options = {} }: Request) => ({
   action: action as 'disable',
@@ -119,8 +133,20 @@ const parametersOf = ({ action, options = {} }: Request) => ({
 /** `POST …/offboarding`, with a key where `hasKey`. */
 export function postProgram(request: Request, nonce: string, now: number, hasKey: boolean): Program {
   const { id, organization, options } = request;
-  const about = { offboarding_id: id, parameters: parametersOf(request), caller: 'arn:billing', ...(hasKey && { fingerprint: options?.fingerprint ?? 'body' }) };
-  const input = { organization_id: organization, request: about, mayBeRepeated: hasKey, nonce, deadline: now + HTTP_MS, stage: STAGE };
+  const about = {
+    offboarding_id: id,
+    parameters: parametersOf(request),
+    caller: 'arn:billing',
+    ...(hasKey && { fingerprint: options?.fingerprint ?? 'body' }),
+  };
+  const input = {
+    organization_id: organization,
+    request: about,
+    mayBeRepeated: hasKey,
+    nonce,
+    deadline: now + HTTP_MS,
+    stage: STAGE,
+  };
   return coreProgram(`post ${JSON.stringify(request)} ${nonce} ${now}`, () => acceptOffboarding(input, now));
 }
 export const statusOfPost = (end: unknown): number => {
@@ -134,7 +160,16 @@ export function batchProgram(batch: string, requests: Request[], nonce: string, 
     organization_id: request.organization,
     request: { offboarding_id: request.id, parameters: parametersOf(request), caller: 'arn:billing' },
   }));
-  const input = { batch_id: batch, fingerprint: 'body', members, hasKey, priority: 'batch' as const, nonce, deadline: now + HTTP_MS, stage: STAGE };
+  const input = {
+    batch_id: batch,
+    fingerprint: 'body',
+    members,
+    hasKey,
+    priority: 'batch' as const,
+    nonce,
+    deadline: now + HTTP_MS,
+    stage: STAGE,
+  };
   return coreProgram(`batch ${batch} ${nonce} ${now}`, () => acceptBatch(input, now));
 }
 export const statusOfBatch = (end: unknown): number => {
@@ -144,7 +179,13 @@ export const statusOfBatch = (end: unknown): number => {
 
 /** `DELETE …/offboarding`. */
 export function cancelProgram(organization: string, nonce: string, now: number): Program {
-  const input = { organization_id: organization, act: { caller: 'arn:support' }, nonce, deadline: now + HTTP_MS, stage: STAGE };
+  const input = {
+    organization_id: organization,
+    act: { caller: 'arn:support' },
+    nonce,
+    deadline: now + HTTP_MS,
+    stage: STAGE,
+  };
   return coreProgram(`cancel ${organization} ${nonce} ${now}`, () => cancelOrganization(input, now));
 }
 export const statusOfCancel = (end: unknown): number => {
@@ -157,7 +198,12 @@ export const statusOfCancel = (end: unknown): number => {
 };
 
 export function cancelBatchProgram(batch: string, nonce: string, now: number): Program {
-  const input = { batch_id: batch, act: { at: new Date(now).toISOString(), caller: 'arn:support' }, nonce, deadline: now + HTTP_MS };
+  const input = {
+    batch_id: batch,
+    act: { at: new Date(now).toISOString(), caller: 'arn:support' },
+    nonce,
+    deadline: now + HTTP_MS,
+  };
   return coreProgram(`cancel batch ${batch} ${nonce} ${now}`, () => cancelBatch(input, now));
 }
 export const statusOfCancelBatch = (end: unknown): number => {
@@ -166,14 +212,21 @@ export const statusOfCancelBatch = (end: unknown): number => {
 };
 
 export const checkProgram = (organization: string, nonce: string, now: number): Program =>
-  coreProgram(`check ${organization} ${nonce} ${now}`, () => requestDriftCheck({ organization_id: organization, nonce, deadline: now + HTTP_MS }, now));
+  coreProgram(`check ${organization} ${nonce} ${now}`, () =>
+    requestDriftCheck({ organization_id: organization, nonce, deadline: now + HTTP_MS }, now),
+  );
 
 export const dispatchProgram = (nonce: string, now: number): Program =>
-  coreProgram(`dispatch ${nonce} ${now}`, () => dispatchDueWork({ nonce, deadline: now + VISIT_MS, shards: [0], all: false }, now));
+  coreProgram(`dispatch ${nonce} ${now}`, () =>
+    dispatchDueWork({ nonce, deadline: now + VISIT_MS, shards: [0], all: false }, now),
+  );
 
 /** The worker's visit of an organization. */
 export const workProgram = (organization_id: string, nonce: string, now: number): Program =>
-  visitProgram({ organization_id, nonce, deadline: now + VISIT_MS, waitMs: 5000, retries: 0, mode: 'work', stage: STAGE }, now);
+  visitProgram(
+    { organization_id, nonce, deadline: now + VISIT_MS, waitMs: 5000, retries: 0, mode: 'work', stage: STAGE },
+    now,
+  );
 
 /** What the worker does with an event before its visit. */
 export function eventProgram(message: Message, nonce: string, now: number): Program {
@@ -182,13 +235,32 @@ export function eventProgram(message: Message, nonce: string, now: number): Prog
   const time = new Date(event.time).toISOString();
   const writer = { nonce, deadline: now + VISIT_MS, stage: STAGE };
   if (message.kind === 'cancellation') {
-    const input = { organization_id: organization, act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' }, at: time, ...writer };
+    const input = {
+      organization_id: organization,
+      act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' },
+      at: time,
+      ...writer,
+    };
     return coreProgram(`cancellation ${event.id} ${nonce} ${now}`, () => acceptCancellationEvent(input, now));
   }
-  const { requested_by, ...parameters } = parametersOf({ id: event.id, organization, action: event.action ?? 'disable', options: event.options ?? {} });
+  const { requested_by, ...parameters } = parametersOf({
+    id: event.id,
+    organization,
+    action: event.action ?? 'disable',
+    options: event.options ?? {},
+  });
   const detail = { organization_id: organization, ...parameters, requested_by };
-  const given = { id: event.id, source: 'billing', account: '1', time, 'detail-type': 'organization.offboarding.requested' as const, detail };
-  return coreProgram(`event ${event.id} ${nonce} ${now}`, () => acceptEvent({ message: given as never, offboarding_id: event.id, fingerprint: '', ...writer }, now));
+  const given = {
+    id: event.id,
+    source: 'billing',
+    account: '1',
+    time,
+    'detail-type': 'organization.offboarding.requested' as const,
+    detail,
+  };
+  return coreProgram(`event ${event.id} ${nonce} ${now}`, () =>
+    acceptEvent({ message: given as never, offboarding_id: event.id, fingerprint: '', ...writer }, now),
+  );
 }
 
 export type { VisitEnd };

@@ -9,7 +9,9 @@ for (const scenario of worlds(process.argv.includes('--deep')).filter(({ name })
   const start = Date.now();
   const found = explore(scenario, Number(process.env.LIMIT ?? Number.POSITIVE_INFINITY));
   states += found.states;
-  console.log(`${found.violation ? 'VIOLATED' : found.isExhausted ? 'ok' : 'CUT OFF'} ${found.name}: ${found.states} states, ${found.ends} ends, ${Date.now() - start} ms`);
+  console.log(
+    `${found.violation ? 'VIOLATED' : found.isExhausted ? 'ok' : 'CUT OFF'} ${found.name}: ${found.states} states, ${found.ends} ends, ${Date.now() - start} ms`,
+  );
   if (!found.violation) continue;
   failed += 1;
   console.log(`  ${found.violation.what}`);

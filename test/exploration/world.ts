@@ -75,7 +75,10 @@ export interface Process {
 /** What happened that the oracle asks about. */
 export interface Story {
   /** Offboardings whose requests were answered 202, or whose event was put, by id: when, what, and of whom. */
-  accepted: Record<string, { organization: string; action: string; ids?: string[]; isDryRun?: boolean; isMaybe?: boolean; order: number }>;
+  accepted: Record<
+    string,
+    { organization: string; action: string; ids?: string[]; isDryRun?: boolean; isMaybe?: boolean; order: number }
+  >;
   /** Requests that were answered with an error: nothing of them may ever be carried out. */
   rejected: string[];
   /** Requests that somebody began to make, answered or not. */
@@ -111,12 +114,24 @@ export interface World {
   story: Story;
 }
 
-export const emptyStory = (): Story => ({ accepted: {}, begun: [], rejected: [], cancelled: [], changes: [], events: [], touched: [], order: 0 });
+export const emptyStory = (): Story => ({
+  accepted: {},
+  begun: [],
+  rejected: [],
+  cancelled: [],
+  changes: [],
+  events: [],
+  touched: [],
+  order: 0,
+});
 
 /** The tenant with one connection changed, and a list that may still show it as it was. */
 export function withChange(world: World, change: Omit<LateChange, 'until'>): World {
   const { organization, kind, id, goal, level } = change;
-  const story = { ...world.story, changes: [...world.story.changes, { organization, id, goal, order: world.story.order }] };
+  const story = {
+    ...world.story,
+    changes: [...world.story.changes, { organization, id, goal, order: world.story.order }],
+  };
   if (kind === 'client_grant') {
     const others = (world.grants[organization] ?? []).filter((one) => one !== id);
     const grants = goal === 'enabled' ? [...others, id].sort() : others;
@@ -124,7 +139,8 @@ export function withChange(world: World, change: Omit<LateChange, 'until'>): Wor
   }
   const all = world.connections[organization] ?? [];
   const changed = (one: Connection) => ({ ...one, isEnabled: goal === 'enabled', level: level ?? one.level });
-  const next = goal === 'removed' ? all.filter((one) => one.id !== id) : all.map((one) => (one.id === id ? changed(one) : one));
+  const next =
+    goal === 'removed' ? all.filter((one) => one.id !== id) : all.map((one) => (one.id === id ? changed(one) : one));
   const previous = { connections: world.connections, until: world.now + STALE_MS };
   return { ...world, connections: { ...world.connections, [organization]: next }, previous, story };
 }

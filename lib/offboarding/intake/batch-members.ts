@@ -8,7 +8,11 @@ import type { AcceptBatchInput } from './accept-batch.ts';
 type Rejected = { organization_id: string; code: 'invalid_organization_id' | 'duplicate' };
 
 /** The members of a batch, each with an id of its own that the batch's determines, and the organizations that are rejected with their code. */
-export function membersOf(batch_id: string, named: string[], about: { parameters: Parameters; caller: string; urgent?: boolean | undefined }) {
+export function membersOf(
+  batch_id: string,
+  named: string[],
+  about: { parameters: Parameters; caller: string; urgent?: boolean | undefined },
+) {
   const { parameters, caller, urgent } = about;
   const seen = new Set<string>();
   const members: AcceptBatchInput['members'] = [];
@@ -19,7 +23,10 @@ export function membersOf(batch_id: string, named: string[], about: { parameters
     else {
       seen.add(organization_id);
       const offboarding_id = deterministicUuid(batch_id, organization_id);
-      members.push({ organization_id, request: { offboarding_id, parameters, caller, ...(urgent && { urgent: true as const }) } });
+      members.push({
+        organization_id,
+        request: { offboarding_id, parameters, caller, ...(urgent && { urgent: true as const }) },
+      });
     }
   }
   const priority: Priority = parameters.dry_run ? 'watch' : urgent ? 'single' : 'batch';

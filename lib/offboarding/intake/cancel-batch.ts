@@ -6,7 +6,7 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/lifecycle.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { runAll, updateOrganization, type Updated, type Writer } from './update.ts';
+import { runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** The dispatcher goes on with a cancellation that was cut off after this, milliseconds. */
 const CUT_OFF_MS = 60_000;
@@ -40,7 +40,10 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
 }
 
-function* markCancelled({ batch_id, act, nonce }: CancelBatchInput, now: number): Core<{ batch: Batch } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
+function* markCancelled(
+  { batch_id, act, nonce }: CancelBatchInput,
+  now: number,
+): Core<{ batch: Batch } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
   let error: EffectError | undefined;
   for (let attempts = 1; attempts <= 5; attempts++) {
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
@@ -48,23 +51,43 @@ function* markCancelled({ batch_id, act, nonce }: CancelBatchInput, now: number)
     const found = read.value;
     if (found?.status === 'cancelled') return { batch: found };
     if (found?.status !== 'accepted') return { is: 'not found' };
-    const batch: Batch = { ...found, status: 'cancelled', cancelled: act, due_at: iso(now + CUT_OFF_MS), version: `${nonce}.${attempts}` };
+    const batch: Batch = {
+      ...found,
+      status: 'cancelled',
+      cancelled: act,
+      due_at: iso(now + CUT_OFF_MS),
+      version: `${nonce}.${attempts}`,
+    };
     const written = yield* perform<'writeBatch'>({ do: 'writeBatch', batch, expected: found.version });
     if (written.value === true) return { batch };
     error = written.error;
   }
-  return { is: 'unavailable', error: error ?? { code: 'record_unavailable', message: 'The batch could not be stored', is_transient: true, may_be_done: false } };
+  return {
+    is: 'unavailable',
+    error: error ?? {
+      code: 'record_unavailable',
+      message: 'The batch could not be stored',
+      is_transient: true,
+      may_be_done: false,
+    },
+  };
 }
 
 /** Cancels one member in its organization's item. True where something was, or is being, cancelled. */
-function cancelMember(organization_id: string, batch: Batch, input: CancelBatchInput, now: number): Core<Updated<boolean>> {
-  return updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
+function cancelMember(
+  organization_id: string,
+  batch: Batch,
+  input: CancelBatchInput,
+  now: number,
+): Core<Updated<boolean>> {
+  return updateOrganization<boolean>(organization_id, input, now, (item, at) => {
     const member = item.requests.find((one) => one.batch?.id === batch.batch_id);
     if (!member) return { value: false };
     const act = batch.cancelled ?? input.act;
     if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: true };
     if (member.status === 'cancelling') return { value: true };
-    if (isRemoving(member) || !isCancellable(item, member)) return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
+    if (isRemoving(member) || !isCancellable(item, member))
+      return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
     return { item: cancelRequest(item, member, act, at), value: true };
   });
 }

@@ -1,4 +1,12 @@
-import { type Core, type Effect, type EffectError, perform, performAll, type Result, type SingleEffect } from '../model/effects.ts';
+import {
+  type Core,
+  type Effect,
+  type EffectError,
+  perform,
+  performAll,
+  type Result,
+  type SingleEffect,
+} from '../model/effects.ts';
 import { emptyOrganization, type Organization } from '../model/organization.ts';
 
 /** Who changes an organization's item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */
@@ -23,7 +31,12 @@ export type Updated<T> =
 
 const MAX_ATTEMPTS = 40;
 const MAX_FAILURES = 3;
-const NO_TIME: EffectError = { code: 'record_unavailable', message: 'The request could not be stored in time', is_transient: true, may_be_done: false };
+const NO_TIME: EffectError = {
+  code: 'record_unavailable',
+  message: 'The request could not be stored in time',
+  is_transient: true,
+  may_be_done: false,
+};
 
 /**
  * Changes the organization's item as it is now, and again upon what somebody else has written meanwhile. `isNew` begins with the
@@ -34,7 +47,7 @@ export function* updateOrganization<T>(
   organization_id: string,
   { nonce, deadline }: Writer,
   now: number,
-  change: (item: Organization, now: number, isAgain: boolean) => Generator<Effect, Changed<T>, Result>,
+  change: (item: Organization, now: number, isAgain: boolean) => Changed<T> | Generator<Effect, Changed<T>, Result>,
   isNew = false,
 ): Core<Updated<T>> {
   let at = now;
@@ -55,7 +68,8 @@ export function* updateOrganization<T>(
       pending = false;
     }
     assumed = false;
-    const changed = yield* change(stored ?? emptyOrganization(organization_id), at, attempts > 1);
+    const made = change(stored ?? emptyOrganization(organization_id), at, attempts > 1);
+    const changed = 'next' in made ? yield* made : made;
     if (!changed.item) return { is: 'done', value: changed.value, item: stored, at };
     const item = { ...changed.item, version: `${nonce}.${attempts}`, revision: changed.item.revision + 1 };
     const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });

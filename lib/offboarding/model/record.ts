@@ -32,7 +32,9 @@ export interface GrantRecord {
  * An offboarding as lists show it: a projection of its organization's item, which alone decides. A record is written from the
  * outbox and may be late; `revision` says which write of the item it was made of.
  */
-export interface OffboardingRecord extends Parameters, Pick<OpenRequest, 'requested_at' | 'accepted_at' | 'request' | 'caller'> {
+export interface OffboardingRecord
+  extends Parameters,
+    Pick<OpenRequest, 'requested_at' | 'accepted_at' | 'request' | 'caller'> {
   organization_id: string;
   offboarding_id: string;
   revision: number;

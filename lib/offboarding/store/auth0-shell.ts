@@ -8,7 +8,8 @@ import type { Performer } from './shell.ts';
 const CONNECTION = {
   disabled: connections.disable,
   enabled: connections.enable,
-  removed: (organizationId: string, id: string, context: CallContext) => connections.remove(organizationId, id, context),
+  removed: (organizationId: string, id: string, context: CallContext) =>
+    connections.remove(organizationId, id, context),
 };
 const GRANT = {
   disabled: removeClientGrant,

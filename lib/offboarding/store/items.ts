@@ -48,7 +48,13 @@ export const fromOrganizationItem = ({ state }: Item): Organization => JSON.pars
 export function toBatchItem(batch: Batch, now: number): Item {
   const { batch_id, version, due_at } = batch;
   const due = due_at && { due_shard: `due ${shardOf(batch_id)}`, due_at, work_due_at: due_at, priority: 'batch' };
-  return { ...batchKey(batch_id), version, state: JSON.stringify(batch), ...due, expires_at: Math.floor(after(now, KEEP) / 1000) };
+  return {
+    ...batchKey(batch_id),
+    version,
+    state: JSON.stringify(batch),
+    ...due,
+    expires_at: Math.floor(after(now, KEEP) / 1000),
+  };
 }
 
 export const fromBatchItem = ({ state }: Item): Batch => JSON.parse(String(state));
@@ -58,7 +64,17 @@ export const statusShard = (status: Status, shard: number) => `${status} ${shard
 
 /** The record as an item, with the attributes by which lists are sorted. */
 export function toRecordItem(record: OffboardingRecord): Item {
-  const { organization_id, offboarding_id, batch_id, status, revision, requested_at, removal_due_at, ended_at, expires_at } = record;
+  const {
+    organization_id,
+    offboarding_id,
+    batch_id,
+    status,
+    revision,
+    requested_at,
+    removal_due_at,
+    ended_at,
+    expires_at,
+  } = record;
   const isDue = status === 'scheduled' || status === 'removing';
   const due = (isDue ? removal_due_at : ended_at) ?? requested_at;
   return {

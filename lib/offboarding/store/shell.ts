@@ -51,8 +51,10 @@ async function perform(effect: SingleEffect, performer: Performer, log: Log): Pr
 
 /** Whatever was thrown as the core reads it: plain data, without a cause. */
 export function toEffectError(cause: unknown): EffectError {
-  if (cause instanceof LeaseEnded) return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
-  if (cause instanceof ItemRejected) return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
+  if (cause instanceof LeaseEnded)
+    return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
+  if (cause instanceof ItemRejected)
+    return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
   const { code, message, isTransient, mayBeDone, retryAfter, upstream } = asProblem(cause);
   // A service of AWS that failed may have done it.
   const may_be_done = mayBeDone || code === 'internal_error';

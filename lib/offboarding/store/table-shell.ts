@@ -1,11 +1,16 @@
 import * as table from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
-import type { Operations } from '../model/effects.ts';
-import { fromBatchItem, fromOrganizationItem, fromRecordItem, organizationKey, batchKey, toBatchItem, toOrganizationItem, toRecordItem } from './items.ts';
+import {
+  batchKey,
+  fromBatchItem,
+  fromOrganizationItem,
+  fromRecordItem,
+  organizationKey,
+  toBatchItem,
+  toOrganizationItem,
+  toRecordItem,
+} from './items.ts';
 import type { Performer } from './shell.ts';
-
-/** A page of the index of what is due. */
-const DUE_PAGE = 100;
 
 /** Performs the effects of the table: each is one request to DynamoDB. */
 export const TABLE_EFFECTS = {
@@ -27,14 +32,6 @@ export const TABLE_EFFECTS = {
     const item = await table.getItem(batchKey(batch_id));
     return item && fromBatchItem(item);
   },
-  writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) => table.putItem(toBatchItem(batch, Date.now()), expected),
-  readDue: async ({ shard, before, cursor }) => {
-    const part = { index: 'by_due', attribute: 'due_shard', value: `due ${shard}`, position: 'due_at', below: before };
-    const page = await table.readIndexPage(part, DUE_PAGE, cursor);
-    return { due: page.items as object as Operations['readDue']['gives']['due'], cursor: page.cursor };
-  },
-  markNoticed: async ({ organization_id, offboarding_id, due_at, notice_at }) => {
-    await table.setNotice({ organization_id, offboarding_id }, due_at, notice_at);
-    return undefined;
-  },
+  writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) =>
+    table.putItem(toBatchItem(batch, Date.now()), expected),
 } satisfies Performer;

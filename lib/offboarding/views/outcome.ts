@@ -35,7 +35,12 @@ export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?:
 const requestedShown = ({ parameters }: OpenRequest) =>
   pick(parameters, 'grace_period connection_ids on_reenable end_sessions end_machine_access');
 
-function connectionsShown(item: Organization, request: OpenRequest, entry: OutboxEntry, record?: OffboardingRecord): object[] {
+function connectionsShown(
+  item: Organization,
+  request: OpenRequest,
+  entry: OutboxEntry,
+  record?: OffboardingRecord,
+): object[] {
   if (entry.event === 'requested' || entry.event === 'sessions_ended') return [];
   const { drift } = entry;
   if (!drift) {
@@ -46,16 +51,28 @@ function connectionsShown(item: Organization, request: OpenRequest, entry: Outbo
   const found = entryOf(item, drift.key);
   if (found?.kind === 'client_grant') return [];
   const { outcome, error, now, changed_by } = drift;
-  const before = record?.connections.find(({ connection_id }) => connection_id === drift.key)?.before ?? found?.before ?? null;
+  const before =
+    record?.connections.find(({ connection_id }) => connection_id === drift.key)?.before ?? found?.before ?? null;
   const about = { connection_id: drift.key, name: found?.name ?? null, strategy: found?.strategy ?? null };
-  return [{ ...about, outcome, before, drift: drift.drift, error, ...(now && { now }), ...(changed_by && { changed_by }) }];
+  return [
+    { ...about, outcome, before, drift: drift.drift, error, ...(now && { now }), ...(changed_by && { changed_by }) },
+  ];
 }
 
-function machinesShown(item: Organization, request: OpenRequest, entry: OutboxEntry, record?: OffboardingRecord): object {
+function machinesShown(
+  item: Organization,
+  request: OpenRequest,
+  entry: OutboxEntry,
+  record?: OffboardingRecord,
+): object {
   const found = entry.drift && entryOf(item, entry.drift.key);
   if (entry.drift && found?.kind === 'client_grant') {
     const { outcome, error, drift } = entry.drift;
-    return { client_grants: [{ grant_id: found.id, ...found.before, outcome: outcome === 'disabled' ? 'removed' : outcome, drift, error }] };
+    return {
+      client_grants: [
+        { grant_id: found.id, ...found.before, outcome: outcome === 'disabled' ? 'removed' : outcome, drift, error },
+      ],
+    };
   }
   const grants = record?.client_grants ?? grantsOf(item, request, entry.outcomes);
   return {

@@ -41,13 +41,33 @@ export function* dispatchDueWork({ nonce, deadline, shards, all }: DispatchInput
       const due = page.value.due.filter((item) => count(found, item, now) && (all || !((item.notice_at ?? 0) > now)));
       const organizations = due.filter(({ offboarding_id }) => offboarding_id !== 'batch');
       for (const batch of due.filter(({ offboarding_id }) => offboarding_id === 'batch'))
-        yield* cancelBatch({ batch_id: batch.organization_id, act: { at: iso(now), caller: 'org-connections' }, nonce: `${nonce}.${batch.organization_id}`, deadline }, now);
+        yield* cancelBatch(
+          {
+            batch_id: batch.organization_id,
+            act: { at: iso(now), caller: 'org-connections' },
+            nonce: `${nonce}.${batch.organization_id}`,
+            deadline,
+          },
+          now,
+        );
       if (organizations.length === 0) continue;
-      const sent = yield* perform<'sendDue'>({ do: 'sendDue', notices: organizations.map(({ organization_id, priority, work_due_at }) => ({ organization_id, priority: work_due_at && work_due_at <= iso(now) ? priority : 'watch' })) });
+      const sent = yield* perform<'sendDue'>({
+        do: 'sendDue',
+        notices: organizations.map(({ organization_id, priority, work_due_at }) => ({
+          organization_id,
+          priority: work_due_at && work_due_at <= iso(now) ? priority : 'watch',
+        })),
+      });
       if (sent.error) continue;
       found.sent += organizations.length;
       for (const { organization_id, offboarding_id, due_at } of organizations)
-        yield* perform<'markNoticed'>({ do: 'markNoticed', organization_id, offboarding_id, due_at, notice_at: now + NOTICE_AGAIN_MS });
+        yield* perform<'markNoticed'>({
+          do: 'markNoticed',
+          organization_id,
+          offboarding_id,
+          due_at,
+          notice_at: now + NOTICE_AGAIN_MS,
+        });
     }
   }
   return found;

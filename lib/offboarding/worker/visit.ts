@@ -1,5 +1,13 @@
 import type { Batch } from '../model/batch.ts';
-import type { Core, Effect, EffectError, ListedConnection, ListedGrant, Result, SingleEffect } from '../model/effects.ts';
+import type {
+  Core,
+  Effect,
+  EffectError,
+  ListedConnection,
+  ListedGrant,
+  Result,
+  SingleEffect,
+} from '../model/effects.ts';
 import type { Organization } from '../model/organization.ts';
 import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
@@ -11,7 +19,17 @@ import { recordOf } from '../rules/projection.ts';
 import { isPending, priorityOf, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
 import { CRASHED, nextCheckAt, nextStep, type Step } from './next-step.ts';
-import { applyFact, applyFacts, type CallResult, type Fact, levelAfter, startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
+import {
+  applyFact,
+  applyFacts,
+  type CallResult,
+  type Fact,
+  levelAfter,
+  startVisit,
+  type VisitEnd,
+  type VisitInput,
+  type VisitState,
+} from './visit-state.ts';
 
 /** So long Auth0 may still carry out a call whose outcome nobody knows, milliseconds. */
 export const LATE_MS = 60_000;
@@ -76,7 +94,12 @@ function withoutAbandonedLease(item: Organization, { input, now }: VisitState): 
     const request = requestOf(item, entry.intent.offboarding_id);
     const isOurs = entry.disabled_by_us || (entry.intent.goal === 'disabled' && (!request || isPending(request)));
     const level = levelAfter(entry.intent.goal, entry.intent.level, entry);
-    return { ...entry, ...(entry.intent.goal === 'disabled' && level), disabled_by_us: isOurs, intent: { ...entry.intent, is_uncertain: true as const } };
+    return {
+      ...entry,
+      ...(entry.intent.goal === 'disabled' && level),
+      disabled_by_us: isOurs,
+      intent: { ...entry.intent, is_uncertain: true as const },
+    };
   });
   if (lease.owner === NOBODY) return { ...item, ledger, lease: undefined };
   const requests = item.requests.map((one) =>
@@ -99,7 +122,14 @@ function toResolve(state: VisitState): Next | undefined {
     if (isVoid) return nextEffectAfter(state, withoutMember(item, request));
     if (found.status === 'open') {
       if (Date.parse(found.created_at) + BATCH_IS_OPEN_MS > state.now) continue;
-      return { state, effect: { do: 'writeBatch', batch: { ...found, status: 'void', version: versionOf(state) }, expected: found.version } };
+      return {
+        state,
+        effect: {
+          do: 'writeBatch',
+          batch: { ...found, status: 'void', version: versionOf(state) },
+          expected: found.version,
+        },
+      };
     }
     const cancelled = found.status === 'cancelled' && found.cancelled;
     const member = cancelled ? { ...request, cancelled } : request;
@@ -123,7 +153,9 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
     case 'rest':
       return rest(state);
     case 'list':
-      return step.grants ? { state, effect: { do: 'listGrants', organization_id } } : { state, effect: { do: 'listConnections', organization_id } };
+      return step.grants
+        ? { state, effect: { do: 'listGrants', organization_id } }
+        : { state, effect: { do: 'listConnections', organization_id } };
     case 'checked': {
       const at = state.listing?.at ?? state.now;
       const nextAt = nextCheckAt(state.item as Organization, state);
@@ -143,7 +175,10 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
       if (!isSaved(state)) return save(state, true);
       const known = recordBefore(state, step.request.offboarding_id);
       if (known.effect) return known;
-      return { state, effect: { do: 'writeRecord', record: recordOf(state.item as Organization, step.request, known.record) } };
+      return {
+        state,
+        effect: { do: 'writeRecord', record: recordOf(state.item as Organization, step.request, known.record) },
+      };
     }
   }
 }
@@ -156,14 +191,22 @@ function callEffect(step: Extract<Step, { do: 'call' }>, given: VisitState): Nex
   if (state.now > deadline - TIME_FOR_A_CALL_MS) return rest({ ...state, error: state.error ?? OUT_OF_TIME });
   const stored = state.stored && entryOf(state.stored, keyOf(entry))?.intent;
   const request = state.stored && requestOf(state.stored, step.request.offboarding_id);
-  const isStored = stored?.goal === goal && stored.offboarding_id === step.request.offboarding_id && request?.status === step.request.status;
+  const isStored =
+    stored?.goal === goal &&
+    stored.offboarding_id === step.request.offboarding_id &&
+    request?.status === step.request.status;
   if (state.stored?.lease?.owner !== nonce || !isStored) return save(state, true);
   const send_before = state.stored.lease.until - LATE_MS;
   return { state, effect: { do: 'change', organization_id, kind: entry.kind, id: entry.id, goal, level, send_before } };
 }
 
 /** The visit goes on at once, in another message. */
-const OUT_OF_TIME: EffectError = { code: 'out_of_time', message: "The function's time is used up", is_transient: true, may_be_done: false };
+const OUT_OF_TIME: EffectError = {
+  code: 'out_of_time',
+  message: "The function's time is used up",
+  is_transient: true,
+  may_be_done: false,
+};
 
 /** The record of an offboarding that had ended before: what its item no longer has. */
 function recordBefore(state: VisitState, offboarding_id: string): Next & { record?: OffboardingRecord | undefined } {
@@ -171,7 +214,8 @@ function recordBefore(state: VisitState, offboarding_id: string): Next & { recor
   const request = state.item && requestOf(state.item, offboarding_id);
   const stored = state.records[offboarding_id];
   // An organization of a batch that took no more has a record alone.
-  const isFinal = !request || (hasEnded(request) && request.ended_at !== undefined && request.ended_at !== request.updated_at);
+  const isFinal =
+    !request || (hasEnded(request) && request.ended_at !== undefined && request.ended_at !== request.updated_at);
   if (!isFinal) return { state };
   if (stored === undefined) return { state, effect: { do: 'readRecord', organization_id, offboarding_id } };
   return { state, record: stored === 'none' ? undefined : stored };
@@ -187,13 +231,25 @@ function publish(state: VisitState): Next {
   const events = [];
   for (const entry of entries) {
     const request = requestOf(item, entry.offboarding_id);
-    const needsLetter = entry.event === 'failed' && !request?.cancelled && request?.request.source !== 'org-connections' && !request?.parameters.dry_run;
+    const needsLetter =
+      entry.event === 'failed' &&
+      !request?.cancelled &&
+      request?.request.source !== 'org-connections' &&
+      !request?.parameters.dry_run;
     if (request && needsLetter && !state.sent.includes(letterOf(entry.offboarding_id, entry.at))) {
       const { id, source, time } = request.request;
       const detail = { organization_id: item.organization_id, ...request.parameters };
       const body = { id, source, time, 'detail-type': 'organization.offboarding.requested', detail };
       const error = request.error ?? { code: 'failed', message: 'A connection could not be changed' };
-      return { state, effect: { do: 'sendDeadLetter', body, priority: priorityOf(request), reason: `${error.code}: ${error.message}` } };
+      return {
+        state,
+        effect: {
+          do: 'sendDeadLetter',
+          body,
+          priority: priorityOf(request),
+          reason: `${error.code}: ${error.message}`,
+        },
+      };
     }
     const known = recordBefore(state, entry.offboarding_id);
     if (known.effect) return known;
@@ -207,7 +263,12 @@ const letterOf = (id: string, at: string) => `letter ${id} ${at}`;
 /** Ends the visit: the lease is given back with what the organization waits for, or kept where Auth0 may still carry out a call. */
 function rest(state: VisitState): Next {
   const { error, input, postponed } = state;
-  if (postponed.some((key) => !state.tried.includes(key)) && !error && state.retriesLeft > 0 && state.now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS)
+  if (
+    postponed.some((key) => !state.tried.includes(key)) &&
+    !error &&
+    state.retriesLeft > 0 &&
+    state.now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS
+  )
     return { state, effect: { do: 'pause', ms: RETRY_PAUSE_MS } };
   const isLeft = postponed.some((key) => !state.tried.includes(key));
   if (isLeft && !error && state.passing) return nextEffect(withError(state, state.passing));
@@ -231,7 +292,8 @@ function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
 }
 
 /** The rate limit says how long it takes; an error is waited out. */
-const waitAfter = ({ code, retry_after = 1 }: EffectError, { input }: VisitState) => (code === 'rate_limited' ? retry_after * 1000 : input.waitMs);
+const waitAfter = ({ code, retry_after = 1 }: EffectError, { input }: VisitState) =>
+  code === 'rate_limited' ? retry_after * 1000 : input.waitMs;
 
 /** Writes what is known: with the lease of this visit, or, at its end, without. */
 function save(state: VisitState, keeps: boolean): Next {
@@ -241,13 +303,18 @@ function save(state: VisitState, keeps: boolean): Next {
   const item = keeps ? (state.item as Organization) : withNotice(withoutIntents(state.item as Organization), state);
   const lease = keeps ? own : left;
   const next = { ...item, lease, version: versionOf(state), revision: item.revision + 1 };
-  return { state: { ...state, item: next }, effect: { do: 'writeOrganization', item: next, expected: state.stored?.version } };
+  return {
+    state: { ...state, item: next },
+    effect: { do: 'writeOrganization', item: next, expected: state.stored?.version },
+  };
 }
 
 /** What was planned and not begun is planned anew by the next visit. */
 const withoutIntents = (item: Organization): Organization => ({
   ...item,
-  ledger: item.ledger.map((entry) => (entry.intent && !entry.intent.is_uncertain && !entry.drifted_at ? { ...entry, intent: undefined } : entry)),
+  ledger: item.ledger.map((entry) =>
+    entry.intent && !entry.intent.is_uncertain && !entry.drifted_at ? { ...entry, intent: undefined } : entry,
+  ),
 });
 
 function withNotice(item: Organization, state: VisitState): Organization {
@@ -274,28 +341,59 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
     case 'writeOrganization':
       return afterWrite(next, effect.item, result.value as boolean);
     case 'readBatch':
-      return { ...next, batches: { ...next.batches, [effect.batch_id]: (result.value as Batch | undefined) ?? 'none' } };
+      return {
+        ...next,
+        batches: { ...next.batches, [effect.batch_id]: (result.value as Batch | undefined) ?? 'none' },
+      };
     case 'writeBatch':
       // Whether it was written or somebody was quicker: it is read again.
-      return { ...next, writes: next.writes + 1, batches: Object.fromEntries(Object.entries(next.batches).filter(([id]) => id !== effect.batch.batch_id)) };
+      return {
+        ...next,
+        writes: next.writes + 1,
+        batches: Object.fromEntries(Object.entries(next.batches).filter(([id]) => id !== effect.batch.batch_id)),
+      };
     case 'listConnections': {
       const checks = next.item?.drift_checks_requested ?? 0;
-      return { ...next, listing: { at: given.now, connections: result.value as ListedConnection[], checks, grants: next.listing?.grants } };
+      return {
+        ...next,
+        listing: {
+          at: given.now,
+          connections: result.value as ListedConnection[],
+          checks,
+          grants: next.listing?.grants,
+        },
+      };
     }
     case 'listGrants':
       return withGrants(next, result.value as ListedGrant[] | null);
     case 'change':
       return afterCall(next, effect, 'done', undefined, (result.value as { is_uncertain: boolean }).is_uncertain);
     case 'publish':
-      return withFact(next, { is: 'published', entries: next.item ? publishableOf(next.item).slice(0, MAX_EVENTS) : [] });
+      return withFact(next, {
+        is: 'published',
+        entries: next.item ? publishableOf(next.item).slice(0, MAX_EVENTS) : [],
+      });
     case 'readRecord':
-      return { ...next, records: { ...next.records, [effect.offboarding_id]: (result.value as OffboardingRecord | undefined) ?? 'none' } };
+      return {
+        ...next,
+        records: {
+          ...next.records,
+          [effect.offboarding_id]: (result.value as OffboardingRecord | undefined) ?? 'none',
+        },
+      };
     case 'writeRecord':
-      return withFact(next, { is: 'recorded', offboarding_id: effect.record.offboarding_id, updated_at: effect.record.updated_at });
+      return withFact(next, {
+        is: 'recorded',
+        offboarding_id: effect.record.offboarding_id,
+        updated_at: effect.record.updated_at,
+      });
     case 'scheduleRemoval':
       return { ...next, sent: [...next.sent, `schedule ${effect.at}`] };
     case 'sendSessionsDue':
-      return { ...withFact(next, { is: 'sessions sent', offboarding_id: effect.offboarding_id, at: next.now }), sent: [...next.sent, `sessions ${effect.offboarding_id}`] };
+      return {
+        ...withFact(next, { is: 'sessions sent', offboarding_id: effect.offboarding_id, at: next.now }),
+        sent: [...next.sent, `sessions ${effect.offboarding_id}`],
+      };
     case 'sendDeadLetter':
       return { ...next, sent: [...next.sent, ...letters(next, effect.body.id as string)] };
     case 'pause':
@@ -338,7 +436,9 @@ function afterWrite(state: VisitState, item: Organization, isWritten: boolean): 
   if (!isWritten) {
     // Somebody else has written it, or this is the refusal of what was written already: the item tells.
     const hasGivenUp = writes > MAX_CONFLICTS;
-    return hasGivenUp ? { ...state, end: { is: 'later', wait_ms: WAIT_FOR_TURN_MS } } : { ...state, writes, isRead: false };
+    return hasGivenUp
+      ? { ...state, end: { is: 'later', wait_ms: WAIT_FOR_TURN_MS } }
+      : { ...state, writes, isRead: false };
   }
   const saved = { ...state, writes, stored: item, item, facts: [] };
   if (item.lease?.owner === state.input.nonce) return saved;
@@ -355,11 +455,20 @@ function withError(state: VisitState, error: EffectError): VisitState {
   if (!request) return { ...state, error };
   const failure = { code: error.code, message: error.message.slice(0, 200) };
   const nextTryAt = iso(state.now + waitAfter(error, state));
-  return withFact({ ...state, error }, { is: 'failed', offboarding_id: request.offboarding_id, error: failure, nextTryAt });
+  return withFact(
+    { ...state, error },
+    { is: 'failed', offboarding_id: request.offboarding_id, error: failure, nextTryAt },
+  );
 }
 
 /** What became of a call of Auth0. */
-function afterCall(given: VisitState, effect: Extract<SingleEffect, { do: 'change' }>, result: CallResult, error: EffectError | undefined, wasUncertain = false): VisitState {
+function afterCall(
+  given: VisitState,
+  effect: Extract<SingleEffect, { do: 'change' }>,
+  result: CallResult,
+  error: EffectError | undefined,
+  wasUncertain = false,
+): VisitState {
   const key = keyOf(effect);
   const entry = given.item && entryOf(given.item, key);
   const offboarding_id = entry?.intent?.offboarding_id ?? '';
@@ -371,11 +480,27 @@ function afterCall(given: VisitState, effect: Extract<SingleEffect, { do: 'chang
   // A conflict may pass: somebody works on the same connection.
   const canPass = isDrift && error?.code === 'conflict';
   const actual = canPass ? 'not done' : result;
-  const fact: Fact = { is: 'called', key, offboarding_id, goal: effect.goal, level: effect.level, result: actual, error: failure, isDrift, at: given.now };
+  const fact: Fact = {
+    is: 'called',
+    key,
+    offboarding_id,
+    goal: effect.goal,
+    level: effect.level,
+    result: actual,
+    error: failure,
+    isDrift,
+    at: given.now,
+  };
   const state = withFact({ ...given, uncertainUntil: until }, fact);
-  const isOpen = actual === 'not done' || actual === 'uncertain' || (actual === 'refused' && entry?.intent?.is_uncertain === true);
+  const isOpen =
+    actual === 'not done' || actual === 'uncertain' || (actual === 'refused' && entry?.intent?.is_uncertain === true);
   const tried = isDrift ? [...state.tried, key] : state.tried;
-  const changed = { ...state, tried, passing: error ?? state.passing, postponed: isOpen ? [...state.postponed, key] : state.postponed };
+  const changed = {
+    ...state,
+    tried,
+    passing: error ?? state.passing,
+    postponed: isOpen ? [...state.postponed, key] : state.postponed,
+  };
   if (!isOpen || !error?.is_transient) return changed;
   // A first failure stops no other connection; a second one, or the tenant's limit, ends the visit.
   const isFirst = given.postponed.length === 0 && error.code === 'auth0_unavailable';
@@ -389,14 +514,16 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
   switch (effect.do) {
     case 'change': {
       if (error.code === 'lease_ended') return { ...state, error: OUT_OF_TIME };
-      if (GONE.includes(error.code) && !error.is_transient) return afterCall(state, effect, 'gone', error.may_be_done ? error : undefined);
+      if (GONE.includes(error.code) && !error.is_transient)
+        return afterCall(state, effect, 'gone', error.may_be_done ? error : undefined);
       const result = error.may_be_done ? 'uncertain' : error.is_transient ? 'not done' : 'refused';
       return afterCall(state, effect, result, error);
     }
     case 'listConnections':
       if (error.code === 'unknown_organization')
         return { ...state, listing: { at: state.now, connections: [], grants: [], checks: 0, isUnknown: true } };
-      if (!error.is_transient && hasRequested(state)) return { ...state, listFailure: { code: error.code, message: error.message } };
+      if (!error.is_transient && hasRequested(state))
+        return { ...state, listFailure: { code: error.code, message: error.message } };
       return withError(state, error);
     case 'listGrants':
       // What remains is shown where it is known; only who is to end it needs it.
@@ -411,9 +538,15 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
     case 'writeRecord':
     case 'sendDeadLetter':
     case 'sendSessionsDue':
-      return repeated(state, error, (given) => ({ ...given, end: { is: 'later', wait_ms: state.input.waitMs, error } }));
+      return repeated(state, error, (given) => ({
+        ...given,
+        end: { is: 'later', wait_ms: state.input.waitMs, error },
+      }));
     default:
-      return repeated(state, error, (given) => ({ ...given, end: { is: 'later', wait_ms: state.input.waitMs, error } }));
+      return repeated(state, error, (given) => ({
+        ...given,
+        end: { is: 'later', wait_ms: state.input.waitMs, error },
+      }));
   }
 }
 
@@ -424,10 +557,18 @@ const needsGrants = ({ item }: VisitState) =>
 /** A write whose outcome is unknown is looked up; one that will never pass ends the visit. */
 function afterFailedWrite(state: VisitState, error: EffectError): VisitState {
   if (!error.is_transient) return { ...state, end: { is: 'later', wait_ms: state.input.waitMs, error } };
-  return repeated({ ...state, isRead: !error.may_be_done, item: error.may_be_done ? state.item : state.stored && applyFacts(state.stored, state.facts) }, error, (given) => ({
-    ...given,
-    end: { is: 'later', wait_ms: state.input.waitMs, error },
-  }));
+  return repeated(
+    {
+      ...state,
+      isRead: !error.may_be_done,
+      item: error.may_be_done ? state.item : state.stored && applyFacts(state.stored, state.facts),
+    },
+    error,
+    (given) => ({
+      ...given,
+      end: { is: 'later', wait_ms: state.input.waitMs, error },
+    }),
+  );
 }
 
 /** The effect is performed again; after a few failures in a row that is for later. */
