@@ -119,7 +119,13 @@ function privateKey(stored: string) {
 }
 
 /** The errors by which an authorization server refuses a client for good (RFC 6749, 5.2). */
-const REFUSALS = new Set(['invalid_request', 'invalid_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type']);
+const REFUSALS = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unsupported_grant_type',
+]);
 
 /** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */
 function refusal({ status, headers, body, failure }: Response): ClientCredentialsError {

@@ -72,6 +72,8 @@ const requestAndResponse = (pacer: Pacer | undefined) => ({
     // Names in lower case, as HTTP API sends them and as other senders of this event may not; values that are text.
     const texts = Object.entries(step.event?.headers ?? {}).filter(([, value]) => typeof value === 'string');
     const headers = Object.fromEntries(texts.map(([name, value]) => [name.toLowerCase(), value]));
+    // Blanks before a parameter are allowed (RFC 9110, 5.6.6), and the parser of the body does not know them.
+    if (headers['content-type']) headers['content-type'] = headers['content-type'].replace(/\s*;\s*/g, ';').trim();
     step.event = { ...step.event, headers, request: readRequest({ ...step.event, headers }, step.context, pacer) };
   },
 

@@ -105,6 +105,16 @@ test('a base64 body with odd-case headers is taken', async () => {
   expect(await service.request('disable-connection', { event })).toMatchObject({ status: 200 });
 });
 
+test.each([
+  'application/json ; charset=utf-8',
+  'application/json;charset="utf-8" ',
+  'application/merge-patch+json  ;  charset=utf-8',
+])('when the content type is "%s", the body is read as JSON', async (type) => {
+  expect(await service.request('disable-connection', { headers: { 'content-type': type } })).toMatchObject({
+    status: 200,
+  });
+});
+
 const ALWAYS = { times: 100 };
 const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?: object][] = [
   ['400', { status: 400, body: body(400, "Payload validation error: 'x'", 'invalid_body') }, 400, 'rejected_by_auth0'],
