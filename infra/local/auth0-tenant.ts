@@ -1,12 +1,14 @@
 // A stand-in for an Auth0 tenant: the part of the Management API that is used here, and /oauth/token, on a real socket. Not a
 // mock of calls: it holds state, checks tokens and scopes, and counts token buckets as Auth0 documents them.
-import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createBuckets, type Plan, WITH_SESSIONS } from './auth0/buckets.ts';
+import { createClientGrants } from './auth0/client-grants.ts';
 import { createConnections } from './auth0/connections.ts';
 import { type Fault, respond, SHAPES } from './auth0/faults.ts';
+import { type LogEvent, logEventOf } from './auth0/log-stream.ts';
 import { error, type Reply } from './auth0/reply.ts';
+import { createRoutes } from './auth0/routes.ts';
 import { createTokens } from './auth0/tokens.ts';
 import { createUsers } from './auth0/users.ts';
 
@@ -23,31 +25,7 @@ export interface Call {
   at: number;
 }
 
-/** A log event as the tenant's log streams send it ("Log Event Type Codes", `sapi`): only of writes, method in lower case. */
-export interface LogEvent {
-  log_id: string;
-  data: {
-    date: string;
-    type: 'sapi';
-    description: string;
-    client_id: string;
-    details: {
-      request: { method: string; path: string; query: object; body: unknown; channel: string };
-      response: { statusCode: number; body: unknown };
-    };
-    log_id: string;
-    tenant_name: string;
-  };
-}
-
 const CONTROL = '/_tenant/';
-const DESCRIPTIONS: Record<string, string> = {
-  PATCH: 'Modify an organization connection',
-  POST: 'Add a connection to an organization',
-  DELETE: 'Delete a connection from an organization',
-};
-const descriptionOf = (method: string, path: string) =>
-  (path.includes('/connections/') || method === 'POST' ? DESCRIPTIONS[method] : undefined) ?? 'Delete what a user has';
 
 /**
  * Starts a tenant on a loopback port (a free one when `port` is 0). Everything that tests and demos may do to it is a
@@ -66,10 +44,12 @@ export async function startAuth0Tenant({
   const buckets = createBuckets();
   const tokens = createTokens(() => url, tokenLifetime);
   const connections = createConnections();
+  const clientGrants = createClientGrants();
   const users = createUsers(() => WITH_SESSIONS.includes(currentPlan));
 
   const control = {
     ...connections.control,
+    ...clientGrants.control,
     ...users.control,
     ...tokens.control,
     addFaults(...more: Fault[]) {
@@ -90,43 +70,7 @@ export async function startAuth0Tenant({
   };
   control.setPlan(plan);
 
-  /** The Management API's paths: the bucket and the scope of a call, and what answers it. */
-  function routeOf(method: string, { pathname, searchParams }: URL, body: string) {
-    if (pathname === '/api/v2/organizations' && method === 'GET')
-      return {
-        scope: 'read:organizations',
-        bucket: 'whole',
-        run: () => connections.organizations(searchParams),
-      } as const;
-    const [, kind, encoded = '', part, last] =
-      pathname.match(/^\/api\/v2\/(organizations|users)\/([^/]+)\/([\w-]+)(?:\/([^/]+))?$/) ?? [];
-    const [id, inner] = [decodeURIComponent(encoded), last && decodeURIComponent(last)];
-    if (kind === 'organizations' && part === 'connections') {
-      const verb = { GET: 'read', PATCH: 'update', DELETE: 'delete', POST: 'create' }[method];
-      if (!verb || (method !== 'GET' && method !== 'POST' && !inner)) return undefined;
-      const run = () => ofOrganization(id, () => connections.answer(method, searchParams, id, inner, body));
-      return { scope: `${verb}:organization_connections`, bucket: method === 'GET' ? 'read' : 'write', run } as const;
-    }
-    if (kind === 'organizations' && part === 'members' && method === 'GET' && !inner) {
-      const run = () => ofOrganization(id, () => users.membersOf(id, searchParams));
-      return { scope: 'read:organization_members', bucket: 'members', run } as const;
-    }
-    if (kind === 'users' && part === 'organizations' && method === 'GET' && !inner) {
-      const run = () => users.organizationsOf(id, searchParams);
-      return { scope: 'read:organizations', bucket: 'memberships', run } as const;
-    }
-    if (kind === 'users' && (part === 'sessions' || part === 'refresh-tokens') && method === 'DELETE' && !inner) {
-      const scope = part === 'sessions' ? 'delete:sessions' : 'delete:refresh_tokens';
-      return { scope, bucket: 'whole', run: () => users.end(id, part) } as const;
-    }
-    return undefined;
-  }
-
-  function ofOrganization(id: string, answer: () => Reply): Reply {
-    if (!/^org_[A-Za-z0-9]{16}$/.test(id))
-      return error(400, "Path validation error: 'String does not match pattern' on property id", 'invalid_uri');
-    return connections.has(id) ? answer() : error(404, 'No organization found by that id or name');
-  }
+  const routeOf = createRoutes({ connections, clientGrants, users });
 
   function manage({ method = 'GET', headers: sent }: IncomingMessage, target: URL, body: string): Reply {
     const scopes = tokens.scopesOf(sent.authorization);
@@ -138,27 +82,9 @@ export async function startAuth0Tenant({
     const { allowed, headers } = buckets.take(route.bucket);
     if (!allowed) return { ...error(429, 'Global limit has been reached', 'too_many_requests'), headers };
     const reply = route.run();
-    if (method !== 'GET' && reply.status < 300) logOperation(method, target, body, reply);
+    if (method !== 'GET' && reply.status < 300)
+      for (const listener of logStreams) listener(logEventOf(method, target, body, reply));
     return { ...reply, headers };
-  }
-
-  function logOperation(method: string, { pathname }: URL, body: string, reply: Reply): void {
-    const log_id = `900${Date.now()}${randomUUID().replaceAll('-', '')}`;
-    const request = {
-      method: method.toLowerCase(),
-      path: pathname,
-      query: {},
-      body: body ? JSON.parse(body) : {},
-      channel: 'api',
-    };
-    const details = { request, response: { statusCode: reply.status, body: reply.body ?? {} } };
-    const said = {
-      date: new Date().toISOString(),
-      type: 'sapi',
-      description: descriptionOf(method, pathname),
-    } as const;
-    const data = { ...said, client_id: 'a-client', details, log_id, tenant_name: 'local' };
-    for (const listener of logStreams) listener({ log_id, data });
   }
 
   const server = createServer(async (request, response) => {

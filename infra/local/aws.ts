@@ -6,9 +6,11 @@ import type { AddressInfo } from 'node:net';
 import { createDynamoDb } from './aws/dynamodb.ts';
 import { type BusEvent, createEventBridge } from './aws/event-bus.ts';
 import { createInvocations, type Mapping } from './aws/invocations.ts';
+import { createLambdaApi } from './aws/lambda-api.ts';
 import { createScheduler } from './aws/scheduler.ts';
 import { createSecretsManager } from './aws/secrets-manager.ts';
 import { createSqs, type QueueOptions } from './aws/sqs.ts';
+import { createSqsApi } from './aws/sqs-api.ts';
 import { createTerminal } from './aws/terminal.ts';
 import {
   AwsError,
@@ -37,7 +39,8 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const sqs = createSqs(agenda);
   const invocations = createInvocations(sqs, agenda, retrySpeed);
   const eventBridge = createEventBridge(sqs, invocations, agenda, faults, retrySpeed);
-  const scheduler = createScheduler(sqs, agenda, faults, retrySpeed);
+  const lambda = createLambdaApi();
+  const scheduler = createScheduler({ sqs, invocations, lambda }, agenda, faults, retrySpeed);
   const secretsManager = createSecretsManager();
   const dynamoDb = createDynamoDb();
   const terminal = createTerminal();
@@ -59,7 +62,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const OPERATIONS: Record<string, Record<string, Operation>> = {
     secretsmanager: secretsManager.operations,
     AWSEvents: eventBridge.operations,
-    AmazonSQS: sqs.operations,
+    AmazonSQS: createSqsApi(sqs, agenda),
   };
 
   const server = createServer(async (request, response) => {
@@ -70,10 +73,12 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
       return;
     }
     const body = Buffer.concat(chunks).toString() || '{}';
-    const { pathname } = new URL(request.url ?? '/', url);
+    const { pathname, search } = new URL(request.url ?? '/', url);
     if (pathname.startsWith(CONTROL)) return void controlled(pathname.slice(CONTROL.length), body, response);
     const [service = '', target = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
-    const [name = target, schedule] = scheduler.operationOf(request.method ?? '', pathname) ?? [];
+    const method = request.method ?? '';
+    const byPath = scheduler.operationOf(method, pathname, search) ?? lambda.operationOf(method, pathname);
+    const [name = target, operation] = byPath ?? [];
     calls.push(name);
     const fault = faults.next(name);
     if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
@@ -96,11 +101,11 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
         const { status, body: text } = await dynamoDb.run(name, body, { fault });
         return answer(status, text);
       }
-      const xml = target === '' && schedule === undefined ? terminal.query(body) : undefined;
+      const xml = target === '' && operation === undefined ? terminal.query(body) : undefined;
       if (xml) return void response.writeHead(200, { 'content-type': 'text/xml' }).end(xml);
-      const invoke = terminal.functionOf(pathname);
+      const invoke = lambda.functionOf(pathname);
       if (invoke) return void (await invoked(invoke, JSON.parse(body), response));
-      const run = schedule ?? OPERATIONS[service]?.[name];
+      const run = operation ?? OPERATIONS[service]?.[name];
       if (!run) throw new AwsError('UnknownOperationException', `${name} is not played here.`, 404);
       answer(200, await run(JSON.parse(body), { fault, trace, endpoint: url }));
     } catch (error) {
@@ -142,6 +147,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     eventBridge,
     scheduler,
     dynamoDb,
+    lambda,
     terminal,
     /** All events that were put on a bus, oldest first. */
     events: eventBridge.events,

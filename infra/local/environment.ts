@@ -18,7 +18,9 @@ export const UNDELIVERED = 'org-connections-local-removals-undelivered';
 const SESSION_CLIENT_SECRET = 'org-connections/local/session-client';
 export const SESSION_TOKEN_SECRET = 'org-connections/local/session-token';
 export const SESSION_QUEUE = 'org-connections-local-sessions.fifo';
-export const SCOPES = 'read:organization_connections update:organization_connections delete:organization_connections';
+/** What the tenant grants to the management client of a stage that may end machine access. */
+export const SCOPES =
+  'read:organization_connections update:organization_connections delete:organization_connections read:organization_client_grants create:organization_client_grants delete:organization_client_grants';
 const SESSION_SCOPES = 'read:organization_members read:organizations delete:sessions delete:refresh_tokens';
 export const SCHEDULES = 'org-connections-local';
 export const TABLE = 'org-connections-local-offboardings';
@@ -27,6 +29,8 @@ interface Options {
   plan?: Plan;
   /** Where chances of failing on purpose come from. */
   random?: () => number;
+  /** The scopes that the tenant grants to the management client, separated by blanks; `SCOPES` when left out. */
+  scopes?: string;
   tenantPort?: number;
   awsPort?: number;
   /** Gets each line that a function logs. */
@@ -44,10 +48,10 @@ interface Options {
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
 export async function startEnvironment({ onLog = () => {}, ...options }: Options = {}) {
-  const { plan = 'unlimited', random = Math.random, connected = true, retrySpeed = 1 } = options;
+  const { plan = 'unlimited', random = Math.random, connected = true, retrySpeed = 1, scopes = SCOPES } = options;
   const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan, random });
   const aws = await startAws({ port: options.awsPort ?? 0, retrySpeed });
-  tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: SCOPES });
+  tenant.setClient('org-connections-local', { client_secret: 'local-client-secret-0123456789', scope: scopes });
   const session = { client_id: 'org-connections-local-sessions', client_secret: 'local-session-secret-0123456789' };
   tenant.setClient(session.client_id, { client_secret: session.client_secret, scope: SESSION_SCOPES });
 

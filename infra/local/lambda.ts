@@ -30,6 +30,15 @@ type Settle = {
   timer: NodeJS.Timeout;
 };
 
+/** What a container says: how an invocation ended, or that its start failed. */
+interface Said {
+  id?: string;
+  /** JSON. */
+  result?: string;
+  error?: string;
+  initError?: string;
+}
+
 /** A container for `dist/{name}.mjs`, started at its first invocation. */
 export function createFunction(
   name: string,
@@ -53,25 +62,33 @@ export function createFunction(
     };
     child.stdout?.on('data', onOutput);
     child.stderr?.on('data', onOutput);
-    child.on('message', ({ id, result, error }: { id: string; result: unknown; error?: string }) => {
+    child.on('message', ({ id = '', result = 'null', error, initError }: Said) => {
+      if (initError !== undefined) {
+        if (container === child) container = undefined;
+        return failAll(child, initError);
+      }
       const settle = waiting.get(id);
       if (!settle) return;
       waiting.delete(id);
       clearTimeout(settle.timer);
       if (freezes && waiting.size === 0) child.kill('SIGSTOP');
-      if (error === undefined) settle.resolve(result);
+      if (error === undefined) settle.resolve(JSON.parse(result));
       else settle.reject(new Error(error));
     });
-    child.on('exit', () => {
+    child.on('exit', (code, signal) => {
       if (container === child) container = undefined;
-      for (const [id, settle] of waiting) {
-        if (settle.child !== child) continue;
-        waiting.delete(id);
-        clearTimeout(settle.timer);
-        settle.reject(new Error(`${name} ended`));
-      }
+      failAll(child, `Runtime.ExitError: ${name} ended with ${signal ? `signal: ${signal}` : `exit status ${code}`}`);
     });
     return child;
+  }
+
+  function failAll(child: ChildProcess, message: string): void {
+    for (const [id, settle] of waiting) {
+      if (settle.child !== child) continue;
+      waiting.delete(id);
+      clearTimeout(settle.timer);
+      settle.reject(new Error(message));
+    }
   }
 
   return {

@@ -1,23 +1,14 @@
 // What API Gateway does with IAM authorization, on this machine: whose request is not signed as it should be gets a 403. For
 // callers who want to try their signing (`npm start -- --check-signatures`).
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, request as send } from 'node:http';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { type Credentials, Sha256 } from '../commands/signed-fetch.ts';
+import { type Check, type IncomingRequest, startFront } from './front.ts';
 
 /** How far a signature's time may be off, as AWS has it, milliseconds. */
 const MAX_SKEW_MS = 5 * 60_000;
 const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/(\d{8})\/([a-z0-9-]+)\/([a-z0-9-]+)\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/;
-
-interface IncomingRequest {
-  method: string;
-  /** Path and query, as they came. */
-  url: string;
-  headers: IncomingHttpHeaders;
-  body: Buffer;
-}
 
 /**
  * What is wrong with the signature of a request (AWS Signature Version 4, service execute-api) for whoever has one of
@@ -45,6 +36,8 @@ export async function wrongSignature(
     return 'x-amz-security-token is missing or wrong';
   const signed = names.split(';');
   for (const name of ['host', 'x-amz-date']) if (!signed.includes(name)) return `the signature does not cover ${name}`;
+  const unsent = signed.find((name) => headers[name] === undefined);
+  if (unsent) return `the signature covers the header ${unsent}, which was not sent`;
   const hash = headers['x-amz-content-sha256'];
   if (hash !== undefined && hash !== createHash('sha256').update(body).digest('hex'))
     return 'x-amz-content-sha256 is not that of the body';
@@ -64,7 +57,7 @@ export async function wrongSignature(
     method,
     path: pathname,
     query: Object.fromEntries([...searchParams.keys()].map((name) => [name, searchParams.getAll(name)])),
-    headers: Object.fromEntries(signed.map((name) => [name, String(headers[name] ?? '')])),
+    headers: Object.fromEntries(signed.map((name) => [name, String(headers[name])])),
     body,
   };
   const again = await signer.sign(request, { signingDate, signableHeaders: new Set(signed) });
@@ -73,40 +66,18 @@ export async function wrongSignature(
   return isRight ? undefined : 'the signature is not that of this request with that secret key';
 }
 
-/**
- * Listens on `port` and lets through to `target` what is signed as one of `credentials`; anything else is answered as API
- * Gateway does, and `onRefused` gets what is wrong.
- */
-export async function startSignatureCheck(options: {
+/** Refuses what is not signed as one of `credentials`, as API Gateway does. */
+export const createSignatureCheck =
+  (credentials: Credentials[]): Check =>
+  async (request) => {
+    const reason = await wrongSignature(request, credentials);
+    return reason === undefined ? undefined : { status: 403, message: 'Forbidden', reason };
+  };
+
+/** A front that lets through to `target` what is signed as one of `credentials`. */
+export const startSignatureCheck = (options: {
   port: number;
   target: string;
   credentials: Credentials[];
   onRefused?: (reason: string) => void;
-}) {
-  const server = createServer(async (incoming, outgoing) => {
-    const { method = '', url = '', headers } = incoming;
-    const body = Buffer.concat(await incoming.toArray());
-    const wrong = await wrongSignature({ method, url, headers, body }, options.credentials);
-    if (wrong) {
-      options.onRefused?.(`${method} ${url} is refused: ${wrong}`);
-      outgoing.writeHead(403, { 'content-type': 'application/json' }).end('{"message":"Forbidden"}');
-      return;
-    }
-    const onward = send(new URL(url, options.target), { method, headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
-    });
-    onward.on('error', () => outgoing.destroy());
-    onward.end(body);
-  }).listen(options.port);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  return {
-    url: `http://localhost:${port}`,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
+}) => startFront({ ...options, checks: [createSignatureCheck(options.credentials)] });

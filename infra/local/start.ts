@@ -1,7 +1,9 @@
 // `npm start`: the whole service on this machine.
 import { DEAD_LETTERS, startEnvironment } from './environment.ts';
+import { startFront } from './front.ts';
 import { freePort, startGateway } from './gateway.ts';
-import { startSignatureCheck } from './signatures.ts';
+import { createSignatureCheck } from './signatures.ts';
+import { createThrottleCheck } from './throttles.ts';
 
 const port = Number(process.env.PORT ?? 3000);
 const ACME = 'org_bCE84ZIRjtX58FeO';
@@ -29,13 +31,34 @@ tenant.setOrganizations({
     { connection_id: 'con_Ax1Sc2VfBg3NhMj4', connection: { name: 'globex-saml', strategy: 'samlp' } },
   ],
 });
+tenant.nameOrganization(ACME, { name: 'acme', display_name: 'Acme Corporation' });
+tenant.nameOrganization(GLOBEX, { name: 'globex', display_name: 'Globex' });
+// The customers' machines, which need no connection.
+for (const [organization, name] of [
+  [ACME, 'acme'],
+  [GLOBEX, 'globex'],
+] as const)
+  tenant.setClientGrants(organization, [
+    { id: `cgr_${name}Orders`, client_id: `${name}-orders-sync`, audience: 'https://api.travel0.com/orders' },
+    {
+      id: `cgr_${name}Invoices`,
+      client_id: `${name}-invoices`,
+      audience: 'https://api.travel0.com/invoices',
+      scope: [],
+    },
+  ]);
 tenant.addMembers(ACME, ['maria', 'ann']);
 tenant.addMembers(GLOBEX, ['ann']);
 const checks = process.argv.includes('--check-signatures');
-const gateway = await startGateway(checks ? await freePort() : port, local.environment, show).catch(stop);
 const credentials = [{ accessKeyId: 'local', secretAccessKey: 'local' }];
-const front = checks
-  ? await startSignatureCheck({ port, target: gateway.url, credentials, onRefused: console.log }).catch(stop)
+const frontChecks = [
+  ...(checks ? [createSignatureCheck(credentials)] : []),
+  ...(process.argv.includes('--throttle') ? [createThrottleCheck()] : []),
+];
+const hasFront = frontChecks.length > 0;
+const gateway = await startGateway(hasFront ? await freePort() : port, local.environment, show).catch(stop);
+const front = hasFront
+  ? await startFront({ port, target: gateway.url, checks: frontChecks, onRefused: console.log }).catch(stop)
   : gateway;
 const { url } = front;
 aws.terminal.setApi('org-connections-local', url);

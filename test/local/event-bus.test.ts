@@ -1,8 +1,16 @@
 // What EventBridge drops, repeats and refuses, by its user guide.
-import { PutEventsCommand, StartReplayCommand } from '@aws-sdk/client-eventbridge';
+import {
+  DescribeRuleCommand,
+  DisableRuleCommand,
+  EnableRuleCommand,
+  PutEventsCommand,
+  PutRuleCommand,
+  PutTargetsCommand,
+  StartReplayCommand,
+} from '@aws-sdk/client-eventbridge';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { matches } from '../../infra/local/aws/pattern.ts';
-import type { Statement } from '../../infra/local/aws/sqs.ts';
+import { compilePattern } from '../../infra/local/aws/pattern.ts';
+import type { Statement } from '../../infra/local/aws/queue-policy.ts';
 import { type Services, startServices } from './services.ts';
 
 const arn = (name: string) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
@@ -32,7 +40,7 @@ function rule({ refuses = [] as string[], retries = 2 } = {}) {
     retryPolicy: { MaximumRetryAttempts: retries },
     deadLetterArn: arn('undelivered'),
   };
-  const takes = (event: object) => matches(REQUESTED, event);
+  const takes = compilePattern(REQUESTED);
   services.aws.eventBridge.addRule({ name: 'requests', bus: 'stage', takes, targets: [target] });
 }
 const entry = (n: number, more: object = {}) => ({
@@ -55,6 +63,22 @@ describe('PutEvents', () => {
       'ThrottlingException',
       undefined,
     ]);
+    expect(numbers('requests')).toEqual([2]);
+  });
+
+  test.each<[what: string, more: object, code: string]>([
+    ['has a detail that is no JSON', { Detail: '{' }, 'MalformedDetail'],
+    ['has an array as its detail', { Detail: '[1]' }, 'MalformedDetail'],
+    ['has a text as its detail', { Detail: '"x"' }, 'MalformedDetail'],
+    ['has no detail', { Detail: undefined }, 'InvalidArgument'],
+    ['has no type', { DetailType: undefined }, 'InvalidArgument'],
+    ['has no source', { Source: undefined }, 'InvalidArgument'],
+    ['has a source of AWS', { Source: 'aws.events' }, 'NotAuthorizedForSource'],
+  ])('when an entry %s, that entry fails and the other is delivered', async (_what, more, code) => {
+    rule();
+    const { FailedEntryCount, Entries } = await put(entry(1, more), entry(2));
+    expect(FailedEntryCount).toBe(1);
+    expect(Entries).toEqual([{ ErrorCode: code, ErrorMessage: expect.any(String) }, { EventId: expect.any(String) }]);
     expect(numbers('requests')).toEqual([2]);
   });
 
@@ -130,19 +154,57 @@ test('a replay goes to all rules, marked, with the id and the time that the even
   expect(services.aws.eventBridge.archives[0]?.events.length).toBe(2);
 });
 
-test.each<[pattern: object, event: object, isMatch: boolean]>([
-  [{ source: ['a', 'b'] }, { source: 'b' }, true],
-  [{ source: [{ prefix: 'aws.partner/' }] }, { source: 'aws.partner/auth0.com' }, true],
-  [{ source: [{ prefix: 'aws.partner/' }] }, { source: 'aws.events' }, false],
-  [{ detail: { batch_id: [{ exists: false }] } }, { detail: {} }, true],
-  [{ detail: { batch_id: [{ exists: false }] } }, {}, true],
-  [{ detail: { batch_id: [{ exists: true }] } }, { detail: { batch_id: 'b' } }, true],
-  [{ detail: { batch_id: [{ exists: true }] } }, { detail: {} }, false],
-  [{ source: [{ 'anything-but': ['org-connections'] }] }, { source: 'billing' }, true],
-  [{ source: [{ 'anything-but': 'org-connections' }] }, { source: 'org-connections' }, false],
-  [{ source: [{ 'anything-but': { prefix: 'org-' } }] }, { source: 'org-connections' }, false],
-  [{ source: [{ 'anything-but': 'x' }] }, {}, false],
-  [{ resources: ['a'] }, { resources: ['b', 'a'] }, true],
-])('the pattern %j and the event %j: %s', (pattern, event, isMatch) => {
-  expect(matches(pattern as Record<string, unknown>, event)).toBe(isMatch);
+describe('a rule that an operator puts', () => {
+  const name = { Name: 'audit', EventBusName: 'stage' };
+  const putRule = (pattern: object, more: object = {}) =>
+    services.events.send(new PutRuleCommand({ ...name, EventPattern: JSON.stringify(pattern), ...more }));
+  const stateOf = async () => (await services.events.send(new DescribeRuleCommand(name))).State;
+
+  beforeEach(async () => {
+    services.aws.createQueue('audit');
+    await putRule({ detail: { connections: { outcome: ['failed'] } } });
+    const Targets = [{ Id: 'queue', Arn: arn('audit') }];
+    await services.events.send(new PutTargetsCommand({ Rule: 'audit', EventBusName: 'stage', Targets }));
+  });
+  const outcomes = (...all: string[]) => ({
+    Detail: JSON.stringify({ connections: all.map((outcome) => ({ outcome })) }),
+  });
+
+  test('when it looks into a list of objects, it takes the events of which one object fits', async () => {
+    await put(entry(1, outcomes('disabled', 'failed')), entry(2, outcomes('disabled')));
+    expect(services.aws.messages('audit').length).toBe(1);
+  });
+
+  test.each<[pattern: object, reason: RegExp]>([
+    [{ source: 'billing' }, /source must be an object or a list/],
+    [{ source: [{ cidr: '10.0.0.0/8' }] }, /cidr is not played here/],
+    [{ source: [{ starts: 'x' }] }, /starts is no event pattern operator/],
+  ])('when its pattern is %j, it is refused at once and the rule stays as it was', async (pattern, reason) => {
+    await expect(putRule(pattern)).rejects.toMatchObject({
+      name: 'InvalidEventPatternException',
+      message: expect.stringMatching(reason),
+    });
+    await put(entry(1, outcomes('failed')));
+    expect(services.aws.messages('audit').length).toBe(1);
+  });
+
+  test('when it is disabled it takes nothing, and when it is enabled again it keeps its targets', async () => {
+    await services.events.send(new DisableRuleCommand(name));
+    await put(entry(1, outcomes('failed')));
+    expect([await stateOf(), services.aws.messages('audit').length]).toEqual(['DISABLED', 0]);
+    await services.events.send(new EnableRuleCommand(name));
+    await put(entry(2, outcomes('failed')));
+    expect([await stateOf(), services.aws.messages('audit').length]).toEqual(['ENABLED', 1]);
+  });
+
+  test('when it is put again it has the new pattern and its old targets', async () => {
+    await putRule({ source: ['other'] });
+    await put(entry(1, outcomes('failed')), entry(2, { Source: 'other' }));
+    expect(services.aws.messages('audit').map(({ body }) => JSON.parse(body).source)).toEqual(['other']);
+  });
+
+  test('when there is none of that name, enabling it is refused', async () => {
+    const unknown = new EnableRuleCommand({ Name: 'unknown', EventBusName: 'stage' });
+    await expect(services.events.send(unknown)).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  });
 });

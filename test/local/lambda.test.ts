@@ -2,6 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  GetFunctionRecursionConfigCommand,
+  LambdaClient,
+  PutFunctionRecursionConfigCommand,
+} from '@aws-sdk/client-lambda';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFunction, type FunctionOptions, type LocalFunction } from '../../infra/local/lambda.ts';
@@ -74,9 +79,25 @@ describe('a function that sends to the queue which invokes it', () => {
   });
 
   test('goes on where the function allows it', async () => {
-    await connect({ allowsLoops: true });
+    await connect({ allowsLoops: () => true });
     await expect.poll(() => invocations, { timeout: 20_000 }).toBeGreaterThan(20);
     expect(services.aws.recursiveInvocationsDropped).toEqual([]);
+  });
+
+  test('when an operator allows its loops, the message goes on from where it was stopped', async () => {
+    const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+    const lambda = new LambdaClient({ endpoint: services.aws.url, region: 'us-east-1', credentials });
+    const FunctionName = 'looping';
+    services.aws.lambda.addFunction(FunctionName, { invoke: async () => {}, allowsLoops: false });
+    await connect({ allowsLoops: () => services.aws.lambda.allowsLoops(FunctionName) });
+    await expect.poll(() => services.aws.recursiveInvocationsDropped.length, { timeout: 20_000 }).toBe(1);
+    const read = () => lambda.send(new GetFunctionRecursionConfigCommand({ FunctionName }));
+    expect((await read()).RecursiveLoop).toBe('Terminate');
+    await lambda.send(new PutFunctionRecursionConfigCommand({ FunctionName, RecursiveLoop: 'Allow' }));
+    expect((await read()).RecursiveLoop).toBe('Allow');
+    await expect.poll(() => invocations, { timeout: 20_000 }).toBeGreaterThan(20);
+    const unknown = new PutFunctionRecursionConfigCommand({ FunctionName: 'unknown', RecursiveLoop: 'Allow' });
+    await expect(lambda.send(unknown)).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 });
 

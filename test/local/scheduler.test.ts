@@ -1,5 +1,10 @@
 // What Scheduler repeats, delays and drops, by its user guide.
-import { CreateScheduleCommand, DeleteScheduleGroupCommand } from '@aws-sdk/client-scheduler';
+import {
+  CreateScheduleCommand,
+  DeleteScheduleGroupCommand,
+  GetScheduleCommand,
+  UpdateScheduleCommand,
+} from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Services, startServices } from './services.ts';
 
@@ -16,7 +21,7 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['Date'] });
   services = await startServices({ retrySpeed: 1000 });
   services.aws.createScheduleGroup('removals');
-  services.aws.createQueue(QUEUE);
+  services.aws.createQueue(QUEUE, { contentBasedDeduplication: true });
   services.aws.createQueue('undelivered');
   services.aws.scheduler.addRole(ROLE, role(QUEUE, 'undelivered'));
 });
@@ -25,7 +30,7 @@ afterEach(async () => {
   await services.aws.close();
 });
 
-async function schedule(name: string, target: object = {}) {
+async function schedule(name: string, target: object = {}, more: object = {}) {
   const at = new Date(Date.now() + 60_000).toISOString().slice(0, 19);
   const Target = {
     Arn: arn(QUEUE),
@@ -37,7 +42,14 @@ async function schedule(name: string, target: object = {}) {
   };
   const time = { ScheduleExpression: `at(${at})`, FlexibleTimeWindow: { Mode: 'OFF' as const } };
   await services.scheduler.send(
-    new CreateScheduleCommand({ Name: name, GroupName: 'removals', ActionAfterCompletion: 'DELETE', ...time, Target }),
+    new CreateScheduleCommand({
+      Name: name,
+      GroupName: 'removals',
+      ActionAfterCompletion: 'DELETE',
+      ...time,
+      Target,
+      ...more,
+    }),
   );
 }
 const sent = () => services.aws.messages(QUEUE).map(({ body }) => body);
@@ -98,4 +110,68 @@ test('sends as its role and only where that may; what fails for a while is tried
   services.later(61_000, QUEUE);
   expect(sent()).toEqual(['org_1']);
   expect(services.aws.lost()).toMatchObject([{ Input: 'org_2' }]);
+});
+
+test('when a schedule has a time zone other than UTC, it is refused and not taken for UTC', async () => {
+  await schedule('org_1', {}, { ScheduleExpressionTimezone: 'UTC' });
+  await expect(schedule('org_2', {}, { ScheduleExpressionTimezone: 'Europe/Berlin' })).rejects.toThrow(
+    /Europe\/Berlin/,
+  );
+  expect([...services.aws.schedules.keys()]).toEqual(['removals/org_1']);
+});
+
+test.each(['x'.repeat(65), 'org/1', 'org 1'])('when a schedule is named %s, it is refused', async (name) => {
+  await expect(schedule(name)).rejects.toThrow();
+  expect(services.aws.schedules.size).toBe(0);
+});
+
+test('when a schedule is created twice, the second is a conflict unless it has the token of the first', async () => {
+  await schedule('org_1', {}, { ClientToken: 'a' });
+  await schedule('org_1', {}, { ClientToken: 'a' });
+  await expect(schedule('org_1', {}, { ClientToken: 'b' })).rejects.toMatchObject({ name: 'ConflictException' });
+  // The SDK adds a token of its own; without any, as the bare protocol allows, it is a conflict as well.
+  const body = JSON.stringify({
+    GroupName: 'removals',
+    ScheduleExpression: 'at(2030-01-01T00:00:00)',
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    Target: { Arn: arn(QUEUE), RoleArn: ROLE, Input: 'x', SqsParameters: { MessageGroupId: 'batch' } },
+  });
+  const post = () => fetch(`${services.aws.url}/schedules/org_bare`, { method: 'POST', body });
+  expect([(await post()).status, (await post()).status]).toEqual([200, 409]);
+});
+
+test('when a schedule has a rate and a function as its target, it invokes the function again and again until it is disabled', async () => {
+  const events: unknown[] = [];
+  const functionArn = 'arn:aws:lambda:us-east-1:000000000000:function:watch';
+  services.aws.lambda.addFunction('watch', {
+    invoke: async (event) => void events.push(event),
+    allowsLoops: false,
+  });
+  services.aws.scheduler.addRole(ROLE, {
+    ...role(),
+    statements: [{ Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: functionArn }],
+  });
+  const rate = { ScheduleExpression: 'rate(1 hour)', FlexibleTimeWindow: { Mode: 'OFF' as const } };
+  const target = { Arn: functionArn, RoleArn: ROLE, Input: '{"by":"clock"}' };
+  const names = { Name: 'watch', GroupName: 'removals' };
+  await services.scheduler.send(new CreateScheduleCommand({ ...names, ...rate, Target: target }));
+  for (let hour = 0; hour < 2; hour++) services.later(3_600_000, QUEUE);
+  expect(events).toEqual([{ by: 'clock' }, { by: 'clock' }]);
+  await services.scheduler.send(new UpdateScheduleCommand({ ...names, ...rate, State: 'DISABLED', Target: target }));
+  services.later(3_600_000, QUEUE);
+  expect(events.length).toBe(2);
+  const read = await services.scheduler.send(new GetScheduleCommand(names));
+  expect(read).toMatchObject({
+    State: 'DISABLED',
+    ScheduleExpression: 'rate(1 hour)',
+    Target: { Input: '{"by":"clock"}' },
+  });
+  // Without a permission of the role the function is not invoked.
+  services.aws.scheduler.addRole(ROLE, role());
+  await services.scheduler.send(
+    new UpdateScheduleCommand({ ...names, ...rate, Target: { ...target, Input: undefined } }),
+  );
+  services.later(3_600_000, QUEUE);
+  expect(events.length).toBe(2);
+  expect(services.aws.lost()).toMatchObject([{ Arn: functionArn }]);
 });

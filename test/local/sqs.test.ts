@@ -1,7 +1,10 @@
 // What SQS stops, drops and refuses, by its developer guide: the stand-in must do so, too, or no other test would notice.
 import {
   ChangeMessageVisibilityCommand,
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
   DeleteMessageCommand,
+  GetQueueAttributesCommand,
   ListMessageMoveTasksCommand,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
@@ -167,7 +170,7 @@ describe('dead letters', () => {
     expect(services.aws.messages(LETTERS).map(({ sentAt }) => sentAt)).toEqual([Date.now()]);
     const move = () => services.sqs.send(new StartMessageMoveTaskCommand({ SourceArn: arn(LETTERS) }));
     await move();
-    await expect(move()).rejects.toThrow(/already a task running/);
+    await expect(move()).rejects.toThrow(/A task is running/);
     later(1000);
     const { Results } = await services.sqs.send(new ListMessageMoveTasksCommand({ SourceArn: arn(LETTERS) }));
     expect(Results).toMatchObject([{ Status: 'COMPLETED', ApproximateNumberOfMessagesMoved: 1 }]);
@@ -198,4 +201,119 @@ test('a send whose answer is lost was made all the same', async () => {
   await expect(send('1')).rejects.toThrow();
   await send('1');
   expect(await bodies()).toEqual(['1']);
+});
+
+describe('receipts', () => {
+  test('when a FIFO message was received again, its older receipt neither deletes nor hides it', async () => {
+    await send('1');
+    const older = (await receive())[0]?.ReceiptHandle;
+    later(65_000);
+    const newer = (await receive())[0]?.ReceiptHandle;
+    await expect(remove(older)).rejects.toThrow(/expired/);
+    await expect(hide(older, 10)).rejects.toThrow(/expired/);
+    await remove(newer);
+    await remove(newer);
+    later(65_000);
+    expect(await bodies()).toEqual([]);
+  });
+
+  test('when a message of a standard queue was received again, its older receipt deletes nothing without a word', async () => {
+    QueueUrl = services.aws.createQueue('plain', { visibilityTimeout: 1000 });
+    await services.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: '1' }));
+    const older = (await receive())[0]?.ReceiptHandle;
+    services.later(1000, 'plain');
+    const newer = (await receive())[0]?.ReceiptHandle;
+    await remove(older);
+    services.later(1000, 'plain');
+    expect(await bodies()).toEqual(['1']);
+    await remove(newer);
+    services.later(1000, 'plain');
+    expect(await bodies()).toEqual(['1']);
+  });
+
+  test('when a text is no receipt, it is refused', async () => {
+    await expect(remove('made-up')).rejects.toMatchObject({ name: 'ReceiptHandleIsInvalid' });
+  });
+
+  test('when a batch of deletions has an older receipt in it, the others are deleted', async () => {
+    for (const group of ['a', 'b']) await send(group, group);
+    const [first] = await receive(10);
+    await hide(first?.ReceiptHandle, 0);
+    const newer = await receive(10);
+    const [a, b] = [first, newer[0]];
+    later(1);
+    const Entries = [a, b].map((one, n) => ({ Id: String(n), ReceiptHandle: one?.ReceiptHandle ?? '' }));
+    const { Successful, Failed } = await services.sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
+    expect([Successful?.map(({ Id }) => Id), Failed?.map(({ Id }) => Id)]).toEqual([['1'], ['0']]);
+  });
+});
+
+test.each([0, 11])('when %i messages are asked for at once, the receive is refused', async (most) => {
+  await expect(receive(most)).rejects.toThrow(/between 1 and 10/);
+});
+
+describe('the size of a message', () => {
+  const attribute = (length: number) => ({ note: { DataType: 'String', StringValue: 'x'.repeat(length) } });
+
+  test('when body and attributes together are above the limit, the message is refused', async () => {
+    const room = 1_048_576 - 'note'.length - 'String'.length - 1000;
+    await send('x'.repeat(room), 'single', { MessageAttributes: attribute(1000) });
+    await expect(send('x'.repeat(room), 'other', { MessageAttributes: attribute(1001) })).rejects.toThrow(/shorter/);
+  });
+
+  test('when a batch is above it by its attributes, the whole batch is refused', async () => {
+    const half = 'x'.repeat(524_288);
+    const entry = (Id: string) => ({ Id, MessageBody: half, MessageGroupId: Id, MessageAttributes: attribute(1) });
+    const batch = new SendMessageBatchCommand({ QueueUrl, Entries: [entry('a'), entry('b')] });
+    await expect(services.sqs.send(batch)).rejects.toMatchObject({ name: 'BatchRequestTooLong' });
+    expect(await bodies()).toEqual([]);
+  });
+});
+
+describe('a FIFO message', () => {
+  test('when it is sent and received, both tell its sequence number, and the receive its deduplication id', async () => {
+    const first = await send('1', 'single', { MessageDeduplicationId: 'one' });
+    const second = await send('2');
+    const [one, two] = await receive(10);
+    expect(first.SequenceNumber).toMatch(/^\d{20}$/);
+    expect(String(second.SequenceNumber) > String(first.SequenceNumber)).toBe(true);
+    expect(one?.Attributes).toMatchObject({ SequenceNumber: first.SequenceNumber, MessageDeduplicationId: 'one' });
+    expect(two?.Attributes?.MessageDeduplicationId).toMatch(/^[0-9a-f]{64}$/);
+    const again = await send('1', 'single', { MessageDeduplicationId: 'one' });
+    expect([again.MessageId, again.SequenceNumber]).toEqual([first.MessageId, first.SequenceNumber]);
+  });
+
+  test('when a function gets it, its record has the same attributes', async () => {
+    const { SequenceNumber } = await send('1', 'single', {
+      MessageDeduplicationId: 'one',
+      MessageAttributes: { kind: { DataType: 'String', StringValue: 'notice' } },
+    });
+    const records: unknown[] = [];
+    services.aws.connect(QUEUE, [async (event) => void records.push(...(event as { Records: unknown[] }).Records)]);
+    await expect.poll(() => records.length).toBe(1);
+    expect(records[0]).toMatchObject({
+      attributes: {
+        SequenceNumber,
+        MessageDeduplicationId: 'one',
+        MessageGroupId: 'single',
+        SenderId: expect.any(String),
+        ApproximateFirstReceiveTimestamp: expect.stringMatching(/^\d{13}$/),
+      },
+      messageAttributes: { kind: { stringValue: 'notice', dataType: 'String' } },
+    });
+  });
+});
+
+test('when a FIFO queue is made without saying so, it has no deduplication by content, and a message needs an id', async () => {
+  const made = await services.sqs.send(
+    new CreateQueueCommand({ QueueName: 'new.fifo', Attributes: { FifoQueue: 'true' } }),
+  );
+  QueueUrl = made.QueueUrl ?? '';
+  const read = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] });
+  expect((await services.sqs.send(read)).Attributes).toMatchObject({ ContentBasedDeduplication: 'false' });
+  await expect(send('1')).rejects.toThrow(/ContentBasedDeduplication/);
+  await send('1', 'single', { MessageDeduplicationId: 'a' });
+  expect(await bodies()).toEqual(['1']);
+  const named = new CreateQueueCommand({ QueueName: 'other.fifo' });
+  await expect(services.sqs.send(named)).rejects.toThrow(/FifoQueue/);
 });

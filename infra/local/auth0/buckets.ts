@@ -1,15 +1,17 @@
 // The token buckets of the stand-in tenant, as Auth0 documents them ("Rate Limit Configurations").
+import { createTokenBucket } from '../token-bucket.ts';
 
 interface BucketSize {
   burst: number;
   perMinute: number;
 }
 
-type Kind = 'read' | 'write' | 'members' | 'memberships' | 'whole';
+export type BucketKind = 'read' | 'write' | 'grantReads' | 'grantWrites' | 'members' | 'memberships' | 'whole';
 
 /**
- * The documented limits by plan: `read` and `write` of organization connections, the `members` of an organization, the
- * `memberships` of a user, and the `whole` API, which every call counts against.
+ * The documented limits by plan: `read` and `write` of organization connections, `grantReads` and `grantWrites` of an
+ * organization's client grants, the `members` of an organization, the `memberships` of a user, and the `whole` API, which every
+ * call counts against.
  */
 export const PLANS = {
   free: { whole: { burst: 2, perMinute: 120 } },
@@ -21,44 +23,43 @@ export const PLANS = {
   enterprise: {
     read: { burst: 10, perMinute: 100 },
     write: { burst: 5, perMinute: 150 },
+    grantReads: { burst: 10, perMinute: 100 },
+    grantWrites: { burst: 5, perMinute: 150 },
     members: { burst: 40, perMinute: 500 },
     memberships: { burst: 40, perMinute: 500 },
     whole: { burst: 50, perMinute: 960 },
   },
   unlimited: {},
-} satisfies Record<string, Partial<Record<Kind, BucketSize>>>;
+} satisfies Record<string, Partial<Record<BucketKind, BucketSize>>>;
 export type Plan = keyof typeof PLANS;
 
 /** Plans that may delete sessions and refresh tokens. */
 export const WITH_SESSIONS: Plan[] = ['enterprise', 'unlimited'];
 
 export function createBuckets() {
-  let buckets = new Map<string, { size: BucketSize; tokens: number; at: number }>();
+  let buckets = new Map<string, BucketSize & { bucket: ReturnType<typeof createTokenBucket> }>();
   return {
     /** Full buckets of a plan. */
     fill(plan: Plan) {
       const sizes = Object.entries<BucketSize>(PLANS[plan]);
-      buckets = new Map(sizes.map(([kind, size]) => [kind, { size, tokens: size.burst, at: Date.now() }]));
+      const full = ({ burst, perMinute }: BucketSize) => createTokenBucket(burst, perMinute / 60);
+      buckets = new Map(sizes.map(([kind, size]) => [kind, { ...size, bucket: full(size) }]));
     },
 
     /** Takes a token of the buckets that a call counts against; the headers tell of the scarcer one. */
-    take(kind: Kind): { allowed: boolean; headers: Record<string, string> } {
+    take(kind: BucketKind): { allowed: boolean; headers: Record<string, string> } {
       const found = [...new Set(['whole', kind])].flatMap((name) => buckets.get(name) ?? []);
-      for (const bucket of found) {
-        const perMs = bucket.size.perMinute / 60_000;
-        bucket.tokens = Math.min(bucket.size.burst, bucket.tokens + (Date.now() - bucket.at) * perMs);
-        bucket.at = Date.now();
-      }
-      const allowed = found.every((bucket) => bucket.tokens >= 1);
-      if (allowed) for (const bucket of found) bucket.tokens -= 1;
-      const scarce = found.sort((a, b) => a.tokens - b.tokens)[0];
+      const allowed = found.every(({ bucket }) => bucket.left() >= 1);
+      if (allowed) for (const { bucket } of found) bucket.take();
+      const scarce = found.sort((a, b) => a.bucket.left() - b.bucket.left())[0];
       if (!scarce) return { allowed, headers: {} };
-      const untilNext = (Math.floor(scarce.tokens) + 1 - scarce.tokens) / (scarce.size.perMinute / 60_000);
+      const left = scarce.bucket.left();
+      const untilNext = (Math.floor(left) + 1 - left) / (scarce.perMinute / 60_000);
       return {
         allowed,
         headers: {
-          'x-ratelimit-limit': String(scarce.size.burst),
-          'x-ratelimit-remaining': String(Math.floor(scarce.tokens)),
+          'x-ratelimit-limit': String(scarce.burst),
+          'x-ratelimit-remaining': String(Math.floor(left)),
           'x-ratelimit-reset': String(Math.ceil((Date.now() + untilNext) / 1000)),
         },
       };

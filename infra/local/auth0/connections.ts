@@ -18,6 +18,11 @@ export interface Effect {
   to: 'enabled' | 'disabled' | 'removed';
 }
 
+interface OrganizationName {
+  name: string;
+  display_name: string;
+}
+
 export interface TenantState {
   organizations: Record<string, OrganizationConnection[]>;
 }
@@ -33,9 +38,12 @@ const invalid = (what: string, name: string) =>
 
 export function createConnections() {
   const organizations = new Map<string, Map<string, OrganizationConnection>>();
+  const names = new Map<string, OrganizationName>();
   const effects: Effect[] = [];
   const streams: Listener[] = [];
   let takesLevel = true;
+
+  const described = (id: string) => ({ id, ...(names.get(id) ?? { name: id.toLowerCase(), display_name: id }) });
 
   function put(organizationId: string, connectionId: string, changes: Partial<OrganizationConnection>) {
     const all = organizations.get(organizationId) ?? new Map<string, OrganizationConnection>();
@@ -117,6 +125,8 @@ export function createConnections() {
       setAccessLevelTaken(taken: boolean) {
         takesLevel = taken;
       },
+      /** Names an organization; without that its id stands for its name. */
+      nameOrganization: (id: string, name: OrganizationName) => void names.set(id, name),
       deleteOrganization: (id: string) => organizations.delete(id),
       /** The tenant as an administrator sees it. */
       state: (): TenantState => ({
@@ -130,12 +140,15 @@ export function createConnections() {
     organizations(searchParams: URLSearchParams): Reply {
       const [from, take] = [Number(searchParams.get('from') ?? 0), Number(searchParams.get('take') ?? 50)];
       const all = [...organizations.keys()];
-      const shown = all.slice(from, from + take).map((id) => ({ id, name: id.toLowerCase(), display_name: id }));
+      const shown = all.slice(from, from + take).map(described);
       return {
         status: 200,
         body: { organizations: shown, ...(from + take < all.length && { next: String(from + take) }) },
       };
     },
+
+    /** A call of `/organizations/{organizationId}`. */
+    organization: (id: string): Reply => ({ status: 200, body: described(id) }),
 
     has: (organizationId: string) => organizations.has(organizationId),
 

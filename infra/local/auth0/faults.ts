@@ -44,6 +44,11 @@ const each = (change: (connection: Record<string, unknown>) => object) => (reply
 };
 const list = (change: (page: Page, target: URL) => unknown) => (reply: Reply, target: URL) =>
   isPage(reply.body) ? { ...reply, body: change(reply.body, target) } : reply;
+/** What the token endpoint refuses with (RFC 6749, section 5.2). */
+const refusal = (name: string, error_description: string) => () => ({
+  status: 400,
+  body: { error: name, error_description },
+});
 const now = (offset: number) => String(Math.floor(Date.now() / 1000) + offset);
 const limited = (headers: Record<string, string>, body: unknown) => () => ({ status: 429, headers, body });
 
@@ -70,12 +75,19 @@ export const SHAPES = {
     const all = searchParams.has('from') || connections.length > 0 ? connections : [];
     return { connections: all.slice(from, from + 1), ...(from < all.length && { next: String(from + 1) }) };
   }),
+  'members with an empty next': (reply: Reply) =>
+    reply.status === 200 && Object.hasOwn(Object(reply.body), 'members')
+      ? { ...reply, body: { next: '', ...Object(reply.body) } }
+      : reply,
   'total of more than is listed': list((page) => ({ ...page, total: (page.total ?? 0) + 1 })),
   'an empty list that is none': list(() => ({ connections: [] })),
   '403, a page': () => ({ status: 403, body: '<html><title>403 Forbidden</title></html>' }),
   '429, reset in this second': (_: Reply) => limited({ 'x-ratelimit-reset': now(0) }, { statusCode: 429 })(),
   '429, reset just past': (_: Reply) => limited({ 'x-ratelimit-reset': now(-1) }, undefined)(),
   '429 without headers': limited({}, { error: 'too_many_requests', message: 'x' }),
+  '400 invalid_request': refusal('invalid_request', 'The request is missing a required parameter'),
+  '400 invalid_client': refusal('invalid_client', 'Client authentication failed'),
+  '400 unsupported_grant_type': refusal('unsupported_grant_type', 'The grant type is not supported'),
   '429, Retry-After: 0': limited({ 'retry-after': '0' }, '<html>'),
 } satisfies Record<string, (reply: Reply, target: URL) => Reply>;
 

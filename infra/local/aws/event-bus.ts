@@ -1,9 +1,10 @@
-// EventBridge: buses with their rules, targets and an archive (user guide, "Event bus targets", "Retry policy", "Archive and
-// replay").
+// EventBridge: buses, what is put on them, and archives (user guide, "Sending events with PutEvents", "Archive and replay").
 import { randomUUID } from 'node:crypto';
+import { createDelivery } from './event-delivery.ts';
+import { type BusEvent, createRules } from './event-rules.ts';
 import type { Invocations } from './invocations.ts';
-import { matches } from './pattern.ts';
-import { maySend, type Sqs } from './sqs.ts';
+import { compilePattern } from './pattern.ts';
+import type { Sqs } from './sqs.ts';
 import {
   ACCOUNT,
   type Agenda,
@@ -11,48 +12,17 @@ import {
   arnOf,
   type Call,
   type Faults,
-  type Invoke,
   type Json,
   type Operation,
   REGION,
   text,
 } from './wire.ts';
 
-export interface BusEvent extends Json {
-  id: string;
-  source: string;
-  'detail-type': string;
-  time: string;
-  detail: Json;
-}
-
-export interface Target {
-  id?: string;
-  arn: string;
-  messageGroupId?: string | undefined;
-  retryPolicy?: { MaximumRetryAttempts?: number; MaximumEventAgeInSeconds?: number } | undefined;
-  deadLetterArn?: string | undefined;
-}
-
-export interface Rule {
-  name: string;
-  bus: string;
-  takes: (event: BusEvent) => boolean;
-  targets: Target[];
-}
-
-/** A function that a rule may invoke: its permissions name the rules. */
-interface InvokedFunction {
-  invoke: Invoke;
-  sourceArns: string[];
-}
+export type { BusEvent } from './event-rules.ts';
 
 const MAX_ENTRIES = 10;
 /** All entries of a call together, in bytes. */
 const MAX_BYTES = 1_048_576;
-const DEFAULT_RETRIES = 185;
-const DEFAULT_AGE_S = 86_400;
-const LONGEST_RETRY_WAIT_MS = 600_000;
 
 export function createEventBridge(
   sqs: Sqs,
@@ -62,108 +32,25 @@ export function createEventBridge(
   retrySpeed: number,
 ) {
   const buses = new Set<string>(['default']);
-  const rules: Rule[] = [];
-  const archives: { arn: string; bus: string; pattern: Json; events: BusEvent[] }[] = [];
-  const functions = new Map<string, InvokedFunction>();
+  const archives: { arn: string; bus: string; takes: (event: object) => boolean; events: BusEvent[] }[] = [];
   const events: BusEvent[] = [];
-  const undelivered: { event: Json; rule: string; code: string }[] = [];
   const listeners = new Set<(event: BusEvent) => void>();
-  const ruleArn = ({ bus, name }: Rule) => arnOf('events', bus === 'default' ? `rule/${name}` : `rule/${bus}/${name}`);
+  const delivery = createDelivery(sqs, invocations, agenda, faults, retrySpeed);
+  const rules = createRules(agenda, delivery.toTargets);
 
   function publish(event: BusEvent, bus: string): void {
     events.push(event);
-    for (const archive of archives)
-      if (archive.bus === bus && matches(archive.pattern, event)) archive.events.push(event);
+    for (const archive of archives) if (archive.bus === bus && archive.takes(event)) archive.events.push(event);
     for (const listener of listeners) listener(event);
     toRules(event, bus);
   }
 
-  function toRules(event: BusEvent, bus: string, names?: string[]): void {
-    for (const rule of rules)
-      if (rule.bus === bus && (!names || names.includes(ruleArn(rule))) && rule.takes(event)) toTargets(rule, event);
-  }
-
-  function toTargets(rule: Rule, event: Json): void {
-    for (const target of rule.targets) {
-      const fault = faults.next('Deliver');
-      const since = Date.now();
-      if (fault?.lost) continue;
-      const go = () => deliver(rule, target, event, since, 0, fault?.error);
-      if (fault?.delay) agenda.at(Date.now() + fault.delay, go);
-      else go();
-      if (fault?.duplicate) deliver(rule, target, event, since, 0);
-    }
-  }
-
-  /** One attempt. What can not be mended by waiting is not tried again; the rest is, as the target's retry policy says. */
-  function deliver(rule: Rule, target: Target, event: Json, since: number, retries: number, refusedFor?: string): void {
-    try {
-      if (refusedFor) throw new AwsError(refusedFor, 'Failed on purpose.', 500);
-      hand(rule, target, event);
-    } catch (error) {
-      if (!(error instanceof AwsError)) throw error;
-      const { MaximumRetryAttempts = DEFAULT_RETRIES, MaximumEventAgeInSeconds = DEFAULT_AGE_S } =
-        target.retryPolicy ?? {};
-      const isTooOld = Date.now() - since >= MaximumEventAgeInSeconds * 1000;
-      if (error.status < 500 || retries >= MaximumRetryAttempts || isTooOld)
-        return void bury(rule, target, event, error, retries);
-      const wait = Math.min(1000 * 2 ** retries, LONGEST_RETRY_WAIT_MS) / retrySpeed;
-      agenda.at(Date.now() + wait, () =>
-        deliver(rule, target, event, since, retries + 1, faults.next('Deliver')?.error),
-      );
-    }
-  }
-
-  function hand(rule: Rule, { arn, messageGroupId }: Target, event: Json): void {
-    const source = ruleArn(rule);
-    const invoked = functions.get(arn);
-    if (invoked) {
-      if (!invoked.sourceArns.includes(source)) throw new AwsError('NO_PERMISSIONS', `${source} may not invoke ${arn}`);
-      void invocations.invokeLater(invoked.invoke, event);
-      return;
-    }
-    const queue = sqs.withArn(arn);
-    if (!queue) throw new AwsError('NO_RESOURCE', `${arn} does not exist`);
-    if (!maySend(queue, 'events.amazonaws.com', source))
-      throw new AwsError('NO_PERMISSIONS', `${source} may not send to ${arn}`);
-    sqs.send(queue, JSON.stringify(event), { group: messageGroupId });
-  }
-
-  /** To the target's dead-letter queue: a standard one, whose policy lets this rule send. Else the event is gone. */
-  function bury(rule: Rule, target: Target, event: Json, { type, message }: AwsError, retries: number): void {
-    const queue = sqs.withArn(target.deadLetterArn);
-    if (!queue || queue.fifo || !maySend(queue, 'events.amazonaws.com', ruleArn(rule))) {
-      undelivered.push({ event, rule: rule.name, code: type });
-      return;
-    }
-    const string = (StringValue: string) => ({ DataType: 'String', StringValue });
-    const attributes = {
-      RULE_ARN: string(ruleArn(rule)),
-      TARGET_ARN: string(target.arn),
-      ERROR_CODE: string(type),
-      ERROR_MESSAGE: string(message),
-      RETRY_ATTEMPTS: string(String(retries)),
-    };
-    try {
-      sqs.send(queue, JSON.stringify(event), { attributes });
-    } catch (error) {
-      undelivered.push({ event, rule: rule.name, code: String(error) });
-    }
+  function toRules(event: BusEvent, bus: string, arns?: string[]): void {
+    for (const rule of rules.matching(event, bus, arns)) delivery.toTargets(rule, event);
   }
 
   function putEvents(input: Json, { fault }: Call): Json {
-    const entries = input.Entries as Json[];
-    if (entries.length > MAX_ENTRIES)
-      throw new AwsError('ValidationException', `Member must have length less than or equal to ${MAX_ENTRIES}`);
-    const bytes = entries.reduce(
-      (sum, entry) =>
-        sum +
-        (entry.Time ? 14 : 0) +
-        ['Source', 'DetailType', 'Detail'].reduce((all, name) => all + Buffer.byteLength(String(entry[name] ?? '')), 0),
-      0,
-    );
-    if (bytes >= MAX_BYTES)
-      throw new AwsError('ValidationException', 'Total size of the entries in the request is over the limit.');
+    const entries = entriesOf(input);
     const Entries = entries.map((entry, index) => {
       if (fault?.entries?.includes(index))
         return { ErrorCode: fault.error ?? 'InternalFailure', ErrorMessage: 'Failed on purpose.' };
@@ -171,18 +58,9 @@ export function createEventBridge(
         .split('/')
         .at(-1) as string;
       if (!buses.has(bus)) throw new AwsError('ResourceNotFoundException', `Event bus ${bus} does not exist.`);
-      const time = entry.Time ? new Date(Number(entry.Time) * 1000) : new Date();
-      const event: BusEvent = {
-        version: '0',
-        id: randomUUID(),
-        'detail-type': text(entry, 'DetailType'),
-        source: text(entry, 'Source'),
-        account: ACCOUNT,
-        time: `${time.toISOString().slice(0, 19)}Z`,
-        region: REGION,
-        resources: [],
-        detail: JSON.parse(text(entry, 'Detail')),
-      };
+      const refusal = refusalOf(entry);
+      if (refusal) return refusal;
+      const event = eventOf(entry);
       publish(event, bus);
       return { EventId: event.id };
     });
@@ -201,55 +79,25 @@ export function createEventBridge(
     return { ReplayArn: arnOf('events', `replay/${name}`), State: 'STARTING' };
   }
 
-  /** Rates alone; each run is late by less than a minute. */
-  function addSchedule(name: string, expression: string, targets: Target[]): void {
-    const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
-    if (!count || !unit) throw new Error(`The schedule ${expression} is not played here`);
-    const every = Number(count) * { minute: 60_000, hour: 3_600_000, day: 86_400_000 }[unit as 'minute'];
-    const rule: Rule = { name, bus: 'default', takes: () => false, targets };
-    const run = () => {
-      toTargets(rule, scheduledEvent(ruleArn(rule)));
-      agenda.at(Date.now() + every, run);
-    };
-    rules.push(rule);
-    agenda.at(Date.now() + every, run);
-  }
-
-  /** What an operator's own rule takes; it has no targets yet. */
-  function putRule(input: Json): Json {
-    const [name, bus] = [text(input, 'Name'), text(input, 'EventBusName')];
-    const pattern = JSON.parse(text(input, 'EventPattern'));
-    const rule: Rule = { name, bus, takes: (event) => matches(pattern, event), targets: [] };
-    rules.push(rule);
-    return { RuleArn: ruleArn(rule) };
-  }
-
-  function putTargets(input: Json): Json {
-    const rule = rules.find(({ name, bus }) => name === input.Rule && bus === input.EventBusName);
-    if (!rule) throw new AwsError('ResourceNotFoundException', `Rule ${input.Rule} does not exist.`);
-    for (const { Id, Arn } of input.Targets as { Id: string; Arn: string }[]) rule.targets.push({ id: Id, arn: Arn });
-    return { FailedEntryCount: 0, FailedEntries: [] };
-  }
-
   const operations: Record<string, Operation> = {
     PutEvents: putEvents,
     StartReplay: startReplay,
-    PutRule: putRule,
-    PutTargets: putTargets,
+    ...rules.operations,
   };
   return {
     operations,
     events,
-    /** What no target got and no dead-letter queue took. */
-    undelivered,
+    undelivered: delivery.undelivered,
     archives,
     addBus: (name: string) => void buses.add(name),
-    addRule: (rule: Rule) => void rules.push(rule),
-    addSchedule,
-    addArchive(name: string, bus: string, pattern: Json) {
-      archives.push({ arn: arnOf('events', `archive/${name}`), bus, pattern, events: [] });
+    addRule: rules.addRule,
+    addSchedule: rules.addSchedule,
+    /** An archive of the events that match the pattern; of all where there is none. */
+    addArchive(name: string, bus: string, pattern?: Json) {
+      const takes = pattern ? compilePattern(pattern) : () => true;
+      archives.push({ arn: arnOf('events', `archive/${name}`), bus, takes, events: [] });
     },
-    addFunction: (arn: string, invoked: InvokedFunction) => void functions.set(arn, invoked),
+    addFunction: delivery.addFunction,
     /** The bus that events of `source` come to, where no other is named. */
     busOf(source: string): string {
       const isPartner = (name: string) => name.startsWith('aws.partner/');
@@ -263,15 +111,53 @@ export function createEventBridge(
   };
 }
 
-/** What a rule with a schedule sends. */
-const scheduledEvent = (resource: string): BusEvent => ({
-  version: '0',
-  id: randomUUID(),
-  'detail-type': 'Scheduled Event',
-  source: 'aws.events',
-  account: ACCOUNT,
-  time: `${new Date().toISOString().slice(0, 19)}Z`,
-  region: REGION,
-  resources: [resource],
-  detail: {},
-});
+/** The entries of a call; one that has too many or too large ones is refused as a whole. */
+function entriesOf(input: Json): Json[] {
+  const entries = input.Entries as Json[];
+  if (entries.length > MAX_ENTRIES)
+    throw new AwsError('ValidationException', `Member must have length less than or equal to ${MAX_ENTRIES}`);
+  const sizeOf = (entry: Json) =>
+    (entry.Time ? 14 : 0) +
+    ['Source', 'DetailType', 'Detail'].reduce((all, name) => all + Buffer.byteLength(String(entry[name] ?? '')), 0);
+  if (entries.reduce((sum, entry) => sum + sizeOf(entry), 0) >= MAX_BYTES)
+    throw new AwsError('ValidationException', 'Total size of the entries in the request is over the limit.');
+  return entries;
+}
+
+/** Why an entry is refused, and the others are not; undefined where it is right (API reference, PutEvents). */
+function refusalOf(entry: Json): { ErrorCode: string; ErrorMessage: string } | undefined {
+  const missing = ['Source', 'DetailType', 'Detail'].find((name) => !entry[name]);
+  if (missing) {
+    const ErrorMessage = `Parameter ${missing} is not valid. Reason: ${missing} is a required argument.`;
+    return { ErrorCode: 'InvalidArgument', ErrorMessage };
+  }
+  if (String(entry.Source).startsWith('aws.'))
+    return { ErrorCode: 'NotAuthorizedForSource', ErrorMessage: 'Not authorized for the source.' };
+  return isObjectText(String(entry.Detail))
+    ? undefined
+    : { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
+}
+
+function isObjectText(text: string): boolean {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function eventOf(entry: Json): BusEvent {
+  const time = entry.Time ? new Date(Number(entry.Time) * 1000) : new Date();
+  return {
+    version: '0',
+    id: randomUUID(),
+    'detail-type': String(entry.DetailType),
+    source: String(entry.Source),
+    account: ACCOUNT,
+    time: `${time.toISOString().slice(0, 19)}Z`,
+    region: REGION,
+    resources: (entry.Resources as string[] | undefined) ?? [],
+    detail: JSON.parse(String(entry.Detail)),
+  };
+}

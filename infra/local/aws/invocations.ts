@@ -1,8 +1,9 @@
 // How Lambda invokes functions by itself: for the messages of a queue (event source mapping), and asynchronously for what
 // EventBridge sends.
 import type { Queue, Sqs } from './sqs.ts';
+import { asRecord } from './sqs-api.ts';
 import { traceOfInvocation } from './trace.ts';
-import type { Agenda, Invoke, Json } from './wire.ts';
+import { type Agenda, AwsError, type Invoke, type Json } from './wire.ts';
 
 export interface Mapping {
   /** Whose loops are counted. */
@@ -10,8 +11,8 @@ export interface Mapping {
   batchSize?: number;
   /** `ReportBatchItemFailures`: what the function names comes back, all else is deleted. */
   reportsFailures?: boolean;
-  /** The function's `RecursiveLoop: Allow`. */
-  allowsLoops?: boolean;
+  /** Whether the function's `RecursiveLoop` is `Allow` now. */
+  allowsLoops?: () => boolean;
 }
 
 /** Lambda tries an asynchronous invocation three times in all, after one minute and after two more, within six hours. */
@@ -45,8 +46,17 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
     return batch.filter(({ id }) => !failed.includes(id));
   }
 
+  /** A message whose visibility timeout is over comes back, done or not. */
+  function removeInTime(queue: Queue, receipt: string): void {
+    try {
+      sqs.remove(queue, receipt);
+    } catch (error) {
+      if (!(error instanceof AwsError)) throw error;
+    }
+  }
+
   async function poll(queue: Queue, invoke: Invoke, mapping: Mapping): Promise<void> {
-    const { functionName = queue.name, batchSize = 1, reportsFailures = true, allowsLoops = false } = mapping;
+    const { functionName = queue.name, batchSize = 1, reportsFailures = true, allowsLoops = () => false } = mapping;
     while (!closed) {
       const batch = sqs
         .receive(queue, batchSize)
@@ -57,7 +67,7 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
       }
       const messages = batch.map(({ message }) => message);
       const traces = messages.map(({ trace }) => trace);
-      const trace = traceOfInvocation(functionName, traces, allowsLoops);
+      const trace = traceOfInvocation(functionName, traces, allowsLoops());
       if (trace === undefined) {
         // RecursiveInvocationException: the poller's alone, no log has it, and the messages come back.
         dropped.push(...messages.map(({ id }) => ({ functionName, id })));
@@ -65,8 +75,8 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
       }
       for (const message of messages) message.inFlight = true;
       try {
-        const result = await invoke({ Records: messages.map((one) => sqs.asRecord(queue, one)) }, undefined, trace);
-        for (const { receipt } of doneOf(batch, result, reportsFailures)) sqs.remove(queue, receipt);
+        const result = await invoke({ Records: messages.map((one) => asRecord(queue, one)) }, undefined, trace);
+        for (const { receipt } of doneOf(batch, result, reportsFailures)) removeInTime(queue, receipt);
       } catch {
         // The messages come back when their visibility timeout is over.
       }

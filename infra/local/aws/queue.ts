@@ -9,9 +9,13 @@ export interface Message {
   attributes: Record<string, unknown>;
   /** The trace that was sent with it (`AWSTraceHeader`). */
   trace: string | undefined;
+  /** Of a FIFO queue alone, these two. */
+  deduplicationId: string | undefined;
+  sequence: string | undefined;
   receiveCount: number;
   visibleAt: number;
   receivedAt: number;
+  firstReceivedAt: number;
   receipt: string;
   sentAt: number;
   /** Somebody is at it. */
@@ -66,11 +70,17 @@ class MessageList extends Array<Message> {
   }
 }
 
+/** Each receive gives a message another receipt, which names the message. */
+const receiptOf = ({ id }: Message) => Buffer.from(`${id}/${randomUUID()}`).toString('base64');
+/** The id of the message that a receipt is of; undefined where it is no receipt. */
+export const messageIdOf = (receipt: string): string | undefined =>
+  /^([0-9a-f-]{36})\/[0-9a-f-]{36}$/.exec(Buffer.from(receipt, 'base64').toString())?.[1];
+
 export function createMessages(fifo: boolean, retentionMs: number) {
   const all = new Line();
   const groups = new Map<string | undefined, { line: Line; received: Set<Entry> }>();
   const byMessage = new Map<Message, Entry>();
-  const byReceipt = new Map<string, Message>();
+  const byId = new Map<string, Message>();
   const received = new Set<Message>();
   /** The place behind the last message that is looked at for groups, and how many there are before it. */
   const lookedAt = { end: 0, count: 0, waiting: [] as Entry[], head: 0 };
@@ -95,7 +105,7 @@ export function createMessages(fifo: boolean, retentionMs: number) {
     if (!entry) return;
     entry.isGone = true;
     byMessage.delete(message);
-    byReceipt.delete(message.receipt);
+    byId.delete(message.id);
     received.delete(message);
     const group = groups.get(message.group);
     group?.received.delete(entry);
@@ -115,11 +125,12 @@ export function createMessages(fifo: boolean, retentionMs: number) {
   const isHidden = ({ visibleAt }: Message) => visibleAt > Date.now();
 
   return {
-    add(message: Omit<Message, 'receiveCount' | 'receivedAt' | 'receipt'>): Message {
-      const added: Message = { ...message, receiveCount: 0, receivedAt: 0, receipt: '' };
+    add(message: Omit<Message, 'receiveCount' | 'receivedAt' | 'firstReceivedAt' | 'receipt'>): Message {
+      const added: Message = { ...message, receiveCount: 0, receivedAt: 0, firstReceivedAt: 0, receipt: '' };
       const entry: Entry = { message: added, place: sent++, isGone: false };
       all.push(entry);
       byMessage.set(added, entry);
+      byId.set(added.id, added);
       const group = groups.get(message.group) ?? { line: new Line(), received: new Set() };
       groups.set(message.group, group);
       group.line.push(entry);
@@ -148,12 +159,11 @@ export function createMessages(fifo: boolean, retentionMs: number) {
             remove(message);
             continue;
           }
-          byReceipt.delete(message.receipt);
           message.receiveCount += 1;
           message.receivedAt = Date.now();
+          message.firstReceivedAt ||= message.receivedAt;
           message.visibleAt = Date.now() + visibilityTimeout;
-          message.receipt = randomUUID();
-          byReceipt.set(message.receipt, message);
+          message.receipt = receiptOf(message);
           received.add(message);
           group.received.add(entry);
           handed.push(message);
@@ -161,7 +171,7 @@ export function createMessages(fifo: boolean, retentionMs: number) {
       }
       return handed;
     },
-    withReceipt: (receipt: string) => byReceipt.get(receipt),
+    withId: (id: string) => byId.get(id),
     /** When the next hidden message can be seen again (Unix ms). */
     nextVisible() {
       let next = Number.POSITIVE_INFINITY;

@@ -1,7 +1,8 @@
 // Makes the resources of a template in the stand-ins, as CloudFormation makes them in AWS.
 import type { Aws } from '../aws.ts';
-import { matches } from './pattern.ts';
-import type { Statement } from './sqs.ts';
+import { compilePattern } from './pattern.ts';
+import type { Statement } from './queue-policy.ts';
+import { millisecondsOf } from './rate.ts';
 import { type Resources, resolveReferences } from './template.ts';
 import type { Invoke, Json } from './wire.ts';
 
@@ -22,7 +23,7 @@ export interface DeployedMapping {
   concurrency: number;
   batchSize: number;
   reportsFailures: boolean;
-  allowsLoops: boolean;
+  allowsLoops: () => boolean;
 }
 
 interface Options {
@@ -32,6 +33,14 @@ interface Options {
   visibilityTimeout?: number | undefined;
   /** Whether rules with a schedule run. */
   schedules?: boolean;
+}
+
+const shortName = (functionName: string) => functionName.replace(/^org-connections-local-/, '');
+
+function rateOf(expression: string): number {
+  const every = millisecondsOf(expression);
+  if (every === undefined) throw new Error(`The schedule ${expression} is not played here`);
+  return every;
 }
 
 /** Deploys the template's queues, rules, schedules, table and secrets; tells the functions, and which queue invokes which. */
@@ -62,16 +71,20 @@ export async function deployStack(
     });
   }
 
-  const deployed: (DeployedFunction & { allowsLoops: boolean })[] = ofType('AWS::Lambda::Function').map((one) => ({
-    name: one.FunctionName.replace(/^org-connections-local-/, ''),
+  const deployed: DeployedFunction[] = ofType('AWS::Lambda::Function').map((one) => ({
+    name: shortName(one.FunctionName),
     functionName: one.FunctionName,
     arn: `arn:aws:lambda:us-east-1:000000000000:function:${one.FunctionName}`,
     timeout: one.Timeout * 1000,
     environment: Object.fromEntries(
       Object.entries(one.Environment?.Variables ?? {}).map(([name, value]) => [name, String(value)]),
     ),
-    allowsLoops: one.RecursiveLoop === 'Allow',
   }));
+  for (const { FunctionName, RecursiveLoop } of ofType('AWS::Lambda::Function'))
+    aws.lambda.addFunction(FunctionName, {
+      invoke: invoke(shortName(FunctionName)),
+      allowsLoops: RecursiveLoop === 'Allow',
+    });
   for (const one of deployed) {
     const permissions = ofType('AWS::Lambda::Permission').filter(
       ({ FunctionName, Principal }) =>
@@ -79,11 +92,10 @@ export async function deployStack(
     );
     const sourceArns = permissions.map(({ SourceArn }) => SourceArn as string);
     aws.eventBridge.addFunction(one.arn, { invoke: invoke(one.name), sourceArns });
-    aws.terminal.addFunction(one.functionName, invoke(one.name));
   }
 
   for (const { Name } of ofType('AWS::Events::EventBus')) aws.eventBridge.addBus(Name);
-  for (const { ArchiveName, SourceArn, EventPattern = {} } of ofType('AWS::Events::Archive'))
+  for (const { ArchiveName, SourceArn, EventPattern } of ofType('AWS::Events::Archive'))
     aws.eventBridge.addArchive(ArchiveName, SourceArn.split('event-bus/')[1], EventPattern);
   for (const rule of ofType('AWS::Events::Rule')) {
     const targets = rule.Targets.map((target: Record<string, Json & string>) => ({
@@ -94,9 +106,8 @@ export async function deployStack(
       deadLetterArn: target.DeadLetterConfig?.Arn,
     }));
     const { EventPattern, EventBusName: bus = 'default', ScheduleExpression: expression } = rule;
-    if (EventPattern)
-      aws.eventBridge.addRule({ name: rule.Name, bus, takes: (event) => matches(EventPattern, event), targets });
-    if (expression && schedules) aws.eventBridge.addSchedule(rule.Name, expression, targets);
+    if (EventPattern) aws.eventBridge.addRule({ name: rule.Name, bus, takes: compilePattern(EventPattern), targets });
+    if (expression) aws.eventBridge.addSchedule(rule.Name, rateOf(expression), targets, schedules);
   }
 
   for (const { Name } of ofType('AWS::Scheduler::ScheduleGroup')) aws.createScheduleGroup(Name);
@@ -108,6 +119,11 @@ export async function deployStack(
       ({ PolicyDocument }: { PolicyDocument: Json }) => PolicyDocument.Statement,
     );
     aws.scheduler.addRole(`arn:aws:iam::000000000000:role/${role.RoleName}`, { sourceArns, statements });
+  }
+
+  for (const { Name, ...schedule } of ofType('AWS::Scheduler::Schedule')) {
+    rateOf(schedule.ScheduleExpression);
+    aws.scheduler.addSchedule(Name, schedule, schedules);
   }
 
   for (const table of ofType('AWS::DynamoDB::Table')) {
@@ -135,8 +151,8 @@ export async function deployStack(
       concurrency: mapping.ScalingConfig?.MaximumConcurrency ?? 3,
       batchSize: mapping.BatchSize ?? 10,
       reportsFailures: mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false,
-      allowsLoops: one?.allowsLoops ?? false,
+      allowsLoops: () => aws.lambda.allowsLoops(one?.functionName ?? ''),
     };
   });
-  return { functions: deployed as DeployedFunction[], mappings };
+  return { functions: deployed, mappings };
 }

@@ -96,6 +96,10 @@ export function resolveReferences(resources: Resources, endpoint: string): Resou
       return { ref: name, arn: arnOf('events', bus === undefined ? `rule/${name}` : `rule/${of(bus)}/${name}`) };
     }
     if (Type === 'AWS::Scheduler::ScheduleGroup') return named(of(Properties.Name), 'scheduler', 'schedule-group/');
+    if (Type === 'AWS::Scheduler::Schedule') {
+      const [name, group] = [of(Properties.Name), of(Properties.GroupName ?? 'default')];
+      return { ref: name, arn: arnOf('scheduler', `schedule/${group}/${name}`) };
+    }
     if (Type === 'AWS::DynamoDB::Table') return named(of(Properties.TableName), 'dynamodb', 'table/');
     if (Type === 'AWS::IAM::Role') {
       const name = of(Properties.RoleName);

@@ -1,12 +1,11 @@
 // What an operator's terminal asks of AWS: who it is (STS) and where the stage's API is (CloudFormation), both in the query
-// protocol, and a function's invocation (Lambda).
+// protocol.
 import { randomUUID } from 'node:crypto';
-import { ACCOUNT, AwsError, type Invoke } from './wire.ts';
+import { ACCOUNT, AwsError } from './wire.ts';
 
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 export function createTerminal() {
-  const functions = new Map<string, Invoke>();
   const apis = new Map<string, string>();
 
   const actions: Record<string, (query: URLSearchParams) => string> = {
@@ -23,7 +22,6 @@ export function createTerminal() {
   };
 
   return {
-    addFunction: (name: string, invoke: Invoke) => void functions.set(name, invoke),
     /** Where a stack has its API, as its output `ApiUrl` says. */
     setApi: (stack: string, url: string) => void apis.set(stack, url),
     /** The answer to a query, as XML; undefined where it is none. */
@@ -34,14 +32,6 @@ export function createTerminal() {
       if (!run) return undefined;
       const metadata = `<ResponseMetadata><RequestId>${randomUUID()}</RequestId></ResponseMetadata>`;
       return `<${name}Response><${name}Result>${run(query)}</${name}Result>${metadata}</${name}Response>`;
-    },
-    /** The function that a path of Lambda's `Invoke` names; undefined where the path is none. */
-    functionOf(pathname: string): Invoke | undefined {
-      const [, name] = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(pathname) ?? [];
-      if (name === undefined) return undefined;
-      const invoke = functions.get(decodeURIComponent(name));
-      if (!invoke) throw new AwsError('ResourceNotFoundException', `Function not found: ${name}`, 404);
-      return invoke;
     },
   };
 }
