@@ -175,8 +175,15 @@ describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
       const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
       expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
     }
-    // After the fault the same container works.
     service.tenant.clearFaults();
+    if (code === 'rate_limited') {
+      // The container knows how long the tenant has no room, and asks Auth0 no more until then.
+      const calls = service.managementCalls().length;
+      expect(await service.request(name)).toMatchObject({ status: 429, body: { code } });
+      expect(service.managementCalls().length).toBe(calls);
+      service.functionNamed(name).kill();
+    }
+    // After the fault the same container works.
     expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
   });
 

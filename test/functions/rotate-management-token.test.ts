@@ -187,11 +187,11 @@ test.each<[string, (own: string) => string | undefined, string]>([
   ['has an empty token', () => pendingToken(''), 'must be a token'],
   ['is not taken by Auth0', () => pendingToken('somebody-elses-token'), 'token_rejected'],
   ['names scopes that its token does not have', (poor) => pendingToken(poor), 'scope_missing'],
-])('when the pending version %s, finishSecret leaves the current one', async (_what, valueOf, error) => {
+])('when the pending version %s, finishSecret leaves the current one', async (_what, made, error) => {
   const before = versionWith('AWSCURRENT')?.[0];
   const id = stage();
   const version = secret().versions.get(id);
-  const value = valueOf(service.tenant.issueToken('read:organization_connections'));
+  const value = made(service.tenant.issueToken('read:organization_connections'));
   if (version && value !== undefined) version.value = value;
   await expect(step('finishSecret', id)).rejects.toThrow(error);
   expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
