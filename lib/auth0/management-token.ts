@@ -1,8 +1,8 @@
 import * as secrets from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
+import { AWS_CLIENT } from '../aws/clients.ts';
 import { parseSecret } from '../aws/stored-secret.ts';
 import { withDeadline } from '../deadline.ts';
-import { AWS_CLIENT } from '../environment.ts';
 import { type Log, registerSecret } from '../log.ts';
 import { Problem } from '../problem.ts';
 import { createRotationRequest } from './rotation-request.ts';
