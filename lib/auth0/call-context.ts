@@ -18,6 +18,8 @@ export interface CallContext {
   longestWait?: number;
   /** Attempts of a call that fails with a transient error; four when left out. */
   maxAttempts?: number;
+  /** Attempts of a call that Auth0 answers with 429; five when left out. */
+  maxRateLimited?: number;
   /**
    * Set by a write attempt with an unknown outcome, also where a later attempt of the same call succeeds or is refused: until
    * then (Unix ms) Auth0 may still carry that attempt out.

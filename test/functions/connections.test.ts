@@ -105,6 +105,16 @@ test('a base64 body with odd-case headers is taken', async () => {
   expect(await service.request('disable-connection', { event })).toMatchObject({ status: 200 });
 });
 
+test.each([
+  'application/json ; charset=utf-8',
+  'application/json;charset="utf-8" ',
+  'application/merge-patch+json  ;  charset=utf-8',
+])('when the content type is "%s", the body is read as JSON', async (type) => {
+  expect(await service.request('disable-connection', { headers: { 'content-type': type } })).toMatchObject({
+    status: 200,
+  });
+});
+
 const ALWAYS = { times: 100 };
 const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?: object][] = [
   ['400', { status: 400, body: body(400, "Payload validation error: 'x'", 'invalid_body') }, 400, 'rejected_by_auth0'],
@@ -165,8 +175,15 @@ describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
       const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
       expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
     }
-    // After the fault the same container works.
     service.tenant.clearFaults();
+    if (code === 'rate_limited') {
+      // The container knows how long the tenant has no room, and asks Auth0 no more until then.
+      const calls = service.managementCalls().length;
+      expect(await service.request(name)).toMatchObject({ status: 429, body: { code } });
+      expect(service.managementCalls().length).toBe(calls);
+      service.functionNamed(name).kill();
+    }
+    // After the fault the same container works.
     expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
   });
 

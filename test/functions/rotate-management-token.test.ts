@@ -96,21 +96,25 @@ const OAUTH: [reason: string, status: number, body: object, headers?: Record<str
     { error: 'too_many_requests', error_description: 'Client quota exceeded' },
     { 'retry-after': '120' },
   ],
+  ...['invalid_request', 'invalid_client', 'unsupported_grant_type'].map((error): (typeof OAUTH)[number] => [
+    'wrong_credentials',
+    400,
+    { error, error_description: 'Missing required parameter' },
+  ]),
+  ['unreachable', 400, { message: 'Bad Request' }],
   ['unreachable', 503, { message: 'x' }],
 ];
 test.each(OAUTH)(
-  '%s is told apart in log and metric, and the current token stays',
+  'when Auth0 gives no token for the reason %s (%i %j), log and metric say so, and the current token stays',
   async (reason, status, body, headers = {}) => {
     const before = versionWith('AWSCURRENT')?.[0];
     service.tenant.addFaults({ path: '/oauth/token', status, body, headers, times: 9 });
     await expect(step('createSecret', stage())).rejects.toThrow(reason);
     const [line] = service.logged('rotation_step_failed');
     expect(line).toMatchObject({ level: 'ERROR', reason, RotationFailures: 1, step: 'createSecret' });
-    if (reason === 'quota_exceeded') {
-      expect(line.retry_after_s).toBe(120);
-      // Asking again does not gain a quota.
-      expect(minted()).toBe(1);
-    }
+    if (reason === 'quota_exceeded') expect(line.retry_after_s).toBe(120);
+    // Asking again does not change a refusal, and does not gain a quota.
+    expect(minted()).toBe(reason === 'unreachable' ? 4 : 1);
     expect(JSON.stringify(line)).not.toContain('error_description');
     expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
   },
@@ -173,6 +177,24 @@ test('an Auth0 that does not answer the test leaves the pending token for the ne
   await step('testSecret', id);
   await step('finishSecret', id);
   expect(minted()).toBe(1);
+});
+
+const pendingToken = (access_token: string, scope = SCOPES) =>
+  JSON.stringify({ access_token, expires_at: new Date(Date.now() + 3_600_000).toISOString(), scope });
+test.each<[string, (own: string) => string | undefined, string]>([
+  ['was never made', () => undefined, 'ResourceNotFoundException'],
+  ['is empty', () => '', 'The management token secret is not JSON'],
+  ['has an empty token', () => pendingToken(''), 'must be a token'],
+  ['is not taken by Auth0', () => pendingToken('somebody-elses-token'), 'token_rejected'],
+  ['names scopes that its token does not have', (poor) => pendingToken(poor), 'scope_missing'],
+])('when the pending version %s, finishSecret leaves the current one', async (_what, made, error) => {
+  const before = versionWith('AWSCURRENT')?.[0];
+  const id = stage();
+  const version = secret().versions.get(id);
+  const value = made(service.tenant.issueToken('read:organization_connections'));
+  if (version && value !== undefined) version.value = value;
+  await expect(step('finishSecret', id)).rejects.toThrow(error);
+  expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
 });
 
 test('the time that the token has left is a metric of each rotation', async () => {

@@ -1,10 +1,15 @@
 // Cancelling: what was disabled is given back, what was asked for before it does not happen, and it goes on by itself.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { CON, ORG, outcomesOf } from '../service.ts';
 import { CON2, CON3, IN_A_MONTH, offboard, record, service, startWith } from './one-organization.ts';
 
 startWith({ [CON]: true, [CON2]: false, [CON3]: true });
+// A container remembers what it was told of the tenant's limit.
+afterEach(() => {
+  const wasLimited = service.tenant.calls().some(({ status }) => status === 429);
+  if (wasLimited) service.functionNamed('cancel-offboarding').kill();
+});
 
 const enabledByUs = () =>
   service.managementCalls().filter(({ method, body }) => method === 'PATCH' && body.includes('true'));

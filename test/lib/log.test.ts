@@ -126,8 +126,8 @@ describe('lines', () => {
           const { line, metrics } = metricsIn(text);
           expect(line).toMatchObject({ level: 'ERROR', code: 'offboarding_failed', function: 'local' });
           expect(metrics.map(({ name, dimensions }) => [name, Object.keys(dimensions)])).toEqual([
-            ['Offboardings', ['function', 'outcome']],
-            ['Other', ['function', 'outcome']],
+            ['Offboardings', ['outcome']],
+            ['Other', ['outcome']],
           ]);
           expect(metrics[0]?.value).toBe(1);
           expect(text).not.toMatch(/canary-\\*"secret/);
@@ -135,6 +135,16 @@ describe('lines', () => {
       ),
       { numRuns: process.env.DEEP ? 5000 : 300 },
     );
+  });
+
+  test("a metric stands beside its function's name, but for an outcome, which one alarm covers for every function", () => {
+    const dimensionsOf = (...dimension: [] | [string, string]) => {
+      createLog({}).metrics('x', { Offboardings: 1 }, {}, dimension.length ? dimension : undefined);
+      return metricsIn(last()).metrics.map(({ dimensions }) => dimensions);
+    };
+    expect(dimensionsOf()).toEqual([{ function: 'local' }]);
+    expect(dimensionsOf('pair', 'session')).toEqual([{ function: 'local', pair: 'session' }]);
+    expect(dimensionsOf('outcome', 'failed')).toEqual([{ outcome: 'failed' }]);
   });
 
   test('a line without metrics has none, whatever a field is called', () => {
