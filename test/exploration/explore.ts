@@ -258,7 +258,8 @@ function timeSteps(world: World, scenario: Scenario): Step[] {
   if (world.processes.some(({ isPaused }) => !isPaused)) return [];
   if (world.queue.some(({ visibleAt }) => visibleAt <= world.now) && world.processes.length === 0) return [];
   const isDue = dueOf(world, new Date(world.now).toISOString()).some(
-    ({ organization_id }) => !world.queue.some((one) => one.organization === organization_id),
+    ({ organization_id, notice_at = 0 }) =>
+      notice_at <= world.now && !world.queue.some((one) => one.organization === organization_id),
   );
   if (isDue && world.processes.length === 0) {
     const program = dispatchProgram(`dispatch${world.now}`, world.now);
@@ -277,7 +278,11 @@ function timeSteps(world: World, scenario: Scenario): Step[] {
     ...world.late.map(({ until }) => until + 1),
     ...Object.values(world.items).flatMap((item) => {
       const due = dueOfItem(item).due_at;
-      return [...(due ? [Date.parse(due)] : []), ...(item.lease ? [item.lease.until + CLOCKS_APART_MS + 1] : [])];
+      return [
+        ...(due ? [Date.parse(due)] : []),
+        ...(item.notice_at ? [item.notice_at + 1] : []),
+        ...(item.lease ? [item.lease.until + CLOCKS_APART_MS + 1] : []),
+      ];
     }),
     ...(scenario.times ?? []),
   ].filter((time) => time > world.now && time <= scenario.until);

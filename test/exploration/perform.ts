@@ -76,6 +76,8 @@ export function performSingle(world: World, effect: SingleEffect, at: number, re
     }
     case 'listConnections':
       return lists(world, effect.organization_id);
+    case 'readName':
+      return [{ how: 'ok', world, value: null }];
     case 'listGrants':
       return [
         {
@@ -238,7 +240,13 @@ export function withDue(world: World, organization: string, visibleAt: number): 
 export const dueOf = (world: World, before: string) =>
   Object.values(world.items).flatMap((item) => {
     const { due_at, work_due_at, priority = 'single' } = dueOfItem(item);
-    const about = { organization_id: item.organization_id, offboarding_id: 'organization', work_due_at, priority };
+    const about = {
+      organization_id: item.organization_id,
+      offboarding_id: 'organization',
+      work_due_at,
+      priority,
+      notice_at: item.notice_at,
+    };
     return due_at !== undefined && due_at <= before ? [{ ...about, due_at }] : [];
   });
 
@@ -257,6 +265,7 @@ export function isInvisible(world: World, effect: Effect): boolean {
     'readDue',
     'readRecord',
     'writeRecord',
+    'readName',
     'listGrants',
   ].includes(name);
 }

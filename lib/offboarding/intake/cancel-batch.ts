@@ -36,7 +36,13 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   if (failed) return { is: 'unavailable', error: failed.error };
   const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
   if (batch.due_at) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
-  const cancelling = members.filter((one) => one.is === 'done' && one.value).length;
+  const isDone = members.map((one) => one.is === 'done' && one.value);
+  const cancelling = isDone.filter(Boolean).length;
+  const notices = ids
+    .filter((_, index) => isDone[index])
+    .map((organization_id) => ({ organization_id, priority: 'batch' as const }));
+  // What is not sent is found by its date.
+  if (notices.length > 0) yield* perform<'sendDue'>({ do: 'sendDue', notices });
   return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
 }
 

@@ -29,6 +29,8 @@ export type Updated<T> =
   | { is: 'done'; value: T; item: Organization | undefined; at: number }
   | { is: 'unavailable' | 'unknown'; error: EffectError; at: number };
 
+/** How long a message is taken to be on its way, milliseconds. */
+const MESSAGE_TAKES_MS = 300_000;
 const MAX_ATTEMPTS = 40;
 const MAX_FAILURES = 3;
 const NO_TIME: EffectError = {
@@ -71,7 +73,9 @@ export function* updateOrganization<T>(
     const made = change(stored ?? emptyOrganization(organization_id), at, attempts > 1);
     const changed = 'next' in made ? yield* made : made;
     if (!changed.item) return { is: 'done', value: changed.value, item: stored, at };
-    const item = { ...changed.item, version: `${nonce}.${attempts}`, revision: changed.item.revision + 1 };
+    // Should the message about it be lost, the dispatcher sends another after this.
+    const notice_at = Math.min(changed.item.notice_at ?? Number.POSITIVE_INFINITY, at + MESSAGE_TAKES_MS);
+    const item = { ...changed.item, notice_at, version: `${nonce}.${attempts}`, revision: changed.item.revision + 1 };
     const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });
     at = Math.max(at, written.at);
     if (written.value === true) return { is: 'done', value: changed.value, item, at };

@@ -54,6 +54,8 @@ export interface Operations {
   listConnections: { takes: { organization_id: string }; gives: ListedConnection[] };
   /** Null where the token lacks the scope. */
   listGrants: { takes: { organization_id: string }; gives: ListedGrant[] | null };
+  /** Null where there is none, or where the token may not read it. */
+  readName: { takes: { organization_id: string }; gives: string | null };
   /** One change of a connection or a client grant, sent to Auth0 before `send_before` (Unix ms) or not at all. */
   change: {
     takes: {

@@ -38,6 +38,8 @@ export interface OffboardingRecord
   organization_id: string;
   offboarding_id: string;
   revision: number;
+  /** Auth0's name of the organization, where a dry run looked it up. */
+  organization_name?: string | null | undefined;
   batch_id?: string | undefined;
   urgent?: true | undefined;
   fingerprint?: string | undefined;

@@ -4,7 +4,7 @@ import { after, iso, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { cancelRequest, endWatch } from './cancellation.ts';
 import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
-import { acceptedOf, actOf, inStatus, isPending, withEvent, withFinalLedger, withoutClaims } from './requests.ts';
+import { acceptedOf, actOf, inStatus, isPending, withEvent, withFinalLedger } from './requests.ts';
 
 // What becomes of a request: pure changes of the organization's item, one for each status that it can reach.
 
@@ -99,8 +99,7 @@ function endAs(
   const watch = isWatched ? ('on' as const) : undefined;
   const ended = { ...inStatus(request, status, now), watch, ended_at: iso(now), notice_due_at: undefined };
   const told = withEvent(withRequest(item, ended), ended, status === 'failed' ? 'failed' : event, iso(now));
-  const released = status === 'cancelled' || request.parameters.dry_run ? withoutClaims(told, request) : told;
-  return withFinalLedger(status === 'cancelled' ? released : withRemoved(released, ended), now);
+  return withFinalLedger(status === 'cancelled' ? told : withRemoved(told, ended), now);
 }
 
 /** What was removed is known by name alone; whoever claimed it has nothing left to claim. */

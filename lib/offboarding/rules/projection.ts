@@ -99,6 +99,7 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
     ...own,
     organization_id: item.organization_id,
     revision: item.revision,
+    ...(item.name !== undefined && { organization_name: item.name }),
     batch_id: batch?.id,
     last_drift_check_at: request.watch === 'on' ? item.last_drift_check_at : undefined,
     connections: isFinal ? withDrift(existing.connections, connections) : connections,

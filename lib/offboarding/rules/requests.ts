@@ -112,7 +112,10 @@ export function withFinalLedger(item: Organization, now: number): Organization {
   const ids = new Set(item.requests.map(({ offboarding_id }) => offboarding_id));
   const canGiveBack = (id: string) =>
     item.requests.some(
-      (one) => one.offboarding_id === id && !['completed', 'cancelled', 'superseded'].includes(one.status),
+      (one) =>
+        one.offboarding_id === id &&
+        !one.parameters.dry_run &&
+        !['completed', 'cancelled', 'superseded'].includes(one.status),
     );
   const ledger = item.ledger.flatMap((entry): LedgerEntry[] => {
     const claims = entry.claims.filter((id) => ids.has(id));

@@ -29,6 +29,7 @@ export const auth0Effects = (context: CallContext) =>
         throw error;
       }
     },
+    readName: ({ organization_id }) => connections.getOrganizationName(organization_id, context),
     change: (effect) => change(effect, context),
   }) satisfies Performer;
 

@@ -10,7 +10,7 @@ export const VERSION = 1;
 
 /** What an event shows of an offboarding. */
 const SHOWN =
-  'offboarding_id batch_id organization_id action requested_by reason caller request requested_at removal_due_at superseded_by correlation_id cancelled watch_ended error';
+  'offboarding_id batch_id organization_id organization_name action requested_by reason caller request requested_at removal_due_at superseded_by correlation_id cancelled watch_ended error';
 
 const OF_CONNECTION = 'connection_id name strategy outcome before error';
 

@@ -16,6 +16,7 @@ import type { VisitState } from './visit-state.ts';
 export type Step =
   | { do: 'change'; item: Organization }
   | { do: 'list'; grants: boolean }
+  | { do: 'name' }
   | { do: 'call'; item: Organization; change: Change; request: OpenRequest; isDrift: boolean }
   | { do: 'publish' }
   | { do: 'record'; request: OpenRequest }
@@ -129,6 +130,7 @@ function toBegin(item: Organization, state: VisitState): Step | undefined {
     const { listing } = state;
     if (!listing) continue;
     if (listing.isUnknown) return { do: 'change', item: failWith(item, request, UNKNOWN_ORGANIZATION, state.now) };
+    if (request.parameters.dry_run && item.name === undefined) return { do: 'name' };
     return { do: 'change', item: begin(item, request, listing, state.now, stage) };
   }
   return undefined;

@@ -36,6 +36,7 @@ export type Fact =
       isDrift: boolean;
       at: number;
     }
+  | { is: 'named'; name: string | null }
   | { is: 'listed grants'; grants: ListedGrant[] | null }
   | { is: 'published'; entries: OutboxEntry[] }
   | { is: 'recorded'; offboarding_id: string; updated_at: string }
@@ -116,6 +117,8 @@ export function applyFact(item: Organization, fact: Fact): Organization {
       }));
       return { ...item, remaining_access: shown?.slice(0, MOST_REMAINING) ?? null };
     }
+    case 'named':
+      return { ...item, name: fact.name };
     case 'published':
       return { ...item, outbox: item.outbox.filter((one) => !fact.entries.some((entry) => isSameEntry(one, entry))) };
     case 'recorded':

@@ -156,6 +156,8 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
       return step.grants
         ? { state, effect: { do: 'listGrants', organization_id } }
         : { state, effect: { do: 'listConnections', organization_id } };
+    case 'name':
+      return { state, effect: { do: 'readName', organization_id } };
     case 'checked': {
       const at = state.listing?.at ?? state.now;
       const nextAt = nextCheckAt(state.item as Organization, state);
@@ -364,6 +366,8 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
         },
       };
     }
+    case 'readName':
+      return withFact(next, { is: 'named', name: result.value as string | null });
     case 'listGrants':
       return withGrants(next, result.value as ListedGrant[] | null);
     case 'change':
@@ -525,6 +529,8 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
       if (!error.is_transient && hasRequested(state))
         return { ...state, listFailure: { code: error.code, message: error.message } };
       return withError(state, error);
+    case 'readName':
+      return withFact(state, { is: 'named', name: null });
     case 'listGrants':
       // What remains is shown where it is known; only who is to end it needs it.
       if (needsGrants(state) && error.is_transient) return withError(state, error);
