@@ -1,5 +1,4 @@
-// The operator's command on what is on record: called off, listed, put back, found again.
-// The operator's command, run as a user runs it. What is on record: called off, listed, put back, found again.
+// The operator's command, run as a user runs it, on what is on record: cancel, list, restore, requeue.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -8,7 +7,7 @@ import { expect, test } from 'vitest';
 import { ACME, apply, at, connection, GLOBEX, KEYS, makePlan, NOBODY, service, url } from './customers.ts';
 import { offboard, offboardInTerminal } from './terminal.ts';
 
-test('cancel of a plan says what will be enabled and what can not be, and asks; a batch is called off by one call', async () => {
+test('cancel of a plan says what will be enabled and what can not be, and asks; a batch is cancelled by one call', async () => {
   await makePlan('disable_then_remove');
   expect((await apply()).status).toBe(0);
   const asked = await offboardInTerminal(['cancel', at('plan.json')], [[/Type cancel to go on:/, 'yes\r']], 80);
@@ -19,7 +18,7 @@ test('cancel of a plan says what will be enabled and what can not be, and asks; 
   const done = await offboard(['cancel', at('plan.json'), '--yes', '--reason', 'wrong list']);
   expect(done, done.stderr).toMatchObject({
     status: 0,
-    stdout: expect.stringContaining('2 called off, 0 not pending'),
+    stdout: expect.stringContaining('2 are being cancelled, 0 were not pending'),
   });
   expect(done.stdout).toContain('acme-okta (okta): enabled again');
   const { method, path, query } = service.deeds().at(-1) ?? {};
@@ -40,7 +39,7 @@ test('cancel of organizations: accepted, completed and too late are told apart, 
       requested_by: 'x',
       reason: 'x',
     },
-    ...{ created_at: '2026-11-01T00:00:00Z', watch: 'on', connections: [] },
+    ...{ requested_at: '2026-11-01T00:00:00Z', watch: 'on', connections: [] },
     ...more,
   });
   service.settings.hold = true;
@@ -53,7 +52,7 @@ test('cancel of organizations: accepted, completed and too late are told apart, 
   expect(stdout).toContain(`${ACME}: not watched any more; NOTHING was enabled`);
   expect(stdout).toContain(`${GLOBEX}: accepted; nothing is removed any more`);
   expect(stdout).toContain(`${GLOBEX}: cancelled`);
-  expect(stdout).toContain(`${NOBODY}: not called off: Its connections are being removed since 09:00`);
+  expect(stdout).toContain(`${NOBODY}: not cancelled: Its connections are being removed since 09:00`);
   expect(stdout).toContain('! Being removed right now, too late: 1 organization.');
   expect(status).toBe(1);
 });
@@ -62,12 +61,12 @@ test('the auditor’s question is one command: who lost access in a quarter, why
   await makePlan();
   await apply();
   for (const record of service.records)
-    record.asked_at = record.organization_id === ACME ? '2026-09-30T23:00:00Z' : '2026-10-01T00:00:00Z';
+    record.requested_at = record.organization_id === ACME ? '2026-09-30T23:00:00Z' : '2026-10-01T00:00:00Z';
   const words = ['list', '--since', '2026-07-01', '--until', '2026-09-30', '--report', at('quarter.csv'), ...url];
   const { status, stdout } = await offboard(words);
   expect(status).toBe(0);
   expect(stdout).toContain('1 completed (and 1 dry run, left out)');
-  expect(service.asked.at(-1)?.query).toMatchObject({
+  expect(service.received.at(-1)?.query).toMatchObject({
     since: '2026-07-01T00:00:00.000Z',
     until: '2026-10-01T00:00:00.000Z',
   });
@@ -115,7 +114,7 @@ test('restore prints calls that a shell takes as they are, whatever the customer
       action: 'remove',
       status: 'completed',
     },
-    ...{ dry_run: false, requested_by: hostile, reason: 'x', created_at: '2026-11-01T00:00:00Z' },
+    ...{ dry_run: false, requested_by: hostile, reason: 'x', requested_at: '2026-11-01T00:00:00Z' },
     connections: [
       one('con_PmFe8KxCsPJvZRrj', 'removed'),
       one('con_Yt4Lw9QeRb7UiXc3', 'disabled'),
@@ -125,7 +124,7 @@ test('restore prints calls that a shell takes as they are, whatever the customer
   const { status, stdout } = await offboard(['restore', ACME, ...url]);
   expect(status).toBe(0);
   expect(stdout).toContain('create:organization_connections');
-  expect(stdout).toContain('org-connections itself enables nothing');
+  expect(stdout).toContain('org-connections itself enables only');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be there.
   expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f]/);
   const script = `auth0() { printf '%s\\n' "$#" "$@"; }\n${stdout}`;
@@ -142,26 +141,24 @@ test('restore prints calls that a shell takes as they are, whatever the customer
   expect(JSON.parse(ran[11] ?? '')).toEqual({ is_enabled: true, organization_access_level: 'none' });
   expect(ran.length).toBe(12);
   expect(existsSync(at('owned'))).toBe(false);
-  expect((await offboard(['restore', '00000000-0000-4000-8000-000000000001', ...url])).stdout).toBe(stdout);
+  expect((await offboard(['restore', ACME, '00000000-0000-4000-8000-000000000001', ...url])).stdout).toBe(stdout);
   expect(service.deeds()).toEqual([]);
 });
 
-test('requeue calls the stage’s function, as who and where it says', async () => {
+test('requeue and redrive invoke the stage’s dispatcher, and say who does it where', async () => {
   const env = { ...KEYS, AWS_ENDPOINT_URL: service.url };
   const { status, stdout, stderr } = await offboard(['requeue', '--overdue', '--stage', 'prod'], { env });
   expect(stdout, stderr).toContain(
-    `You are ${service.settings.arn}, in account 123456789012; stage prod (eu-west-1).\nRequeued: 2 offboardings.`,
+    `You are ${service.settings.arn}, in account 123456789012; stage prod (eu-west-1).\nRequeued: 2 organizations.`,
   );
   expect(status).toBe(0);
   await offboard(['requeue', ACME, '--stage', 'prod'], { env });
-  // An offboarding is one of an organization; of one that is not there nothing is asked for.
-  const unknown = ['requeue', '--offboarding', '00000000-0000-4000-8000-000000000001', '--stage', 'prod'];
-  const missed = await offboard(unknown, { env });
-  expect(`${missed.stdout}${missed.stderr}`).toContain('There is no offboarding 00000000-0000-4000-8000-000000000001');
-  expect(missed.status).toBe(2);
-  const name = 'org-connections-prod-watch-offboardings';
+  const moved = await offboard(['redrive', '--all', '--stage', 'prod'], { env });
+  expect(moved.stdout, moved.stderr).toContain('Moved back: 1 dead letter.');
+  const name = 'org-connections-prod-dispatch-due-work';
   expect(service.lambda).toEqual([
     { name, payload: { requeue: 'overdue' } },
     { name, payload: { requeue: { organization_id: ACME } } },
+    { name, payload: { redrive: 'all' } },
   ]);
 });

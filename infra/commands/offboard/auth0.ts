@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Refusal } from './ending.ts';
 import type { Row } from './files.ts';
 import { ORGANIZATION_ID } from './records.ts';
-import { lengthOf, plain, reasonOf } from './terminal.ts';
+import { lengthOf, plain, printError, reasonOf } from './terminal.ts';
 
 type Json = Record<string, unknown>;
 /** Where the answer does not say how much of the limit is left: half of the scarcest bucket, 100 reads a minute. */
@@ -38,15 +38,12 @@ export async function organizationsWith(
           cells: [id, String(name ?? ''), String(display_name ?? '')],
         });
       if (seen % 50 === 0)
-        process.stderr.write(
-          `${seen} organizations looked at, ${found.length} have it, ${lengthOf(Date.now() - started)}\n`,
-        );
+        printError(`${seen} organizations read, ${found.length} have it, ${lengthOf(Date.now() - started)}`);
       await pause();
     }
     from = Array.isArray(page) ? '' : String((page as Json).next ?? '');
   } while (from);
-  if (gone > 0)
-    process.stderr.write(`! ${gone} of ${seen} organizations could not be looked at: Auth0 answered 404 for them\n`);
+  if (gone > 0) printError(`! ${gone} of ${seen} organizations could not be read: Auth0 answered 404 for them`);
   if (found.length === 0)
     throw new Refusal(`None of the tenant's ${seen} organizations has ${connectionId}. Nothing was started.`);
   return { columns: ['organization_id', 'name', 'display_name'], rows: found };
