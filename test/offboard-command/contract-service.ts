@@ -9,6 +9,8 @@ import { text as readAll } from 'node:stream/consumers';
 export interface Received {
   method: string;
   path: string;
+  /** The request target as it was sent. */
+  url: string;
   query: Record<string, string>;
   headers: IncomingMessage['headers'];
   // biome-ignore lint/suspicious/noExplicitAny: JSON of any shape.
@@ -212,6 +214,7 @@ export async function startContractService() {
     const one = {
       method,
       path: pathname,
+      url: request.url ?? '',
       query: Object.fromEntries(searchParams),
       headers,
       body: content && JSON.parse(content),

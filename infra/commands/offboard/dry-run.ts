@@ -83,7 +83,7 @@ async function* pollDryRun(service: Service, batch: string, size: number): Async
 function standingOf(found: Map<string, Offboarding>, all: number, latest: Offboarding[]) {
   const done = [...found.values()].filter(({ status }) => SETTLED.ended.includes(status)).length;
   const waits = latest.map(waitOf).find(Boolean);
-  return { counts: { looked_up: done }, done, all, isSettled: done === all, ...(waits && { waits }) };
+  return { counts: { 'looked up': done }, done, all, isSettled: done === all, ...(waits && { waits }) };
 }
 
 /** Cancels the batch; to a sentence that says what came of it. */

@@ -28,7 +28,8 @@ const isMissing = ({ error, before, outcome }: Connection) =>
   error?.code === 'unknown_connection' || (outcome === 'unchanged' && !before);
 
 /** What deserves a second look. */
-export function notesOf({ organization, record, earlier }: Knowledge): string[] {
+export function notesOf({ organization, record, earlier: known }: Knowledge): string[] {
+  const earlier = known.filter(({ offboarding_id }) => offboarding_id !== record?.offboarding_id);
   const connections = record?.connections ?? [];
   const missing = connections.filter(isMissing);
   const hasFailed = record && record.status !== 'completed' && missing.length === 0;
