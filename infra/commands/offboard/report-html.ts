@@ -8,6 +8,7 @@ import {
   grantOf,
   nameOf,
   type Offboarding,
+  PENDING,
   type Sessions,
   whatBecame,
   whatBecameOfGrant,
@@ -107,7 +108,9 @@ function recordOf(record: Offboarding): Html {
     ['Requested', html`${timeOf(record.requested_at)} by ${record.requested_by}`],
     ['Signed by', record.caller ?? 'not known'],
     ['Why', record.reason],
-    ...(record.removal_due_at ? [['Removal due', timeOf(record.removal_due_at)] as [string, Html]] : []),
+    ...(record.removal_due_at && PENDING.includes(record.status)
+      ? [['Removal due', timeOf(record.removal_due_at)] as [string, Html]]
+      : []),
     ...(record.ended_at ? [['Ended', timeOf(record.ended_at)] as [string, Html]] : []),
     ...actOf('Cancelled', record.cancelled),
     ...actOf('Watch ended', record.watch_ended),
