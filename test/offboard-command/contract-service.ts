@@ -55,6 +55,10 @@ export async function startContractService() {
     arn: 'arn:aws:sts::123456789012:assumed-role/operators/kim',
     requeued: 2,
     redriven: 1,
+    /** The address that the stack's output has; undefined for the service's own. */
+    apiUrl: undefined as string | undefined,
+    /** While true, API Gateway refuses the caller's session as one that has ended. */
+    hasSessionEnded: false,
   };
 
   /** What becomes of the connections of one organization, as a dry run says it and as it is done. */
@@ -197,7 +201,7 @@ export async function startContractService() {
     const account = /::(\d+):/.exec(settings.arn)?.[1];
     const results: Record<string, string> = {
       GetCallerIdentity: `<Arn>${settings.arn}</Arn><Account>${account}</Account>`,
-      DescribeStacks: `<Stacks><member><StackName>x</StackName><StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>${url}</OutputValue></member></Outputs></member></Stacks>`,
+      DescribeStacks: `<Stacks><member><StackName>x</StackName><StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>${settings.apiUrl ?? url}</OutputValue></member></Outputs></member></Stacks>`,
     };
     response.end(`<${action}Response><${action}Result>${results[action]}</${action}Result></${action}Response>`);
     return true;
@@ -220,6 +224,10 @@ export async function startContractService() {
       body: content && JSON.parse(content),
     };
     received.push(one);
+    if (settings.hasSessionEnded) {
+      response.writeHead(403, { 'content-type': 'application/json', 'x-amzn-errortype': 'ExpiredTokenException' });
+      return void response.end('{"message":"The security token included in the request is expired"}');
+    }
     const fault = faults.find((it) => {
       if (it.times === 0 || it.method !== method || !pathname.startsWith(it.path)) return false;
       if (!it.after) return true;
