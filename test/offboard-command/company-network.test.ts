@@ -116,12 +116,12 @@ test('when the session ends, apply and the watching say so, how to log in again,
   expect(stderr).toContain('the work goes on. To watch it again:\n  npm run offboard -- status ');
   expect(stderr).not.toContain('policy');
   expect(status).toBe(1);
-  const asked = service.received.length;
+  const before = service.received.length;
   const again = await offboard(['apply', at('plan.json'), '--yes'], { env });
   expect(again.stderr).toMatch(/has ended.*nothing was started now/);
   expect(again.status).toBe(2);
   // One refusal is enough.
-  expect(service.received.length).toBe(asked + 1);
+  expect(service.received.length).toBe(before + 1);
 });
 
 test('when the API refuses for want of a policy, the session is not blamed', async () => {

@@ -2,9 +2,10 @@
 // ends each offboarding at once, and can fail on purpose. Beside it the three AWS services that the command calls.
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
+import { answerAsAws, type Invocation } from './contract-aws.ts';
 
 export interface Received {
   method: string;
@@ -50,7 +51,7 @@ export async function startContractService() {
     /** While true, a request, or a dry run, is not worked on. */
     hold: false,
     holdDryRuns: false,
-    /** What is held waits for. */
+    /** What a request that is not worked on waits for. */
     waits: {},
     arn: 'arn:aws:sts::123456789012:assumed-role/operators/kim',
     requeued: 2,
@@ -187,32 +188,13 @@ export async function startContractService() {
     for (const one of record.connections) if (one.disabled_by_offboarding) one.outcome = 'enabled';
   };
 
-  /** STS, CloudFormation and Lambda, as far as the command calls them. */
-  function aws(request: IncomingMessage, response: ServerResponse, body: string): boolean {
-    if (request.url?.startsWith('/2015-03-31/functions/')) {
-      lambda.push({ name: request.url.split('/')[3] ?? '', payload: JSON.parse(body) });
-      const { requeued, redriven } = settings;
-      response.end(JSON.stringify('redrive' in JSON.parse(body) ? { redriven } : { requeued }));
-      return true;
-    }
-    const action = new URLSearchParams(body).get('Action');
-    if (action === null) return false;
-    response.setHeader('content-type', 'text/xml');
-    const account = /::(\d+):/.exec(settings.arn)?.[1];
-    const results: Record<string, string> = {
-      GetCallerIdentity: `<Arn>${settings.arn}</Arn><Account>${account}</Account>`,
-      DescribeStacks: `<Stacks><member><StackName>x</StackName><StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>${settings.apiUrl ?? url}</OutputValue></member></Outputs></member></Stacks>`,
-    };
-    response.end(`<${action}Response><${action}Result>${results[action]}</${action}Result></${action}Response>`);
-    return true;
-  }
-
   const isDryRun = (batch_id: string | undefined) =>
     records.some((record) => record.batch_id === batch_id && record.dry_run);
-  const lambda: { name: string; payload: unknown }[] = [];
+  const lambda: Invocation[] = [];
   const server = createServer(async (request, response) => {
     const content = await readAll(request);
-    if (aws(request, response, content)) return;
+    const forAws = { request, response, body: content };
+    if (answerAsAws(forAws, { ...settings, apiUrl: settings.apiUrl ?? url }, lambda)) return;
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
     const { method = '', headers } = request;
     const one = {

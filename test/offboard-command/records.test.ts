@@ -8,10 +8,10 @@ import { offboard, offboardInTerminal } from './terminal.ts';
 test('cancel of a plan says what will be enabled and what can not be, and asks; a batch is cancelled by one call', async () => {
   await makePlan('disable_then_remove');
   expect((await apply()).status).toBe(0);
-  const asked = await offboardInTerminal(['cancel', at('plan.json')], [[/Type cancel to go on:/, 'yes\r']], 80);
-  expect(asked.shown).toContain('On record: 2 scheduled');
-  expect(asked.shown).toContain('Will be enabled again: 3 connections');
-  expect(asked.status).toBe(2);
+  const refused = await offboardInTerminal(['cancel', at('plan.json')], [[/Type cancel to go on:/, 'yes\r']], 80);
+  expect(refused.shown).toContain('On record: 2 scheduled');
+  expect(refused.shown).toContain('Will be enabled again: 3 connections');
+  expect(refused.status).toBe(2);
   expect(service.deeds().length).toBe(1);
   const done = await offboard(['cancel', at('plan.json'), '--yes', '--reason', 'wrong list']);
   expect(done, done.stderr).toMatchObject({

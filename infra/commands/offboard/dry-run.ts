@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { onInterrupt } from './ending.ts';
 import { bodyOf, groupsOf, type Plan } from './plan-file.ts';
 import { waitOf } from './polling.ts';
-import { showProgress } from './progress.ts';
+import { type Progress, showProgress } from './progress.ts';
 import { type Offboarding, recordsOf, SETTLED } from './records.ts';
 import { PATIENT_MS, type Service, withQuery } from './service.ts';
 import { many, reasonOf } from './terminal.ts';
@@ -21,9 +21,18 @@ export interface DryRun {
   batches: string[];
 }
 
+/** A dry run under way. */
+interface Run {
+  found: Map<string, Offboarding>;
+  batches: string[];
+  /** The batch that is being sent or waited for. */
+  current?: Promise<{ batch: string; accepted: number }> | undefined;
+  isStopped: boolean;
+}
+
 /**
  * What would become of each organization. Ctrl-C cancels the batch that is under way. Throws `CallFailed` where the service does
- * not take the request.
+ * not take the request. `untouched` is the sentence that says that nothing was changed.
  */
 export async function dryRun(
   service: Service,
@@ -31,43 +40,53 @@ export async function dryRun(
   untouched: string,
 ): Promise<DryRun> {
   const id = randomUUID();
-  const found = new Map<string, Offboarding>();
-  const batches: string[] = [];
+  const run: Run = { found: new Map(), batches: [], isStopped: false };
   const progress = showProgress(organizations.length);
-  const state: { posted?: Promise<string> | undefined; isStopped: boolean; words: string } = {
-    isStopped: false,
-    words: '',
-  };
-  onInterrupt({
-    words: () => `Stopped. ${state.words}${untouched}`,
-    exitStatus: 2,
-    cleanUp: async () => {
-      state.isStopped = true;
-      progress.stop();
-      if (state.posted) state.words = await cancelDryRun(service, state.posted);
-    },
-  });
+  cancelOnInterrupt(service, run, { untouched, progress });
   try {
     for (const [index, group] of groupsOf(organizations, AT_A_TIME).entries()) {
       const body = { ...bodyOf(request, group), dry_run: true };
-      state.posted = service
+      run.current = service
         .call('POST', '/offboardings', { body, key: `dry-run-${id}-${index + 1}` })
-        .then(({ batch_id }) => String(batch_id));
-      const batch = await state.posted;
-      batches.push(batch);
-      // From now on something is on record: a fault is waited out.
+        .then(({ batch_id, accepted }) => ({ batch: String(batch_id), accepted: Number(accepted) }));
+      const { batch, accepted } = await run.current;
+      run.batches.push(batch);
+      // From now on something is on record: transient errors are waited out.
       service.patience = PATIENT_MS;
-      for await (const records of pollDryRun(service, batch, group.length)) {
-        if (state.isStopped) return await new Promise(() => {});
-        for (const record of records) found.set(record.organization_id, record);
-        progress.show(standingOf(found, organizations.length, records));
+      for await (const records of pollDryRun(service, batch, accepted)) {
+        if (run.isStopped) return await NEVER;
+        for (const record of records) run.found.set(record.organization_id, record);
+        progress.show(standingOf(run.found, organizations.length, records));
       }
-      state.posted = undefined;
+      run.current = undefined;
     }
   } finally {
     progress.stop();
   }
-  return { found, batches };
+  return run;
+}
+
+/** The process ends meanwhile. */
+const NEVER = new Promise<never>(() => {});
+
+function cancelOnInterrupt(
+  service: Service,
+  run: Run,
+  { untouched, progress }: { untouched: string; progress: Progress },
+) {
+  let words = '';
+  onInterrupt({
+    words: () => `Stopped. ${words}${untouched}`,
+    exitStatus: 2,
+    cleanUp: async () => {
+      run.isStopped = true;
+      progress.stop();
+      if (!run.current) return;
+      words = `The dry run may go on for up to ${AT_A_TIME} organizations. `;
+      const { batch } = await run.current;
+      words = await cancelBatch(service, batch);
+    },
+  });
 }
 
 /** The records of a batch, until each of them has ended. */
@@ -87,14 +106,11 @@ function standingOf(found: Map<string, Offboarding>, all: number, latest: Offboa
 }
 
 /** Cancels the batch; to a sentence that says what came of it. */
-async function cancelDryRun(service: Service, posted: Promise<string>): Promise<string> {
+async function cancelBatch(service: Service, batch_id: string): Promise<string> {
   const impatient = { ...service, patience: 5000 };
-  try {
-    const batch_id = await posted;
-    const reason = 'the plan was stopped';
-    const { cancelling } = await impatient.call('DELETE', withQuery('/offboardings', { batch_id, reason }));
-    return `The dry run was cancelled (${many(Number(cancelling ?? 0), 'organization')}). `;
-  } catch (error) {
-    return `The dry run may go on for up to ${AT_A_TIME} organizations (${reasonOf(error)}). `;
-  }
+  const path = withQuery('/offboardings', { batch_id, reason: 'the plan was stopped' });
+  return impatient.call('DELETE', path).then(
+    ({ cancelling }) => `The dry run was cancelled (${many(Number(cancelling ?? 0), 'organization')}). `,
+    (error) => `The dry run may go on for up to ${AT_A_TIME} organizations (${reasonOf(error)}). `,
+  );
 }

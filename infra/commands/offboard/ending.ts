@@ -15,7 +15,7 @@ interface Interruption {
   cleanUp?: () => Promise<void>;
 }
 
-const CLEAN_UP_WITHIN_MS = 30_000;
+const CLEAN_UP_WITHIN_MS = 10_000;
 let current: Interruption = { words: () => 'Stopped. Nothing was started.', exitStatus: 2 };
 
 /**

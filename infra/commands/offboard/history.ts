@@ -1,4 +1,4 @@
-// What offboardings took from an organization and did not give back, by its records. Nothing is asked for here.
+// What offboardings took from an organization and did not give back, by its records. Nothing is read from the service here.
 import type { ClientGrant, Connection, Offboarding } from './records.ts';
 
 /** A connection that is gone or off, with the settings that it had before. */

@@ -5,7 +5,7 @@ import { commandLine } from './command-line.ts';
 import { Failure, handleInterrupts, Refusal } from './ending.ts';
 import { refuseHabits } from './habits.ts';
 import { useCompanyNetwork } from './network.ts';
-import { CallFailed } from './service.ts';
+import { CallFailed, SessionEnded } from './service.ts';
 import { plain, printError, reasonOf } from './terminal.ts';
 
 let exitStatus = 0;
@@ -45,7 +45,8 @@ function explain(error: unknown, { commands }: Command): number {
     return 2;
   }
   const isKnown = error instanceof Refusal || error instanceof Failure || error instanceof CallFailed;
-  printError(isKnown ? error.message : `Something unexpected went wrong: ${reasonOf(error)}.`);
+  if (error instanceof SessionEnded) printError(`${error.message}.`);
+  else printError(isKnown ? error.message : `Something unexpected went wrong: ${reasonOf(error)}.`);
   return error instanceof Refusal ? 2 : 1;
 }
 

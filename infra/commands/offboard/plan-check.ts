@@ -1,15 +1,13 @@
 // Whether a plan is still what its dry run was. The checksum tells an accident; the dry run on record tells an edit.
-import pMap from 'p-map';
 import { Refusal } from './ending.ts';
+import { lookUpEach } from './lookups.ts';
 import type { Plan, PlannedOrganization } from './plan-file.ts';
 import { type Offboarding, recordsOf } from './records.ts';
 import type { Service } from './service.ts';
 
-const AT_ONCE = 4;
-
 /** Throws a `Refusal` where the plan holds something else than the dry run on record. */
 export async function refuseEdited(service: Service, plan: Plan): Promise<void> {
-  const pages = await pMap(plan.dry_runs, (batch) => recordsOf(service, [batch]), { concurrency: AT_ONCE });
+  const pages = await lookUpEach(service, plan.dry_runs, (batch) => recordsOf(service, [batch]));
   const found = new Map(pages.flat().map((record) => [record.organization_id, record]));
   if (found.size === 0) throw new Refusal('The dry run of this plan is not on record: plan anew. Nothing was started.');
   for (const organization of plan.organizations) {

@@ -1,4 +1,4 @@
-// What deserves a second look in a plan, and the numbers at its end. Nothing is asked for here.
+// What deserves a second look in a plan, and the numbers at its end. Nothing is read from the service here.
 import type { PlannedOrganization } from './plan-file.ts';
 import { type Connection, isCustomers, nameOf, type Offboarding, PENDING } from './records.ts';
 import { dateOf, dayOf, plain } from './terminal.ts';

@@ -3,26 +3,22 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
-import pMap from 'p-map';
 import { organizationsWith } from './auth0.ts';
 import { dryRun } from './dry-run.ts';
 import { onInterrupt, Refusal } from './ending.ts';
 import { type OrganizationsFile, type Row, readOrganizations } from './files.ts';
 import { lastTime } from './last-time.ts';
+import { lookUpEach } from './lookups.ts';
 import { groupsOf, newPlan, type Plan, type PlannedOrganization, readPlan, tryPlan, writePlan } from './plan-file.ts';
 import { notesOf, numbersOf } from './plan-notes.ts';
 import { type PlanOptions, requestOf } from './plan-request.ts';
 import { listOf, type Offboarding } from './records.ts';
 import { tryReport, writeReport } from './report.ts';
-import { CallFailed, connect, type Service } from './service.ts';
+import { CallFailed, connect, type Service, SessionEnded } from './service.ts';
 import { startedBatches } from './started.ts';
 import { show } from './summary.ts';
 import { dateOf, many, plain, print, quoted, reasonOf } from './terminal.ts';
 
-/** The stage throttles its API for everybody (20 requests a second): this many look-ups at once, each of at least so long. */
-const LOOKUPS_AT_ONCE = 4;
-const LOOKUP_MS = 400;
 const FEW = 20;
 /** A batch has one selection of connections, and each batch is a request and is watched. */
 const MOST_BATCHES = 200;
@@ -90,7 +86,8 @@ async function lookUp(service: Service, rows: Row[], request: Plan['request']) {
     dryRun(service, { organizations: named, request }, UNTOUCHED),
     earlierOnes(service, ids),
   ]).catch((error: unknown) => {
-    if (error instanceof CallFailed) throw new Refusal(`${reasonOf(error)}. ${UNTOUCHED}`);
+    if (error instanceof CallFailed || error instanceof SessionEnded)
+      throw new Refusal(`${reasonOf(error)}. ${UNTOUCHED}`);
     throw error;
   });
   const organizations: PlannedOrganization[] = named.map((organization) => {
@@ -152,11 +149,8 @@ async function organizationsOf(file: string | undefined, options: PlanOptions): 
 /** The records of each organization, newest first: Auth0 is not asked. */
 async function earlierOnes(service: Service, organizationIds: string[]): Promise<Map<string, Offboarding[]>> {
   const look = async (organization_id: string) => {
-    const [page] = await Promise.all([
-      service.call('GET', listOf({ organization_id, limit: '20' })),
-      service.operator && organizationIds.length > FEW && sleep(LOOKUP_MS),
-    ]);
+    const page = await service.call('GET', listOf({ organization_id, limit: '20' }));
     return [organization_id, (page.offboardings ?? []) as Offboarding[]] as const;
   };
-  return new Map(await pMap(organizationIds, look, { concurrency: LOOKUPS_AT_ONCE }));
+  return new Map(await lookUpEach(service, organizationIds, look));
 }

@@ -43,8 +43,9 @@ export async function* poll({ service: patient, batches, settled, total }: Polle
   // The next poll comes soon enough, and a fault is shown at once.
   const service = { ...patient, patience: 0 };
   let [waits, waitsAt] = ['', 0];
+  const settledCounts = new Map<string, Counts>();
   for (let polls = 0; ; polls++) {
-    const counted = await count(service, batches);
+    const counted = await count(service, batches, { settled, settledCounts });
     if (counted.fault === undefined && Date.now() - waitsAt > LOOK_FOR_WAITS_MS) {
       waits = await waitsOf(service, batches).catch(() => waits);
       waitsAt = Date.now();
@@ -53,24 +54,36 @@ export async function* poll({ service: patient, batches, settled, total }: Polle
     const known = sumOf(counts);
     if (counted.fault === undefined && known === 0 && polls >= FIRST_POLLS)
       throw new Failure('There is no such batch.');
-    const done = settled.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+    const done = doneOf(counts, settled);
     // A batch that was cut off has fewer than it should.
     const isWhole = known >= (total ?? 0) || polls >= FIRST_POLLS;
     const isSettled = known > 0 && done === known && isWhole;
     yield { ...counted, done, all: Math.max(known, total ?? 0), ...(waits && { waits }), isSettled };
     if (isSettled) return;
-    await sleep(Math.max(Math.min(LONGEST_POLL_MS, POLL_MS + polls * 100), batches.length * EACH_BATCH_MS));
+    await sleep(
+      Math.max(Math.min(LONGEST_POLL_MS, POLL_MS + polls * 100), (batches.length - settledCounts.size) * EACH_BATCH_MS),
+    );
   }
 }
 
-const sumOf = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+type Counts = Record<string, number>;
+const sumOf = (counts: Counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+const doneOf = (counts: Counts, settled: string[]) => settled.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
 
-async function count(service: Service, batches: string[]): Promise<Pick<Standing, 'counts' | 'fault'>> {
-  const counts: Record<string, number> = {};
+/** The sum over the batches. A batch that is settled once is not asked for again. */
+async function count(
+  service: Service,
+  batches: string[],
+  { settled, settledCounts }: { settled: string[]; settledCounts: Map<string, Counts> },
+): Promise<Pick<Standing, 'counts' | 'fault'>> {
+  const counts: Counts = {};
   try {
-    for (const batch of batches)
-      for (const [status, count] of Object.entries(await countsOf(service, batch)))
-        counts[status] = (counts[status] ?? 0) + count;
+    for (const batch of batches) {
+      const own = settledCounts.get(batch) ?? (await countsOf(service, batch));
+      const isSettled = sumOf(own) > 0 && doneOf(own, settled) === sumOf(own);
+      if (isSettled && batches.length > 1) settledCounts.set(batch, own);
+      for (const [status, count] of Object.entries(own)) counts[status] = (counts[status] ?? 0) + count;
+    }
     return { counts };
   } catch (error) {
     if (error instanceof SessionEnded) throw error;

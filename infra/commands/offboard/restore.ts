@@ -1,7 +1,7 @@
 // `restore`: prints the calls that put back what an offboarding removed or disabled. It makes none of them itself.
-import pMap from 'p-map';
 import { Refusal } from './ending.ts';
 import { type Taken, type TakenGrant, takenFrom } from './history.ts';
+import { lookUpEach } from './lookups.ts';
 import {
   CONNECTION_ID,
   grantOf,
@@ -26,7 +26,6 @@ const SETTINGS: Record<string, (value: unknown) => boolean> = {
   is_enabled: (value) => typeof value === 'boolean',
 };
 const GRANT_ID = /^cgr_[A-Za-z0-9]{1,60}$/;
-const AT_ONCE = 4;
 
 /** What is put back: all that was taken from an organization, or what some offboardings took. */
 interface Scope {
@@ -37,9 +36,10 @@ interface Scope {
 
 export async function restore(names: string[], options: Place): Promise<number> {
   const { service, scopes } = await scopesOf(names, options);
-  const histories = await pMap(scopes, async (scope) => ({ scope, all: await historyOf(service, scope) }), {
-    concurrency: AT_ONCE,
-  });
+  const histories = await lookUpEach(service, scopes, async (scope) => ({
+    scope,
+    all: await historyOf(service, scope),
+  }));
   const calls = histories.flatMap(({ scope, all }) => callsFor(scope, all));
   if (calls.length === 0) {
     print(
@@ -47,7 +47,13 @@ export async function restore(names: string[], options: Place): Promise<number> 
     );
     return 0;
   }
-  const all = histories.flatMap((history) => history.all.filter(({ dry_run }) => !dry_run));
+  introduce(histories.flatMap(({ all }) => all.filter(({ dry_run }) => !dry_run)));
+  for (const call of calls) print(call);
+  return 0;
+}
+
+/** Says what the calls are, and what may stand against them. */
+function introduce(all: Offboarding[]): void {
   print(
     '# What was removed or disabled, as it was before. org-connections itself enables only what a cancellation gives back:',
   );
@@ -62,8 +68,6 @@ export async function restore(names: string[], options: Place): Promise<number> 
     );
   if (all.some(({ watch }) => watch === 'on'))
     print('# It is watched for drift: "cancel" ends the watch first (disable_again would disable it anew).');
-  for (const call of calls) print(call);
-  return 0;
 }
 
 async function scopesOf(names: string[], options: Place): Promise<{ service: Service; scopes: Scope[] }> {

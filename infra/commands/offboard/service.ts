@@ -144,8 +144,9 @@ function serviceAt(
       let isUncertain = false;
       for (let attempt = 1; ; attempt++) {
         const outcome = await attemptOnce({ base, send, method, path, extras, who }).catch((error: unknown) => {
-          if (error instanceof CallFailed)
-            throw new CallFailed(error.message, error.isUncertain || isUncertain, error.status);
+          // What was sent before may have been carried out, whatever is answered now.
+          if (isUncertain && error instanceof CallFailed) throw new CallFailed(error.message, true, error.status);
+          if (isUncertain && error instanceof SessionEnded) throw new CallFailed(`${error.message}.`, true);
           throw error;
         });
         if ('answer' in outcome) return outcome.answer;
