@@ -1,7 +1,13 @@
 // The networks and machines that companies have: proxies, single sign-on, sessions that end.
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { at, KEYS, makePlan, service } from './customers.ts';
 import { startProxy } from './proxy.ts';
@@ -130,3 +136,36 @@ test('when the API refuses for want of a policy, the session is not blamed', asy
   service.faults.push({ method: 'POST', path: '/offboardings', times: 1, status: 403, body: { message: 'Forbidden' } });
   expect((await offboard(plan('--out', at('other.json')), { env })).stderr).toContain('needs the policy of this route');
 });
+
+test('when AWS_CA_BUNDLE names the certificates of a company, they are trusted beside those of Node', async () => {
+  const paths = { key: at('key.pem'), cert: at('cert.pem'), bundle: at('bundle.pem') };
+  for (const name of ['other', 'company']) await makeCertificate(name, paths);
+  const options = { key: readFileSync(paths.key), cert: readFileSync(paths.cert) };
+  const gateway = createServer(options, async (request, response) => {
+    const { method = '', url: path = '', headers } = request;
+    const body = method === 'GET' ? undefined : await text(request);
+    const answer = await fetch(service.url + path, { method, headers: headers as never, ...(body && { body }) });
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  }).listen(0, '127.0.0.1');
+  await once(gateway, 'listening');
+  service.settings.apiUrl = `https://localhost:${(gateway.address() as AddressInfo).port}`;
+  const env = { ...KEYS, AWS_ENDPOINT_URL: service.url };
+  try {
+    const stranger = await offboard(['status', '--stage', 'prod'], { env });
+    expect(stranger.stderr).toMatch(
+      /self-signed certificate.*\. If the network inspects TLS, name its certificates in AWS_CA_BUNDLE\.\n$/,
+    );
+    const known = await offboard(['status', '--stage', 'prod'], { env: { ...env, AWS_CA_BUNDLE: paths.bundle } });
+    expect(known, known.stderr).toMatchObject({ status: 0, stdout: expect.stringContaining('requested: 0') });
+  } finally {
+    gateway.close();
+  }
+});
+
+/** Makes a key and a certificate for localhost, and adds the certificate to the bundle. */
+async function makeCertificate(name: string, { key, cert, bundle }: Record<'key' | 'cert' | 'bundle', string>) {
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost', '-days', '2'];
+  const words = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  await promisify(execFile)('openssl', [...words, '-keyout', key, '-out', cert, ...subject]);
+  appendFileSync(bundle, readFileSync(cert));
+}

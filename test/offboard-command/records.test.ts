@@ -154,10 +154,22 @@ test('list shows what waits and since when, what is overdue, and what a lost mes
   expect((await offboard(['status', ...url])).stdout).toContain('  scheduled: 2; 1 overdue ("list" shows them)');
 });
 
-test('when a reason has blanks and a plus, it is sent as it is signed', async () => {
+test('when a reason has blanks and signs, it is sent as it is signed', async () => {
   await makePlan('disable_then_remove');
   await apply();
-  await offboard(['cancel', ACME, '--yes', '--reason', 'wrong list + more', ...url]);
+  await offboard(['cancel', ACME, '--yes', '--reason', "wrong list + it's (not) ~ all!*", ...url]);
   const cancellation = service.received.find(({ method }) => method === 'DELETE');
-  expect(cancellation?.url).toBe(`/organizations/${ACME}/offboarding?reason=wrong%20list%20%2B%20more`);
+  expect(cancellation?.url).toBe(
+    `/organizations/${ACME}/offboarding?reason=wrong%20list%20%2B%20it%27s%20%28not%29%20~%20all%21%2A`,
+  );
+});
+
+test('list --json is JSON that a terminal can show, whatever customers have named things', async () => {
+  const hostile = 'a\u001b]0;x\u0007\u009b2J\u202e\u{e0001}b';
+  service.tenant[ACME] = [{ connection_id: 'con_a', name: hostile, is_enabled: true }];
+  await makePlan();
+  await apply();
+  const { stdout } = await offboard(['list', ACME, '--json', ...url]);
+  expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  expect(JSON.parse(stdout)[0].connections[0].name).toBe(hostile);
 });

@@ -56,10 +56,7 @@ export async function operator(options: { profile?: string; region?: string }): 
   const advice = await adviceFor(profile);
   const { Arn = '', Account = '' } = await sts.send(new GetCallerIdentityCommand({})).catch((error: unknown) => {
     const fault = networkFaultOf(error);
-    if (fault)
-      throw new Refusal(
-        `AWS was not reached: ${fault}. Is there a network, a VPN to start, or a proxy to name in HTTPS_PROXY? Nothing was started.`,
-      );
+    if (fault) throw new Refusal(`AWS was not reached: ${fault} Nothing was started.`);
     throw new Refusal(
       `No credentials that AWS takes in ${named}: ${reasonOf(error)}. Please ${advice}, or say another --profile.`,
     );

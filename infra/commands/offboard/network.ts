@@ -43,14 +43,26 @@ function certificatesIn(bundle: string): string {
 }
 
 const NO_NETWORK =
-  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_PROXY_TUNNEL|socket hang up|Connection timed out|CERT|certificate/;
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_PROXY_TUNNEL|socket hang up|Connection timed out/;
+const STRANGE_CERTIFICATE = /SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed certificate/;
 
-/** Why the network did not carry a request, if that is why `error` was thrown: "getaddrinfo ENOTFOUND sts…". */
+/** Why the network did not carry a request, with what to do, if that is why `error` was thrown. */
 export function networkFaultOf(error: unknown): string | undefined {
+  const certificate = textIn(error, STRANGE_CERTIFICATE);
+  if (certificate) return `${certificate}. If the network inspects TLS, name its certificates in AWS_CA_BUNDLE.`;
+  const fault = textIn(error, NO_NETWORK);
+  return fault && `${fault}. Is there a network, a VPN to start, or a proxy to name in HTTPS_PROXY?`;
+}
+
+/** Whether the network is there, and shows a certificate that is not trusted: another try does not help. */
+export const isCertificateFault = (error: unknown) => textIn(error, STRANGE_CERTIFICATE) !== undefined;
+
+function textIn(error: unknown, pattern: RegExp): string | undefined {
   for (let one = error; one; one = Object(one).cause) {
     const { code, message, errors } = Object(one);
-    const text = [code, Object(errors?.[0]).code, message].filter(Boolean).join(' ');
-    if (NO_NETWORK.test(text)) return plain(message || code || Object(errors?.[0]).code).replace(/\.$/, '');
+    const inner = Object(errors?.[0]).code;
+    if (pattern.test([code, inner, message].filter(Boolean).join(' ')))
+      return plain(message || code || inner).replace(/\.$/, '');
   }
   return undefined;
 }

@@ -3,6 +3,9 @@ import { MultiBar, type Options, type Params } from 'cli-progress';
 import type { Standing } from './polling.ts';
 import { lengthOf, plain, print } from './terminal.ts';
 
+/** A log of a big plan has a line this often, and one at the end. */
+const LINE_EVERY_MS = 5000;
+
 export interface Progress {
   show(standing: Standing): void;
   stop(): void;
@@ -40,13 +43,15 @@ interface Screen {
 }
 
 function lines(): Screen {
-  let shown = '';
+  let [shown, shownAt] = ['', 0];
   return {
     say: print,
     update(done, all, { parts }) {
       const words = parts.join(', ');
-      if (words !== shown) print(`${done}/${all}  ${words}`);
-      shown = words;
+      const isDue = done === all || Date.now() - shownAt > LINE_EVERY_MS;
+      if (words === shown || !isDue) return;
+      print(`${done}/${all}  ${words}`);
+      [shown, shownAt] = [words, Date.now()];
     },
     stop() {},
   };

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Operator } from './credentials.ts';
 import { Failure, Refusal } from './ending.ts';
-import { networkFaultOf } from './network.ts';
+import { isCertificateFault, networkFaultOf } from './network.ts';
 import { lengthOf, plain, printError, reasonOf } from './terminal.ts';
 
 export interface Place {
@@ -36,11 +36,16 @@ export interface Service {
 /** The operator's session has ended: no call is answered until the operator has logged in again. */
 export class SessionEnded extends Failure {}
 
-/** A path with its query; a blank is `%20`, as the signature has it, never `+`. */
-export const withQuery = (path: string, query: Record<string, string>) => {
-  const text = new URLSearchParams(query).toString().replaceAll('+', '%20');
-  return text ? `${path}?${text}` : path;
-};
+/** A path with its query, encoded as a signature encodes it: what is signed is what is sent. */
+export function withQuery(path: string, query: Record<string, string>): string {
+  const parts = Object.entries(query).map(([name, value]) => `${name}=${encoded(value)}`);
+  return parts.length > 0 ? `${path}?${parts.join('&')}` : path;
+}
+const encoded = (text: string) =>
+  encodeURIComponent(text.toWellFormed()).replace(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 
 /** A call that was not answered as it should be. */
 export class CallFailed extends Error {
@@ -199,6 +204,7 @@ async function attemptOnce({ base, send, method, path, extras, who }: Attempt): 
 
 function withoutAnswer(base: string, error: unknown, who: Operator | undefined): Outcome {
   const isNetwork = networkFaultOf(error) !== undefined;
+  if (isCertificateFault(error)) throw new CallFailed(`${base} was not reached: ${networkFaultOf(error)}`, false);
   if (who && isAboutCredentials(error) && !isNetwork) throw sessionEnded(who, reasonOf(error));
   // Only a connection that was never there has certainly carried nothing.
   const isUncertain = !['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(codeOf(error)) && !isAboutCredentials(error);

@@ -20,19 +20,14 @@ export const print = (line = '') => process.stdout.write(`${printable(line)}\n`)
 /** Writes a line (or several) to standard error. */
 export const printError = (line: string) => process.stderr.write(`${printable(line)}\n`);
 
-/** JSON in which every character that is unsafe in a terminal is escaped. */
-export const printJson = (value: unknown) =>
-  process.stdout.write(
-    `${JSON.stringify(value, null, 2).replace(UNSAFE, (one) =>
-      one === '\n'
-        ? one
-        : [...one]
-            .flatMap((it) => it.split(''))
-            .map(unicodeEscape)
-            .join(''),
-    )}\n`,
+/** Writes JSON in which every character that is unsafe in a terminal is escaped. */
+export function printJson(value: unknown): void {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const safe = JSON.stringify(value, null, 2).replace(UNSAFE, (one) =>
+    one === '\n' ? one : one.split('').map(escaped).join(''),
   );
-const unicodeEscape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  process.stdout.write(`${safe}\n`);
+}
 
 /** A word for a POSIX shell, whatever is in it. */
 export const quoted = (word: string) =>
