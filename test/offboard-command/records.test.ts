@@ -46,11 +46,12 @@ test('cancel of organizations: accepted, completed and too late are told apart, 
     record(GLOBEX, { status: 'scheduled' }),
     record(NOBODY, { status: 'removing' }),
   );
-  const { status, stdout } = await offboard(['cancel', ACME, GLOBEX, NOBODY, '--yes', ...url]);
+  const { status, stdout } = await offboard(['cancel', ACME, GLOBEX, NOBODY, 'org_None0000000000', '--yes', ...url]);
   expect(stdout).toContain(`${ACME}: not watched any more; NOTHING was enabled`);
   expect(stdout).toContain(`${GLOBEX}: accepted; nothing is removed any more`);
   expect(stdout).toContain(`${GLOBEX}: cancelled`);
   expect(stdout).toContain(`${NOBODY}: not cancelled: Its connections are being removed since 09:00`);
+  expect(stdout).toContain('org_None0000000000: nothing to cancel: Nothing is pending');
   expect(stdout).toContain('! Being removed right now, too late: 1 organization.');
   expect(status).toBe(1);
 });

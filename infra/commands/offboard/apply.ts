@@ -19,6 +19,10 @@ export interface ApplyOptions extends Place {
   report?: string;
 }
 
+/**
+ * Applies the plan at `path` and watches it until it is done or scheduled. Resolves to the exit status: 1 where something failed.
+ * Throws a `Refusal` where nothing was started, and a `Failure` where something may have been.
+ */
 export async function apply(path: string, options: ApplyOptions): Promise<number> {
   const plan = readPlan(path);
   tryReport(options.report);
@@ -112,7 +116,7 @@ interface Posting {
   mayBeStarted: boolean;
 }
 
-/** Sends each batch, in order; to their ids. What is on record whole is not sent again. */
+/** Sends each batch, in order, and resolves to their ids. What is on record whole is not sent again. */
 async function post(service: Service, plan: Plan, { whole, again, mayBeStarted }: Posting) {
   const batches = batchesOf(plan);
   const ids: string[] = [];

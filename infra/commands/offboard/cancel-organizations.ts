@@ -27,7 +27,7 @@ interface Cancelled {
   hasFailed?: true;
 }
 
-/** To the exit status: 1 where something was not cancelled. */
+/** Resolves to the exit status: 1 where something was not cancelled. */
 export async function cancelOrganizations(
   service: Service,
   organizations: string[],

@@ -16,6 +16,7 @@ export interface CancelOptions extends Place {
   requestedBy?: string;
 }
 
+/** Cancels what `names` name, after a question, and watches it. Resolves to the exit status: 1 where something was not cancelled. */
 export async function cancel(names: string[], options: CancelOptions): Promise<number> {
   const organizations = [...new Set(names)].filter((name) => ORGANIZATION_ID.test(name));
   if (organizations.length > 0 && organizations.length < new Set(names).size)

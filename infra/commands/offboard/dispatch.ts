@@ -41,7 +41,7 @@ function scopeOf(organization: string | undefined, all: string | undefined, opti
   return all ?? { organization_id: organization };
 }
 
-/** Invokes the stage's dispatcher; to its answer, in which `counted` is a number. Throws a `Failure`. */
+/** Invokes the stage's dispatcher and resolves to its answer, in which `counted` is a number. Throws a `Failure`. */
 async function dispatch<N extends string>(
   place: Place,
   payload: object,

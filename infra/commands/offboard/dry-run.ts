@@ -105,7 +105,7 @@ function standingOf(found: Map<string, Offboarding>, all: number, latest: Offboa
   return { counts: { 'looked up': done }, done, all, isSettled: done === all, ...(waits && { waits }) };
 }
 
-/** Cancels the batch; to a sentence that says what came of it. */
+/** Cancels the batch and resolves to a sentence that says what came of it. */
 async function cancelBatch(service: Service, batch_id: string): Promise<string> {
   const impatient = { ...service, patience: 5000 };
   const path = withQuery('/offboardings', { batch_id, reason: 'the plan was stopped' });

@@ -45,4 +45,6 @@ export function handleInterrupts(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
   // The reader of the output has gone (`| head`): that ends the command as Ctrl-C does.
   process.stdout.on('error', end);
+  // The terminal itself has gone: there is nobody left to tell.
+  process.stderr.on('error', () => process.exit(current.exitStatus));
 }

@@ -56,6 +56,7 @@ function searchOf(organization: string | undefined, options: ListOptions): Searc
   return { organization, statuses, since, until };
 }
 
+/** Shows the offboardings that fit, of one organization or of the stage. Resolves to the exit status. */
 export async function list(organization: string | undefined, options: ListOptions): Promise<number> {
   const search = searchOf(organization, options);
   tryReport(options.report);

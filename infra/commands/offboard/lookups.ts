@@ -8,7 +8,7 @@ const AT_ONCE = 4;
 const EACH_MS = 400;
 const FEW = 20;
 
-/** Calls `look` for each item; to the results in the same order. */
+/** Calls `look` for each item and resolves to the results in the same order. */
 export function lookUpEach<T, R>({ operator }: Service, items: T[], look: (item: T) => Promise<R>): Promise<R[]> {
   const isPaced = operator !== undefined && items.length > FEW;
   const one = async (item: T) => (await Promise.all([look(item), isPaced && sleep(EACH_MS)]))[0];

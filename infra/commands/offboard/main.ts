@@ -28,7 +28,7 @@ function end(code: number): void {
   process.stdout.write('', () => process.exit(code));
 }
 
-/** Says why the command ended; to its exit status. */
+/** Says why the command ended, and returns its exit status. */
 function explain(error: unknown, { commands }: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;

@@ -91,7 +91,8 @@ export function numbersOf(
 ): string[] {
   const all = organizations.flatMap(({ organization_id }) => found.get(organization_id) ?? []);
   const connections = all.flatMap((record) => record.connections.map((connection) => ({ record, connection })));
-  const outcomes = (outcome: string) => connections.filter(({ connection }) => connection.outcome === outcome);
+  const outcomes = (outcome: string) =>
+    connections.filter(({ connection }) => connection.outcome === outcome && !isMissing(connection));
   const due = connections.filter(
     ({ record, connection }) => record.removal_due_at && connection.before && connection.outcome !== 'failed',
   );
@@ -105,7 +106,8 @@ export function numbersOf(
     ['Connections that would be disabled now', outcomes('disabled').length],
     [`Connections that would be removed on ${dates.join(' or ')}`, due.length],
     ['Connections that would be removed now', outcomes('removed').length],
-    ['Connections that would stay as they are', outcomes('unchanged').length - missing],
+    ['Connections that would stay as they are', outcomes('unchanged').length],
+    ['! Connections that would fail', outcomes('failed').length],
     ['! Connections that the organization does not have (mistyped?)', missing],
     ['! Organizations that Auth0 does not know', unknown],
     ['! Organizations whose dry run failed otherwise', having(KINDS.failed) + having(KINDS.silent) - unknown],

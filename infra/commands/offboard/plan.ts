@@ -24,6 +24,10 @@ const FEW = 20;
 const MOST_BATCHES = 200;
 const UNTOUCHED = 'Nothing was changed, and no plan was written.';
 
+/**
+ * Shows what would be done and writes it as a plan. `file` is a path, `-` for standard input, or undefined to find the organizations
+ * of one connection. Resolves to the exit status; throws a `Refusal` where nothing was changed and no plan was written.
+ */
 export async function plan(file: string | undefined, options: PlanOptions): Promise<number> {
   const request = await requestOf(options);
   const id = randomUUID();

@@ -34,6 +34,7 @@ interface Scope {
   offboardings?: Offboarding[];
 }
 
+/** Prints the calls for what `names` name: an organization, one offboarding of it, a plan or batches. Resolves to the exit status. */
 export async function restore(names: string[], options: Place): Promise<number> {
   const { service, scopes } = await scopesOf(names, options);
   const histories = await lookUpEach(service, scopes, async (scope) => ({

@@ -17,6 +17,7 @@ export interface StatusOptions extends Place {
   report?: string;
 }
 
+/** Shows how what `names` name stands; the whole stage without any. Resolves to the exit status: 1 where something failed. */
 export async function status(names: string[], options: StatusOptions): Promise<number> {
   tryReport(options.report);
   if (names.length === 0) return wholeStage(options);

@@ -9,7 +9,7 @@ interface Watched extends Polled {
   stopped: string;
 }
 
-/** Resolves when everything in the batches is settled; to how many have each status. Throws a `Failure`. */
+/** Resolves when everything in the batches is settled, to how many have each status. Throws a `Failure`. */
 export async function follow({ stopped, ...polled }: Watched): Promise<Record<string, number>> {
   const progress = showProgress(polled.total);
   onInterrupt({
