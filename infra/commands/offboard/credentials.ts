@@ -7,7 +7,7 @@ import input from '@inquirer/input';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { Refusal } from './ending.ts';
-import { networkFaultOf, proxyOf } from './network.ts';
+import { networkAdviceFor, networkFaultOf, proxyOf } from './network.ts';
 import { quoted, reasonOf } from './terminal.ts';
 
 export interface Operator {
@@ -56,7 +56,7 @@ export async function operator(options: { profile?: string; region?: string }): 
   const advice = await adviceFor(profile);
   const { Arn = '', Account = '' } = await sts.send(new GetCallerIdentityCommand({})).catch((error: unknown) => {
     const fault = networkFaultOf(error);
-    if (fault) throw new Refusal(`AWS was not reached: ${fault} Nothing was started.`);
+    if (fault) throw new Refusal(`AWS was not reached: ${fault}. ${networkAdviceFor(error)} Nothing was started.`);
     throw new Refusal(
       `No credentials that AWS takes in ${named}: ${reasonOf(error)}. Please ${advice}, or say another --profile.`,
     );

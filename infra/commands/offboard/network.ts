@@ -46,16 +46,18 @@ const NO_NETWORK =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_PROXY_TUNNEL|socket hang up|Connection timed out/;
 const STRANGE_CERTIFICATE = /SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed certificate/;
 
-/** Why the network did not carry a request, with what to do, if that is why `error` was thrown. */
-export function networkFaultOf(error: unknown): string | undefined {
-  const certificate = textIn(error, STRANGE_CERTIFICATE);
-  if (certificate) return `${certificate}. If the network inspects TLS, name its certificates in AWS_CA_BUNDLE.`;
-  const fault = textIn(error, NO_NETWORK);
-  return fault && `${fault}. Is there a network, a VPN to start, or a proxy to name in HTTPS_PROXY?`;
-}
+/** Why the network did not carry a request, if that is why `error` was thrown: "getaddrinfo ENOTFOUND sts…". */
+export const networkFaultOf = (error: unknown): string | undefined =>
+  textIn(error, STRANGE_CERTIFICATE) ?? textIn(error, NO_NETWORK);
 
 /** Whether the network is there, and shows a certificate that is not trusted: another try does not help. */
 export const isCertificateFault = (error: unknown) => textIn(error, STRANGE_CERTIFICATE) !== undefined;
+
+/** What to do about a fault of the network, as a sentence. */
+export const networkAdviceFor = (error: unknown): string =>
+  isCertificateFault(error)
+    ? 'If the network inspects TLS, name its certificates in AWS_CA_BUNDLE.'
+    : 'Is there a network, a VPN to start, or a proxy to name in HTTPS_PROXY?';
 
 function textIn(error: unknown, pattern: RegExp): string | undefined {
   for (let one = error; one; one = Object(one).cause) {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Operator } from './credentials.ts';
 import { Failure, Refusal } from './ending.ts';
-import { isCertificateFault, networkFaultOf } from './network.ts';
+import { isCertificateFault, networkAdviceFor, networkFaultOf } from './network.ts';
 import { lengthOf, plain, printError, reasonOf } from './terminal.ts';
 
 export interface Place {
@@ -204,7 +204,8 @@ async function attemptOnce({ base, send, method, path, extras, who }: Attempt): 
 
 function withoutAnswer(base: string, error: unknown, who: Operator | undefined): Outcome {
   const isNetwork = networkFaultOf(error) !== undefined;
-  if (isCertificateFault(error)) throw new CallFailed(`${base} was not reached: ${networkFaultOf(error)}`, false);
+  if (isCertificateFault(error))
+    throw new CallFailed(`${base} was not reached: ${networkFaultOf(error)}. ${networkAdviceFor(error)}`, false);
   if (who && isAboutCredentials(error) && !isNetwork) throw sessionEnded(who, reasonOf(error));
   // Only a connection that was never there has certainly carried nothing.
   const isUncertain = !['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(codeOf(error)) && !isAboutCredentials(error);
