@@ -87,6 +87,7 @@ test('when the file names connections, these alone are planned and sent, those o
     `organization_id,connection_id\n${ACME},con_Yt4Lw9QeRb7UiXc3\n${GLOBEX},con_Wd3Ef5GhTy7UjKl9\n`,
   );
   const { stdout } = await offboard(words());
+  expect(stdout).toContain(`\n${ACME}\n  acme-google (okta): would be removed now\n  ! `);
   expect(stdout).toContain('Connections that would be removed now: 2\n');
   const { status, stderr } = await apply();
   expect(status, stderr).toBe(0);

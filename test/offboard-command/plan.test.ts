@@ -30,7 +30,7 @@ test('plan shows to whom what would be done and when, and what deserves a second
     `${ACME}  Acme, Inc. (from your file)\n  acme-okta (okta): would be disabled now, removed on 24 January 2027\n`,
   );
   expect(stdout).toContain(
-    '! the customer can enable acme-google (okta) itself until then (organization_access_level full)',
+    '! the customer can enable acme-google (okta) itself (organization_access_level full); applying the plan takes that away',
   );
   expect(stdout).toContain(
     '! pending already: disable_then_remove is scheduled, removal on 1 January 2027, requested by billing (unpaid)',

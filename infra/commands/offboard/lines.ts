@@ -1,6 +1,6 @@
 // What is shown and reported: one line an organization, in the operator's own order.
 import type { Plan } from './plan-file.ts';
-import type { Offboarding } from './records.ts';
+import { CONNECTION_ID, type Offboarding } from './records.ts';
 import { short } from './terminal.ts';
 
 /** An organization of a plan, or one that is only on record; with its record where there is one. */
@@ -38,7 +38,8 @@ type Named = Pick<Line, 'organization_id' | 'organization_name' | 'cells'>;
 
 /** Id and name: Auth0's own, and beside it what the operator's file says. */
 export function titleOf({ organization_id, organization_name, cells }: Named): string {
-  const others = cells.map((cell) => cell.trim()).filter((cell) => cell && cell !== organization_id);
+  const isName = (cell: string) => cell !== '' && cell !== organization_id && !CONNECTION_ID.test(cell);
+  const others = cells.map((cell) => cell.trim()).filter(isName);
   const isOther = (cell: string) => cell !== organization_name?.trim();
   const own = short(others.filter(isOther).join(', '), 60);
   const name = short(organization_name ?? '', 60);

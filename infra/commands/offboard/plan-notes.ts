@@ -42,7 +42,7 @@ export function notesOf({ organization, record, earlier: known }: Knowledge): st
       .filter(isCustomers)
       .map(
         (one) =>
-          `${KINDS.customers} ${nameOf(one)} itself until then (organization_access_level ${plain(one.before?.organization_access_level)})`,
+          `${KINDS.customers} ${nameOf(one)} itself (organization_access_level ${plain(one.before?.organization_access_level)}); applying the plan takes that away`,
       ),
     ...earlierNotes(earlier.filter(({ dry_run }) => !dry_run)),
     ...nameNotes(organization, record, earlier),
