@@ -201,7 +201,8 @@ describe('against the service', () => {
     });
     const run = async (command: string, file: string, secret: string) => {
       const AWS = { AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId, AWS_SECRET_ACCESS_KEY: secret };
-      const env = { PATH: process.env.PATH, ...AWS, AWS_EC2_METADATA_DISABLED: 'true' };
+      const { PATH, NODE_OPTIONS } = process.env;
+      const env = { PATH, NODE_OPTIONS, ...AWS, AWS_EC2_METADATA_DISABLED: 'true' };
       const result = promisify(execFile)(command, [join(HERE, file), check.url, ORG], { env });
       return result.catch((error: { stdout: string; stderr: string }) => error);
     };

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-const CLOCK = fileURLToPath(new URL('../scaled-clock.ts', import.meta.url));
+const CLOCK = fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url));
 const RUN = fileURLToPath(new URL('chaos.run.ts', import.meta.url));
 const SEEDS = process.env.DEEP ? [11, 12, 13, 14, 15] : [Number(process.env.SEED ?? 1)];
 const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
