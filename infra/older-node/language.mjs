@@ -3,9 +3,9 @@
 export const isOlder = Number(process.versions.node.split('.')[0]) < 24;
 
 if (isOlder) {
-  await import('core-js/es/map/group-by.js');
-  await import('core-js/es/object/group-by.js');
-  await import('core-js/es/promise/with-resolvers.js');
+  await import('core-js/modules/es.map.group-by.js');
+  await import('core-js/modules/es.object.group-by.js');
+  await import('core-js/modules/es.promise.with-resolvers.js');
   // The SDK says on every start that it is to end its support for the machine's Node; here it is Lambda's that counts.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 }
