@@ -1,19 +1,6 @@
-// The functions' environment. In AWS it names the stack's own resources; behind `npm start` (ORG_CONNECTIONS_PLACE=laptop) it has
-// what the local environment has set up.
+// The functions' environment, made of the stack's own resources.
 
 const sessions = require('./sessions.cjs');
-
-/** Variables that the local environment (infra/local/environment.ts) gives to `npm start`. */
-const LOCAL = [
-  'AUTH0_DOMAIN',
-  'MANAGEMENT_TOKEN_SECRET_ID',
-  'MANAGEMENT_CLIENT_SECRET_ID',
-  'EVENT_BUS_NAME',
-  'OFFBOARDING_QUEUE_URL',
-  'OFFBOARDINGS_TABLE',
-  'REMOVAL_SCHEDULE_GROUP',
-  'REMOVAL_SCHEDULE_ROLE_ARN',
-];
 
 const shared = {
   aws: {
@@ -36,10 +23,6 @@ const shared = {
     LOG_LEVEL: '${param:logLevel}',
     // A young generation of a fixed small size: resident memory after bursts is a fifth less, at no cost in time.
     NODE_OPTIONS: '--max-semi-space-size=4',
-  },
-  laptop: {
-    ...Object.fromEntries(LOCAL.map((name) => [name, process.env[name] ?? 'not-started'])),
-    LOG_LEVEL: '${param:logLevel}',
   },
 };
 

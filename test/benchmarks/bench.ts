@@ -262,7 +262,7 @@ interface Bulk {
   needed: number;
 }
 async function bulk(plan: string, organizations: number, way: string, speed: number): Promise<Bulk> {
-  const arguments_ = ['--import', here('../scaled-clock.ts'), here('bulk.run.ts'), plan, String(organizations), way];
+  const arguments_ = ['--import', here('../scaled-clock.mjs'), here('bulk.run.ts'), plan, String(organizations), way];
   const env = { ...process.env, CLOCK_SPEED: String(speed), CLOCK_BASE: String(Date.now()) };
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { env });
   return JSON.parse(stdout);
@@ -310,7 +310,7 @@ interface Groups {
 }
 async function groups(plan: string, speed: number, batch: number, singles: number, checks: number): Promise<Groups> {
   const figures = [batch, singles, checks].map(String);
-  const arguments_ = ['--import', here('../scaled-clock.ts'), here('groups.run.ts'), plan, ...figures];
+  const arguments_ = ['--import', here('../scaled-clock.mjs'), here('groups.run.ts'), plan, ...figures];
   const env = { ...process.env, CLOCK_SPEED: String(speed), CLOCK_BASE: String(Date.now()) };
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { env });
   return JSON.parse(stdout);

@@ -1,4 +1,4 @@
-// A batch, and urgent single organizations beside it, in a process whose clock runs faster (scaled-clock.ts):
+// A batch, and urgent single organizations beside it, in a process whose clock runs faster (scaled-clock.mjs):
 // `groups.run.ts PLAN ORGANIZATIONS SINGLES CHECKS`. Ten connections an organization; the singles come one after the other, and
 // CHECKS organizations that were offboarded before are checked meanwhile. Prints figures as JSON.
 import { randomUUID } from 'node:crypto';
@@ -18,7 +18,7 @@ const local = await startEnvironment({
   plan: 'unlimited',
   visibilityTimeout: 65_000,
   environment: { CLOCK_SPEED, CLOCK_BASE },
-  functions: { execArgv: ['--import', new URL('../scaled-clock.ts', import.meta.url).href], timeout: 600_000 },
+  functions: { execArgv: ['--import', new URL('../scaled-clock.mjs', import.meta.url).href], timeout: 600_000 },
 });
 const { tenant, aws } = local;
 const ten = Array.from({ length: 10 }, (_, n) => ({ connection_id: `con_${n}` }));

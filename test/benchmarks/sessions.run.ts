@@ -1,4 +1,4 @@
-// The sessions of an organization's members ended, in a process whose clock runs faster (scaled-clock.ts):
+// The sessions of an organization's members ended, in a process whose clock runs faster (scaled-clock.mjs):
 // `sessions.run.ts PLAN MEMBERS only_here|all SHARE`. One member in ten belongs elsewhere, too. Prints figures as JSON.
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { PLANS, type Plan } from '../../infra/local/auth0-tenant.ts';
@@ -15,7 +15,7 @@ const local = await startEnvironment({
   visibilityTimeout: 905_000,
   environment: { CLOCK_SPEED, CLOCK_BASE, SESSION_MEMBERS: whose, SESSION_SHARE: share },
   functions: {
-    execArgv: ['--expose-gc', ...load('../scaled-clock.ts'), ...load('../report-memory.ts')],
+    execArgv: ['--expose-gc', ...load('../scaled-clock.mjs'), ...load('../report-memory.mjs')],
     timeout: 900_000,
   },
   onLog: (line) => {

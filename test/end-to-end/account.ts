@@ -55,7 +55,8 @@ export async function run(
     AWS_REGION: 'us-east-1',
     ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
   };
-  const env = { PATH: process.env.PATH, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
+  const { PATH, NODE_OPTIONS } = process.env;
+  const env = { PATH, NODE_OPTIONS, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
   return promisify(execFile)(process.execPath, [`${ROOT}infra/commands/${program}`, ...parameters], { env }).then(
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout }) => ({ code, stdout }),

@@ -138,7 +138,7 @@ test('a wrong setup, where every token is refused, causes no storm of tokens and
 
 test('a rotation that was asked for and failed is no promise: the words say where its reason is', async () => {
   // In the function half a minute passes within six seconds.
-  const execArgv = ['--import', fileURLToPath(new URL('../scaled-clock.ts', import.meta.url))];
+  const execArgv = ['--import', fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url))];
   const hurried = await startService({ functions: { execArgv }, environment: { CLOCK_SPEED: '5' } });
   hurried.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
   hurried.tenant.setClient('org-connections-local', { client_secret: 'another-client-secret', scope: '' });

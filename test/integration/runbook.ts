@@ -15,6 +15,7 @@ import { CON, ORG, type Service } from '../service.ts';
 export const PAGE = readFileSync(new URL('../../RUNBOOK.md', import.meta.url), 'utf8');
 const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const { NODE_OPTIONS = '' } = process.env;
 
 /** The lines of the fenced blocks of a kind. */
 const blocks = (text: string, kind: string) =>
@@ -112,7 +113,10 @@ export async function startTerminal(service: Service) {
   aws.terminal.setApi('org-connections-local', api.url);
   const folder = mkdtempSync(join(tmpdir(), 'on-call-'));
   for (const name of ['aws', 'auth0']) {
-    writeFileSync(join(folder, name), `#!/bin/sh\nexec '${process.execPath}' '${COMMAND_LINE}' ${name} "$@"\n`);
+    writeFileSync(
+      join(folder, name),
+      `#!/bin/sh\nexec '${process.execPath}' ${NODE_OPTIONS} '${COMMAND_LINE}' ${name} "$@"\n`,
+    );
     chmodSync(join(folder, name), 0o755);
   }
   const scopes = [

@@ -89,7 +89,7 @@ test('a plan that was edited, is old, or is for another account is refused, and 
 
 test('a plan that is more than a day old is refused, but for one that was started', async () => {
   await makePlan();
-  const late = { env: { NODE_OPTIONS: `--import ${aDayLater}` } };
+  const late = { env: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import ${aDayLater}` } };
   const refused = await offboard(['apply', at('plan.json'), '--yes'], late);
   expect(refused).toMatchObject({
     status: 2,

@@ -7,22 +7,25 @@ const realNow = RealDate.now.bind(RealDate);
 let jumped = 0;
 const now = () => Math.floor(base + (realNow() - base) * speed) + jumped;
 
-/** Puts this process's clock `ms` ahead: for hours in which nobody does anything. */
-export function jump(ms: number): void {
+/**
+ * Puts this process's clock `ms` ahead: for hours in which nobody does anything.
+ * @param {number} ms
+ */
+export function jump(ms) {
   jumped += ms;
 }
 
 globalThis.Date = class extends RealDate {
-  constructor(...given: ConstructorParameters<typeof Date> | []) {
+  constructor(...given) {
     if (given.length === 0) super(now());
-    else super(...(given as [string]));
+    else super(...given);
   }
-  static override now = now;
-} as DateConstructor;
+  static now = now;
+};
 
-for (const name of ['setTimeout', 'setInterval'] as const) {
-  const real = globalThis[name] as (run: (...of: unknown[]) => void, ms?: number, ...rest: unknown[]) => NodeJS.Timeout;
+for (const name of ['setTimeout', 'setInterval']) {
+  const real = globalThis[name];
   Object.assign(globalThis, {
-    [name]: (run: (...of: unknown[]) => void, ms = 0, ...rest: unknown[]) => real(run, ms / speed, ...rest),
+    [name]: (run, ms = 0, ...rest) => real(run, ms / speed, ...rest),
   });
 }
