@@ -1,4 +1,5 @@
 // `npm start`: the whole service on this machine.
+import { giveClientGrants } from './demo-grants.ts';
 import { DEAD_LETTERS, startEnvironment } from './environment.ts';
 import { startFront } from './front.ts';
 import { freePort, startGateway } from './gateway.ts';
@@ -33,20 +34,8 @@ tenant.setOrganizations({
 });
 tenant.nameOrganization(ACME, { name: 'acme', display_name: 'Acme Corporation' });
 tenant.nameOrganization(GLOBEX, { name: 'globex', display_name: 'Globex' });
-// The customers' machines, which need no connection.
-for (const [organization, name] of [
-  [ACME, 'acme'],
-  [GLOBEX, 'globex'],
-] as const)
-  tenant.setClientGrants(organization, [
-    { id: `cgr_${name}Orders`, client_id: `${name}-orders-sync`, audience: 'https://api.travel0.com/orders' },
-    {
-      id: `cgr_${name}Invoices`,
-      client_id: `${name}-invoices`,
-      audience: 'https://api.travel0.com/invoices',
-      scope: [],
-    },
-  ]);
+giveClientGrants(tenant, ACME, 'acme');
+giveClientGrants(tenant, GLOBEX, 'globex');
 tenant.addMembers(ACME, ['maria', 'ann']);
 tenant.addMembers(GLOBEX, ['ann']);
 const checks = process.argv.includes('--check-signatures');
