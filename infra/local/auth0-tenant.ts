@@ -63,6 +63,7 @@ export async function startAuth0Tenant({
   let calls: Call[] = [];
   let currentPlan = plan;
   const logStreams: ((event: LogEvent) => void)[] = [];
+  const callListeners: ((call: Call) => void)[] = [];
   const buckets = createBuckets();
   const tokens = createTokens(() => url, tokenLifetime);
   const connections = createConnections();
@@ -191,6 +192,9 @@ export async function startAuth0Tenant({
       at: Date.now(),
     };
     calls.push(entry);
+    response.once('close', () => {
+      for (const listener of callListeners) listener(entry);
+    });
     const fault = meets(entry);
     const answer = (): Reply =>
       target.pathname === '/oauth/token'
@@ -221,6 +225,10 @@ export async function startAuth0Tenant({
   return {
     ...control,
     stream: connections.stream,
+    /** `listener` gets each call of the Management API and of /oauth/token when it is over; status 0 is no answer. */
+    onCall(listener: (call: Call) => void) {
+      callListeners.push(listener);
+    },
     /** Log stream: `listener` gets an event for each write of the Management API that succeeded. */
     streamLogs(listener: (event: LogEvent) => void) {
       logStreams.push(listener);
