@@ -17,12 +17,28 @@ export function readPageFile(name: string): { type: string; body: Buffer } | und
   return type && existsSync(path) ? { type: `${type}; charset=utf-8`, body: readFileSync(path) } : undefined;
 }
 
+interface PathItem {
+  parameters?: object[];
+  [method: string]: unknown;
+}
+
+/** Swagger UI does not resolve what a path's operations share, so each operation gets the parameters of its path. */
+function withOwnParameters({ parameters = [], ...operations }: PathItem): object {
+  const entries = Object.entries(operations as Record<string, { parameters?: object[] }>);
+  const own = entries.map(([method, one]) => [
+    method,
+    { ...one, parameters: [...parameters, ...(one.parameters ?? [])] },
+  ]);
+  return Object.fromEntries(own);
+}
+
 /**
  * The OpenAPI description for this page: it is about the service here, and the page signs, so servers and signatures are left
  * out.
  */
 export function readDescription(): object {
-  const description = parse(readFileSync(DESCRIPTION, 'utf8'));
-  const { securitySchemes: _, ...components } = description.components;
-  return { ...description, servers: [{ url: '/' }], security: [], components };
+  const { paths, components, ...rest } = parse(readFileSync(DESCRIPTION, 'utf8'));
+  const { securitySchemes: _, ...others } = components;
+  const own = Object.entries<PathItem>(paths).map(([path, item]) => [path, withOwnParameters(item)]);
+  return { ...rest, servers: [{ url: '/' }], security: [], paths: Object.fromEntries(own), components: others };
 }

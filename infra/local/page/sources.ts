@@ -19,7 +19,8 @@ const WRITE = /^(Put|Update|Delete|Transact|BatchWrite)/;
 const PENDING = ['requested', 'working', 'scheduled', 'removing', 'cancelling'];
 
 function showCall(timeline: Timeline, { method, path, status, at }: Call): void {
-  const text = `${method} ${decodeURIComponent(path.replace('/api/v2', ''))}`;
+  const [asked = ''] = path.replace('/api/v2', '').split('?');
+  const text = `${method} ${decodeURIComponent(asked)}`;
   const detail = status === 0 ? 'no answer' : String(status);
   const failed = status === 0 || status >= 400;
   timeline.add({ kind: 'auth0', at, organization_ids: organizationsIn(path), text, detail, failed });

@@ -31,6 +31,8 @@ function nameControls(root) {
     const name = row ?? (control.tagName === 'TEXTAREA' ? 'Request body' : undefined);
     control.setAttribute('aria-label', name ?? (control.closest('.examples-select') ? 'Example' : 'Media type'));
   }
+  for (const region of root.querySelectorAll('[role="region"]:not([aria-label])'))
+    region.setAttribute('aria-label', `Responses: ${region.id}`);
   for (const region of root.querySelectorAll('.microlight:not([tabindex]), .highlight-code > pre:not([tabindex])'))
     region.setAttribute('tabindex', '0');
 }
@@ -57,6 +59,8 @@ export function showReference(signed) {
     tryItOutEnabled: true,
     defaultModelsExpandDepth: -1,
     validatorUrl: null,
+    // Its colours are too faint.
+    syntaxHighlight: false,
     showMutatedRequest: false,
     requestInterceptor(request) {
       const { origin } = window.location;

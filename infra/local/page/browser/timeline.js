@@ -8,6 +8,8 @@ const nothing = document.querySelector('#no-entries');
 const filter = document.querySelector('#filter');
 const pause = document.querySelector('#pause');
 let waiting = [];
+// Who has no mouse scrolls it with the arrow keys.
+document.querySelector('#scroll').tabIndex = 0;
 
 const isPaused = () => pause.getAttribute('aria-pressed') === 'true';
 const isShown = (node) => filter.value === '' || node.dataset.organizations.split(' ').includes(filter.value);
@@ -18,8 +20,8 @@ function show({ at, kind, organization_ids, text, detail, failed }) {
     { 'data-kind': kind, 'data-organizations': organization_ids.join(' '), className: failed ? 'failed' : '' },
     element('time', { dateTime: at }, at.slice(11, 23)),
     element('span', { className: 'kind' }, KINDS[kind] ?? kind),
-    element('span', { className: 'text' }, text),
     element('span', { className: 'detail' }, detail),
+    element('span', { className: 'text' }, text),
   );
   node.hidden = !isShown(node);
   entries.prepend(node);
