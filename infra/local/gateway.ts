@@ -45,6 +45,10 @@ export async function startGateway(port: number, environment: Record<string, str
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
+  // However this process ends, the gateway ends with it.
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     let rest = '';

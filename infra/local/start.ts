@@ -1,4 +1,7 @@
 // `npm start`: the whole service on this machine, and a page for a browser before it.
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { startEnvironment } from './environment.ts';
 import { freePort, startGateway } from './gateway.ts';
 import { firstRequests } from './page/commands.ts';
@@ -6,22 +9,42 @@ import { setDemoTenant } from './page/demo-tenant.ts';
 import { startPage } from './page/server.ts';
 import { startSignatureCheck } from './signatures.ts';
 
+const BUILD = fileURLToPath(new URL('../build/build.ts', import.meta.url));
 const port = Number(process.env.PORT ?? 3000);
 const signed = process.argv.includes('--check-signatures');
 const log = process.argv.includes('--logs') ? console.log : () => {};
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+const started: { close: () => Promise<void> }[] = [];
+
+// SIGHUP: the terminal's window was closed.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end(signal));
 
 if ((await freePort(port)) !== port) stop(new Error(`Port ${port} is taken; PORT=… chooses another`));
+const built = process.argv.includes('--build') ? promisify(execFile)(process.execPath, [BUILD, '--quiet']) : undefined;
+// The bundles, the stand-ins and the gateway are made ready at the same time.
+const known = Promise.withResolvers<Record<string, string>>();
+const startingGateway = known.promise.then(async (environment) => startGateway(await freePort(), environment, log));
 const [tenantPort, awsPort] = [await freePort(4010), await freePort(4566)];
-const local = await startEnvironment({ onLog: log, plan: 'enterprise', awsPort, tenantPort }).catch(stop);
+const local = await startEnvironment({
+  onLog: log,
+  plan: 'enterprise',
+  awsPort,
+  tenantPort,
+  bundles: Promise.resolve(built),
+  onEnvironment: known.resolve,
+}).catch(stop);
+started.push(local);
 setDemoTenant(local.tenant);
-const gateway = await startGateway(await freePort(), local.environment, log).catch(stop);
+const gateway = await startingGateway.catch(stop);
+started.push(gateway);
 const check = { port: await freePort(), target: gateway.url, credentials: [credentials], onRefused: console.log };
 const api = signed ? await startSignatureCheck(check).catch(stop) : gateway;
+if (api !== gateway) started.push(api);
 const page = await startPage({ port, local, api: api.url, gateway: gateway.url, credentials, signed }).catch(stop);
+started.push(page);
 local.aws.terminal.setApi('org-connections-local', page.url);
 
-const requests = firstRequests({ url: page.url, tenantUrl: local.tenant.url, awsUrl: local.aws.url, signed });
+const requests = firstRequests({ url: page.url, signed });
 console.log(`
 org-connections is up.
 
@@ -34,16 +57,13 @@ ${requests.map(({ title, lines }) => `${title}:\n  ${lines.join('\n  ')}`).join(
 Stop with Ctrl-C.
 `);
 
-// SIGHUP: the terminal's window was closed.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, async () => {
-    await page.close();
-    if (api !== gateway) await api.close();
-    await gateway.close();
-    await local.close();
-    if (signal !== 'SIGHUP') console.log('Stopped.');
-    process.exit(0);
-  });
+/** Ends everything that was started, the last one first. */
+async function end(signal: NodeJS.Signals): Promise<void> {
+  // Nobody reads any more where the terminal has gone.
+  process.stdout.on('error', () => {});
+  for (const one of started.toReversed()) await one.close();
+  if (signal !== 'SIGHUP') console.log('Stopped.');
+  process.exit(0);
 }
 
 function stop(error: Error): never {

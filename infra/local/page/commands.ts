@@ -1,12 +1,14 @@
 // Commands that a visitor may paste into a terminal beside the page.
 import { ACME, GLOBEX, GOOGLE, OKTA } from './demo-tenant.ts';
 
-interface Places {
+interface Api {
   url: string;
+  /** Whether it wants signatures. */
+  signed: boolean;
+}
+interface Places extends Api {
   tenantUrl: string;
   awsUrl: string;
-  /** Whether the API wants signatures. */
-  signed: boolean;
 }
 export interface Commands {
   title: string;
@@ -17,7 +19,7 @@ const SIGNED = '--user local:local --aws-sigv4 aws:amz:us-east-1:execute-api';
 const WHY = { requested_by: 'billing', reason: 'contract ended' };
 
 /** `curl` for the API, signed where that is wanted. */
-function apiCalls({ url, signed }: Places) {
+function apiCalls({ url, signed }: Api) {
   const curl = signed ? `curl ${SIGNED}` : 'curl';
   return {
     plain: (path: string, method = 'GET') => `${curl} -s ${method === 'GET' ? '' : `-X ${method} `}'${url}${path}'`,
@@ -27,8 +29,8 @@ function apiCalls({ url, signed }: Places) {
 }
 
 /** The three that the terminal shows: disable a connection, offboard an organization, cancel that. */
-export function firstRequests(places: Places): Commands[] {
-  const { plain, json } = apiCalls(places);
+export function firstRequests(api: Api): Commands[] {
+  const { plain, json } = apiCalls(api);
   const disable = { action: 'disable_then_remove', grace_period: 'PT1M', reason: 'contract ended' };
   return [
     {
