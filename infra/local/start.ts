@@ -20,18 +20,22 @@ const started: { close: () => Promise<void> }[] = [];
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end(signal));
 
 if ((await freePort(port)) !== port) stop(new Error(`Port ${port} is taken; PORT=… chooses another`));
-const built = process.argv.includes('--build') ? promisify(execFile)(process.execPath, [BUILD, '--quiet']) : undefined;
 // The bundles, the stand-ins and the gateway are made ready at the same time.
-const known = Promise.withResolvers<Record<string, string>>();
-const startingGateway = known.promise.then(async (environment) => startGateway(await freePort(), environment, log));
+const build = () => promisify(execFile)(process.execPath, [...process.execArgv, BUILD, '--quiet']);
+const built = process.argv.includes('--build') ? build() : Promise.resolve();
+let onEnvironment: (environment: Record<string, string>) => void = () => {};
+const known = new Promise<Record<string, string>>((resolve) => {
+  onEnvironment = resolve;
+});
+const startingGateway = known.then(async (environment) => startGateway(await freePort(), environment, log));
 const [tenantPort, awsPort] = [await freePort(4010), await freePort(4566)];
 const local = await startEnvironment({
   onLog: log,
   plan: 'enterprise',
   awsPort,
   tenantPort,
-  bundles: Promise.resolve(built),
-  onEnvironment: known.resolve,
+  bundles: built,
+  onEnvironment,
 }).catch(stop);
 started.push(local);
 setDemoTenant(local.tenant);
