@@ -62,6 +62,7 @@ export async function startAuth0Tenant({
   let faults: Fault[] = [];
   let calls: Call[] = [];
   let currentPlan = plan;
+  let latency = 0;
   const logStreams: ((event: LogEvent) => void)[] = [];
   const callListeners: ((call: Call) => void)[] = [];
   const buckets = createBuckets();
@@ -83,6 +84,10 @@ export async function startAuth0Tenant({
     calls: () => calls,
     clearCalls() {
       calls = [];
+    },
+    /** How long each call takes at least, milliseconds. */
+    setLatency(ms: number) {
+      latency = ms;
     },
     setPlan(name: Plan) {
       currentPlan = name;
@@ -201,7 +206,8 @@ export async function startAuth0Tenant({
         ? tokens.oauthToken(body, request.headers['content-type'])
         : manage(request, target, body);
     if (fault?.late !== undefined) return void setTimeout(answer, fault.late).unref();
-    if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    const delay = latency + (fault?.delay ?? 0);
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     if (fault?.reset === 'before') return request.socket.resetAndDestroy();
     const reply = fault?.status === undefined ? answer() : { status: fault.status, body: fault.body };
     if (fault?.shape) Object.assign(reply, { body: undefined, ...SHAPES[fault.shape](reply, target) });

@@ -24,7 +24,7 @@ const installed = createRequire(MODULES);
 export async function openBrowser() {
   const { chromium } = installed('playwright-core');
   // Its sandbox does not work for root.
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  const args = ['--disable-lcd-text', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])];
   return chromium.launch({ executablePath: CHROMIUM, args });
 }
 
@@ -32,7 +32,7 @@ export async function openBrowser() {
 export async function accessibilityFaults(page: { evaluate: (script: string) => Promise<unknown> }): Promise<string[]> {
   // By the debugger, which the page's own policy does not stop.
   await page.evaluate(installed('axe-core').source);
-  const { violations } = (await page.evaluate('axe.run()')) as {
+  const { violations } = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as {
     violations: { id: string; nodes: { target: string[] }[] }[];
   };
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`));

@@ -41,6 +41,7 @@ export async function startLocalService(...flags: string[]) {
   const tenantUrl = /Auth0 +(http:\S+)/.exec(shown)?.[1] ?? '';
   return {
     port,
+    pid: child.pid,
     url,
     shown,
     tenantUrl,

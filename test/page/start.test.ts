@@ -12,6 +12,23 @@ const run = async (...commands: string[]) =>
   (await promisify(execFile)('bash', ['-c', commands.join('\n')])).stdout.trim();
 const curlLines = (text: string) => text.split('\n').filter((line) => line.startsWith('  curl '));
 
+const isRunning = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+/** It ends well, its processes with it, and who starts it again finds its port. */
+async function endsCleanly(service: LocalService, signal: NodeJS.Signals) {
+  const pids = (await run(`pgrep -P ${service.pid}`)).split('\n').map(Number);
+  expect(pids.every(isRunning)).toBe(true);
+  expect(await service.end(signal)).toEqual([0, null]);
+  await expect.poll(() => pids.filter(isRunning)).toEqual([]);
+  expect(await freePort(service.port)).toBe(service.port);
+}
+
 describe('npm start', () => {
   let service: LocalService;
   let stream: Awaited<ReturnType<typeof openStream>>;
@@ -19,10 +36,7 @@ describe('npm start', () => {
     service = await startLocalService();
     stream = await openStream(service.url);
   });
-  afterAll(async () => {
-    stream.close();
-    await service.end();
-  });
+  afterAll(() => stream.close());
 
   const statusesOf = (organizationId: string) =>
     stream.seen.entries
@@ -125,6 +139,8 @@ describe('npm start', () => {
     expect((await play('constructor')).status).toBe(404);
     expect((await fetch(`${service.url}/_page/..%2fserver.ts`)).status).toBe(404);
   });
+
+  test('when Ctrl-C ends it, nothing of it is left', () => endsCleanly(service, 'SIGINT'));
 });
 
 test('when signatures are checked, the page signs for its visitors, and nobody else gets in unsigned', async () => {
@@ -136,14 +152,9 @@ test('when signatures are checked, the page signs for its visitors, and nobody e
   expect((await fetch(`${service.url}/_page/call${path}`)).status).toBe(200);
   const [disable = ''] = curlLines(service.shown);
   expect(JSON.parse(await run(disable))).toMatchObject({ is_enabled: false });
-  expect(await service.end()).toEqual([0, null]);
+  await endsCleanly(service, 'SIGTERM');
 });
 
-test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('when %s comes, nothing of it is left', async (signal) => {
-  const service = await startLocalService();
-  const answer = await fetch(`${service.url}/organizations/${ACME}/offboarding`);
-  expect(answer.status).toBe(200);
-  expect(await service.end(signal)).toEqual([0, null]);
-  for (const { port } of [service, new URL(service.tenantUrl), new URL(service.awsUrl)])
-    expect(await freePort(Number(port))).toBe(Number(port));
+test("when the terminal's window is closed, nothing of it is left", async () => {
+  await endsCleanly(await startLocalService(), 'SIGHUP');
 });

@@ -31,7 +31,7 @@ export async function passOn(
   const tell = (status: number, text: string) => {
     const detail = `${status || 'no answer'}${codeOf(text)}, ${Date.now() - began} ms`;
     const failed = status === 0 || status >= 400;
-    timeline.add({ kind: 'request', organization_ids, text: `${method} ${url}`, detail, failed });
+    timeline.add({ kind: 'request', at: began, organization_ids, text: `${method} ${url}`, detail, failed });
   };
   const fail = () => {
     tell(0, '');

@@ -25,6 +25,8 @@ interface Options {
 const PREFIX = '/_page/';
 /** How often the page looks at the tenant for what nobody tells, milliseconds. */
 const LOOK_EVERY_MS = 200;
+/** What a call of the real Auth0 takes. With it a visitor sees each status; without a visitor nobody has to wait. */
+const AUTH0_LATENCY_MS = 150;
 const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -83,7 +85,11 @@ export async function startPage({ port, local, api, gateway, credentials, signed
     send(response, 'history', timeline.entries);
     send(response, 'state', state());
     viewers.add(response);
-    response.once('close', () => viewers.delete(response));
+    local.tenant.setLatency(AUTH0_LATENCY_MS);
+    response.once('close', () => {
+      viewers.delete(response);
+      if (viewers.size === 0) local.tenant.setLatency(0);
+    });
   }
 
   async function play(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

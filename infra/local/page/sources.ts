@@ -11,6 +11,7 @@ export interface Offboarding {
   removal_due_at?: string | null;
   reason?: string | null;
   requested_by?: string | null;
+  requested_at?: string | null;
 }
 
 /** How often it is looked whether something was written, milliseconds. */
@@ -55,16 +56,21 @@ export function startSources(
   const expected = new Set<string>();
   let seen = 0;
 
+  /** Each offboarding begins as `requested`, also one that was seen too late for that. */
+  function tell(organizationId: string, { offboarding_id, status, action, requested_at }: Offboarding): void {
+    const before = statuses.get(offboarding_id);
+    if (before === status) return;
+    statuses.set(offboarding_id, status);
+    const entry = { kind: 'status' as const, organization_ids: [organizationId], detail: action };
+    const at = requested_at ? Date.parse(requested_at) : Date.now();
+    if (!before) timeline.add({ ...entry, at, text: 'requested', failed: false });
+    if (status === 'requested') return;
+    timeline.add({ ...entry, text: `${before ?? 'requested'} → ${status}`, failed: status === 'failed' });
+  }
+
   async function look(organizationId: string): Promise<void> {
     const offboardings = await options.list(organizationId);
-    for (const { offboarding_id, status, action } of offboardings.toReversed()) {
-      const before = statuses.get(offboarding_id);
-      if (before === status) continue;
-      statuses.set(offboarding_id, status);
-      const text = before ? `${before} → ${status}` : status;
-      const failed = status === 'failed';
-      timeline.add({ kind: 'status', organization_ids: [organizationId], text, detail: action, failed });
-    }
+    for (const one of offboardings.toReversed()) tell(organizationId, one);
     const shown = offboardings.find(({ status }) => PENDING.includes(status)) ?? offboardings[0];
     if (shown) current.set(organizationId, shown);
     if (!shown || !PENDING.includes(shown.status)) expected.delete(organizationId);

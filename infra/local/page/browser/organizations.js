@@ -16,21 +16,21 @@ function createConnection(organizationId, { connection_id, connection: { name, s
   const input = { organization_id: organizationId, connection_id };
   const state = element('span', { className: 'state' });
   const level = element('td');
+  const actions = element(
+    'div',
+    { className: 'actions' },
+    button('Disable', name, () => callApi('PATCH', path, { is_enabled: false })),
+    button('Remove', name, () => callApi('DELETE', path)),
+    button('Enable by hand', name, () => play('enableConnection', input), 'play'),
+    button('Customer enables', name, () => play('customerEnables', input), 'play'),
+  );
   const row = element(
     'tr',
     { 'data-connection': connection_id },
-    element('th', { scope: 'row' }, name, element('br'), element('code', {}, connection_id)),
-    element('td', {}, strategy),
+    element('th', { scope: 'row' }, `${name} (${strategy})`, element('br'), element('code', {}, connection_id)),
     element('td', {}, state),
     level,
-    element(
-      'td',
-      { className: 'actions' },
-      button('Disable', name, () => callApi('PATCH', path, { is_enabled: false })),
-      button('Remove', name, () => callApi('DELETE', path)),
-      button('Enable by hand', name, () => play('enableConnection', input), 'play'),
-      button('Customer enables', name, () => play('customerEnables', input), 'play'),
-    ),
+    element('td', {}, actions),
   );
   const update = ({ is_enabled, organization_access_level }) => {
     setText(state, is_enabled ? 'enabled' : 'disabled');
@@ -102,7 +102,7 @@ function createOrganization({ id, name }) {
   const rows = element('tbody');
   const [grants, members] = [element('ul'), element('ul')];
   const [noGrants, noMembers] = [element('p', {}, 'none'), element('p', {}, 'none')];
-  const headings = ['Connection', 'Strategy', 'State', 'Customer’s access level', 'Do'];
+  const headings = ['Connection', 'State', 'Customer’s access', 'Do'];
   const title = `organization-${id}`;
   const table = element(
     'table',

@@ -17,14 +17,21 @@ const isShown = (node) => filter.value === '' || node.dataset.organizations.spli
 function show({ at, kind, organization_ids, text, detail, failed }) {
   const node = element(
     'li',
-    { 'data-kind': kind, 'data-organizations': organization_ids.join(' '), className: failed ? 'failed' : '' },
+    {
+      'data-at': at,
+      'data-kind': kind,
+      'data-organizations': organization_ids.join(' '),
+      className: failed ? 'failed' : '',
+    },
     element('time', { dateTime: at }, at.slice(11, 23)),
     element('span', { className: 'kind' }, KINDS[kind] ?? kind),
     element('span', { className: 'detail' }, detail),
     element('span', { className: 'text' }, text),
   );
   node.hidden = !isShown(node);
-  entries.prepend(node);
+  // What began earlier may be told later.
+  const older = [...entries.children].find((one) => one.dataset.at <= at);
+  entries.insertBefore(node, older ?? null);
   while (entries.children.length > MOST) entries.lastChild.remove();
   nothing.hidden = true;
 }
