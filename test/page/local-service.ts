@@ -35,7 +35,9 @@ function printed(child: ChildProcess, pattern: RegExp): Promise<string> {
 export async function startLocalService(...flags: string[]) {
   const port = await freePort();
   const env = { ...process.env, PORT: String(port) };
-  const child = spawn(process.execPath, [...process.execArgv, START, ...flags], { cwd: ROOT, env });
+  const child = spawn(process.execPath, [START, ...flags], { cwd: ROOT, env });
+  // A test that fails ends nothing.
+  process.once('exit', () => child.kill());
   const shown = await printed(child, /Stop with Ctrl-C/);
   const url = `http://localhost:${port}`;
   const tenantUrl = /Auth0 +(http:\S+)/.exec(shown)?.[1] ?? '';
