@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 
 if ((await freePort(port)) !== port) stop(new Error(`Port ${port} is taken; PORT=… chooses another`));
 // The bundles, the stand-ins and the gateway are made ready at the same time.
-const build = () => promisify(execFile)(process.execPath, [...process.execArgv, BUILD, '--quiet']);
+const build = () => promisify(execFile)(process.execPath, [BUILD, '--quiet']);
 const built = process.argv.includes('--build') ? build() : Promise.resolve();
 let onEnvironment: (environment: Record<string, string>) => void = () => {};
 const known = new Promise<Record<string, string>>((resolve) => {
