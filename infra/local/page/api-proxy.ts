@@ -55,7 +55,7 @@ export async function passOn(
 }
 
 /** Sends what the page asks for to the API at `url`, signed as whoever has `credentials`: a browser can't sign. */
-export function createSigner(url: () => string, credentials: Credentials) {
+export function createSigner(url: string, credentials: Credentials) {
   const signedFetch = signedFetchAs(credentials);
   return async (incoming: IncomingMessage, outgoing: ServerResponse, path: string): Promise<void> => {
     const { method = '' } = incoming;
@@ -64,7 +64,7 @@ export function createSigner(url: () => string, credentials: Credentials) {
       const value = incoming.headers[name];
       return typeof value === 'string' ? [[name, value] as [string, string]] : [];
     });
-    const answer = await signedFetch(url() + path, { method, headers, ...(body.length > 0 && { body }) });
+    const answer = await signedFetch(url + path, { method, headers, ...(body.length > 0 && { body }) });
     const passed = [...answer.headers].filter(([name]) => !NOT_PASSED_ON.includes(name));
     outgoing.writeHead(answer.status, Object.fromEntries(passed));
     outgoing.end(Buffer.from(await answer.arrayBuffer()));

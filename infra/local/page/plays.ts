@@ -14,71 +14,82 @@ const None = v.strictObject({});
 const OfConnection = v.strictObject({ organization_id: OrganizationId, connection_id: Id('con') });
 const OfOrganization = v.strictObject({ organization_id: OrganizationId });
 
-/** Each play by its name: takes a JSON object, tells the timeline, and returns the sentence that the visitor reads. */
-export function createPlays(tenant: Auth0Tenant, timeline: Timeline) {
-  let outage: { until: number; timer: NodeJS.Timeout } | undefined;
+type Play = (input: unknown) => string;
 
-  const play =
-    <Schema extends v.GenericSchema>(schema: Schema, run: (input: v.InferOutput<Schema>) => string) =>
-    (input: unknown): string => {
-      const given = v.parse(schema, input);
-      const text = run(given);
-      const { organization_id } = given as { organization_id?: string };
-      const organization_ids = organization_id ? [organization_id] : [];
-      timeline.add({ kind: 'play', organization_ids, text, detail: '', failed: false });
-      return text;
-    };
+/** A play of `schema`'s input; `run` returns the sentence that the visitor reads and the timeline keeps. */
+const createPlay =
+  (timeline: Timeline) =>
+  <Schema extends v.GenericSchema>(schema: Schema, run: (input: v.InferOutput<Schema>) => string): Play =>
+  (input) => {
+    const given = v.parse(schema, input);
+    const text = run(given);
+    const { organization_id } = given as { organization_id?: string };
+    const organization_ids = organization_id ? [organization_id] : [];
+    timeline.add({ kind: 'play', organization_ids, text, detail: '', failed: false });
+    return text;
+  };
 
-  function enableAll(): number {
-    let count = 0;
-    for (const [organizationId, connections] of Object.entries(tenant.state().organizations))
-      for (const { connection_id, is_enabled } of connections) {
-        if (is_enabled) continue;
-        tenant.enableConnection(organizationId, connection_id);
-        count += 1;
-      }
-    return count;
-  }
+function enableAll(tenant: Auth0Tenant): number {
+  const disabled = Object.entries(tenant.state().organizations).flatMap(([organizationId, connections]) =>
+    connections.flatMap(({ connection_id, is_enabled }) =>
+      is_enabled ? [] : [[organizationId, connection_id] as const],
+    ),
+  );
+  for (const [organizationId, connectionId] of disabled) tenant.enableConnection(organizationId, connectionId);
+  return disabled.length;
+}
 
-  function endOutage(): void {
-    clearTimeout(outage?.timer);
-    outage = undefined;
+function createOutage(tenant: Auth0Tenant) {
+  let current: { until: number; timer: NodeJS.Timeout } | undefined;
+  function end(): void {
+    clearTimeout(current?.timer);
+    current = undefined;
     tenant.clearFaults();
   }
-
   return {
-    named: {
-      enableConnection: play(OfConnection, ({ organization_id, connection_id }) => {
-        tenant.enableConnection(organization_id, connection_id);
-        return `Somebody enabled ${connection_id} by hand.`;
-      }),
-      customerEnables: play(OfConnection, ({ organization_id, connection_id }) =>
-        tenant.customerEnables(organization_id, connection_id)
-          ? `The customer's administrator enabled ${connection_id}.`
-          : `Auth0 refused the customer's administrator: the access level of ${connection_id} does not allow it.`,
-      ),
-      customerAdds: play(OfOrganization, ({ organization_id }) => {
-        const connectionId = `con_${randomBytes(8).toString('hex')}`;
-        tenant.customerAdds(organization_id, connectionId);
-        return `The customer's administrator added ${connectionId}.`;
-      }),
-      terraformApplies: play(None, () => `Terraform applied: it enabled ${enableAll()} disabled connections.`),
-      startOutage: play(None, () => {
-        endOutage();
-        tenant.addFaults({ status: 503, times: Number.POSITIVE_INFINITY });
-        outage = { until: Date.now() + OUTAGE_MS, timer: setTimeout(endOutage, OUTAGE_MS).unref() };
-        return `Auth0 answers 503 for ${OUTAGE_MS / 1000} seconds.`;
-      }),
-      endOutage: play(None, () => {
-        endOutage();
-        return 'Auth0 answers as usual.';
-      }),
-      reset: play(None, () => {
-        setDemoTenant(tenant);
-        return 'The demo organizations are as they were at the start.';
-      }),
-    } as Record<string, (input: unknown) => string>,
-    /** Until when Auth0 answers 503 (ISO 8601); null when it answers as usual. */
-    outageUntil: () => (outage ? new Date(outage.until).toISOString() : null),
+    start() {
+      end();
+      tenant.addFaults({ status: 503, times: Number.POSITIVE_INFINITY });
+      current = { until: Date.now() + OUTAGE_MS, timer: setTimeout(end, OUTAGE_MS).unref() };
+    },
+    end,
+    until: () => (current ? new Date(current.until).toISOString() : null),
   };
+}
+
+/** Each play by its name: it takes a JSON object, and throws where that is not what it takes. */
+export function createPlays(tenant: Auth0Tenant, timeline: Timeline) {
+  const play = createPlay(timeline);
+  const outage = createOutage(tenant);
+  const named: Record<string, Play> = {
+    enableConnection: play(OfConnection, ({ organization_id, connection_id }) => {
+      tenant.enableConnection(organization_id, connection_id);
+      return `Somebody enabled ${connection_id} by hand.`;
+    }),
+    customerEnables: play(OfConnection, ({ organization_id, connection_id }) =>
+      tenant.customerEnables(organization_id, connection_id)
+        ? `The customer's administrator enabled ${connection_id}.`
+        : `Auth0 refused the customer's administrator: the access level of ${connection_id} does not allow it.`,
+    ),
+    customerAdds: play(OfOrganization, ({ organization_id }) => {
+      const connectionId = `con_${randomBytes(8).toString('hex')}`;
+      tenant.customerAdds(organization_id, connectionId);
+      return `The customer's administrator added ${connectionId}.`;
+    }),
+    terraformApplies: play(None, () => `Terraform applied: it enabled ${enableAll(tenant)} disabled connections.`),
+    startOutage: play(None, () => {
+      outage.start();
+      return `Auth0 answers 503 for ${OUTAGE_MS / 1000} seconds.`;
+    }),
+    endOutage: play(None, () => {
+      outage.end();
+      return 'Auth0 answers as usual.';
+    }),
+    reset: play(None, () => {
+      setDemoTenant(tenant);
+      return 'The demo organizations are as they were at the start.';
+    }),
+  };
+  /** `outageUntil`: until when Auth0 answers 503 (ISO 8601); null when it answers as usual. */
+  return { named, outageUntil: outage.until };
 }

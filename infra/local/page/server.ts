@@ -8,8 +8,10 @@ import { terminalCommands } from './commands.ts';
 import { viewTenant } from './demo-tenant.ts';
 import { readDescription, readPageFile } from './files.ts';
 import { createPlays } from './plays.ts';
-import { type Offboarding, startSources } from './sources.ts';
+import { connectSources } from './sources.ts';
+import { followStatuses, type Offboarding } from './statuses.ts';
 import { createTimeline } from './timeline.ts';
+import { createViewers } from './viewers.ts';
 
 interface Options {
   port: number;
@@ -23,8 +25,6 @@ interface Options {
 }
 
 const PREFIX = '/_page/';
-/** How often the page looks at the tenant for what nobody tells, milliseconds. */
-const LOOK_EVERY_MS = 200;
 /** What a call of the real Auth0 takes. With it a visitor sees each status; without a visitor nobody has to wait. */
 const AUTH0_LATENCY_MS = 150;
 const HEADERS = {
@@ -44,74 +44,55 @@ function isFromHere({ headers }: IncomingMessage, port: number): boolean {
   return isHere && ['same-origin', 'none', undefined].includes(headers['sec-fetch-site'] as string | undefined);
 }
 
-/** Listens on `port` of this machine alone; resolves when it answers. */
-export async function startPage({ port, local, api, gateway, credentials, signed }: Options) {
+/** What the page shows and does, as long as the service runs. */
+function createPage({ port, local, gateway, signed }: Options) {
+  const { tenant, aws } = local;
   const timeline = createTimeline();
-  const plays = createPlays(local.tenant, timeline);
-  const viewers = new Set<ServerResponse>();
-  const url = `http://localhost:${port}`;
-  const sign = createSigner(() => `http://127.0.0.1:${port}`, credentials);
-  const commands = terminalCommands({ url, tenantUrl: local.tenant.url, awsUrl: local.aws.url, signed });
-
-  const send = (viewer: ServerResponse, name: string, data: unknown) =>
-    void viewer.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+  const plays = createPlays(tenant, timeline);
+  const places = { url: `http://localhost:${port}`, tenantUrl: tenant.url, awsUrl: aws.url, signed };
 
   async function list(organizationId: string): Promise<Offboarding[]> {
     const answer = await fetch(`${gateway}/offboardings?organization_id=${organizationId}`);
     if (!answer.ok) throw new Error(`The list of offboardings answers ${answer.status}`);
     return ((await answer.json()) as { offboardings: Offboarding[] }).offboardings;
   }
-  const sources = startSources(local, timeline, { list, onChange: sendState });
-
-  let sent = '';
   const state = () => ({
-    organizations: viewTenant(local.tenant).map((one) => ({ ...one, offboarding: sources.offboardingOf(one.id) })),
+    organizations: viewTenant(tenant).map((one) => ({ ...one, offboarding: statuses.of(one.id) })),
     outage_until: plays.outageUntil(),
     signed,
   });
-  function sendState(): void {
-    const now = state();
-    if (JSON.stringify(now) === sent) return;
-    sent = JSON.stringify(now);
-    for (const viewer of viewers) send(viewer, 'state', now);
-  }
-  timeline.onEntry((entry) => {
-    for (const viewer of viewers) send(viewer, 'entry', entry);
-  });
-  const timer = setInterval(sendState, LOOK_EVERY_MS);
-
-  function stream(response: ServerResponse): void {
-    response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' });
-    send(response, 'history', timeline.entries);
-    send(response, 'state', state());
-    viewers.add(response);
-    local.tenant.setLatency(AUTH0_LATENCY_MS);
-    response.once('close', () => {
-      viewers.delete(response);
-      if (viewers.size === 0) local.tenant.setLatency(0);
-    });
-  }
+  const statuses = followStatuses(aws, timeline, { list, onChange: () => viewers.sendState() });
+  const onPresence = (isAnybodyThere: boolean) => tenant.setLatency(isAnybodyThere ? AUTH0_LATENCY_MS : 0);
+  const viewers = createViewers(timeline, { state, onPresence });
+  connectSources(local, timeline);
 
   async function play(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const run = Object.hasOwn(plays.named, name) ? plays.named[name] : undefined;
     if (!run || request.method !== 'POST') return json(response, 404, { message: 'There is no such play.' });
     try {
       const body = Buffer.concat(await request.toArray()).toString();
-      const message = run(JSON.parse(body || '{}'));
-      json(response, 200, { message });
+      json(response, 200, { message: run(JSON.parse(body || '{}')) });
     } catch (error) {
       json(response, 400, { message: (error as Error).message });
     }
-    sendState();
+    viewers.sendState();
   }
+  return { timeline, statuses, viewers, play, commands: terminalCommands(places) };
+}
+
+/** Listens on `port` of this machine alone; resolves when it answers. */
+export async function startPage(options: Options) {
+  const { port, api, credentials } = options;
+  const page = createPage(options);
+  const sign = createSigner(`http://127.0.0.1:${port}`, credentials);
 
   async function answer(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     if (!isFromHere(request, port)) return json(response, 403, { message: 'This page is for this machine alone.' });
     if (path.startsWith('call/')) return sign(request, response, path.slice('call'.length));
-    if (path.startsWith('play/')) return play(path.slice('play/'.length), request, response);
-    if (path === 'events') return stream(response);
+    if (path.startsWith('play/')) return page.play(path.slice('play/'.length), request, response);
+    if (path === 'events') return page.viewers.add(response, HEADERS);
     if (path === 'openapi.json') return json(response, 200, readDescription());
-    if (path === 'commands.json') return json(response, 200, commands);
+    if (path === 'commands.json') return json(response, 200, page.commands);
     const file = readPageFile(path);
     if (!file) return json(response, 404, { message: 'There is no such file.' });
     response.writeHead(200, { ...HEADERS, 'content-type': file.type }).end(file.body);
@@ -121,19 +102,19 @@ export async function startPage({ port, local, api, gateway, credentials, signed
     const { url: path = '', method } = request;
     const isPage = path === '/' && (method === 'GET' || method === 'HEAD');
     const name = isPage ? 'index.html' : path.startsWith(PREFIX) ? path.slice(PREFIX.length) : undefined;
+    const { timeline, statuses } = page;
     const done =
       name === undefined
-        ? passOn(request, response, { target: api, timeline, onRequest: sources.expect })
+        ? passOn(request, response, { target: api, timeline, onRequest: statuses.expect })
         : answer(request, response, name);
     done.catch(() => response.destroy());
   });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
+  await once(server.listen(port, '127.0.0.1'), 'listening');
   return {
-    url,
+    url: `http://localhost:${port}`,
     async close() {
-      clearInterval(timer);
-      sources.close();
+      page.viewers.close();
+      page.statuses.close();
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
