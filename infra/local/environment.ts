@@ -46,8 +46,6 @@ interface Options {
   retrySpeed?: number;
   /** Resolves when the bundles are there; no function is invoked before. */
   bundles?: Promise<unknown>;
-  /** Gets what all functions together are told as soon as it is known, before any is invoked. */
-  onEnvironment?: (environment: Record<string, string>) => void;
 }
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
@@ -132,7 +130,6 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
   invoked.set('dispatch-due-work', watch).set('rotate-management-token', rotation);
 
   const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
-  options.onEnvironment?.(environment);
   await options.bundles;
   aws.setSecretValue(CLIENT_SECRET, JSON.stringify(client));
   aws.setSecretValue(SESSION_CLIENT_SECRET, JSON.stringify(session));
