@@ -222,10 +222,9 @@ const decidingOf = (item: Organization): OpenRequest | undefined =>
 function toNotify(item: Organization, { now }: VisitState): Step | undefined {
   const request = decidingOf(item);
   if (request?.status !== 'scheduled' || (request.notice_due_at ?? '~') > iso(now)) return undefined;
-  return {
-    do: 'change',
-    item: withEvent(item, { ...request, notice_due_at: undefined }, 'removal_upcoming', iso(now)),
-  };
+  const published = { ...request, notice_due_at: undefined };
+  // The record shows nothing of it.
+  return { do: 'change', item: withRequest(withEvent(item, published, 'removal_upcoming', iso(now)), published) };
 }
 
 /** After the connections, a function of its own ends the sessions of the members. */

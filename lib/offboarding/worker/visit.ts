@@ -13,6 +13,7 @@ import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
+import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { BATCH_IS_OPEN_MS, dueOf } from '../rules/due-work.ts';
 import { acceptMember, withoutMember } from '../rules/lifecycle.ts';
 import { recordOf } from '../rules/projection.ts';
@@ -42,8 +43,6 @@ const WAIT_FOR_TURN_MS = 2000;
 const RETRY_PAUSE_MS = 1000;
 /** How long a message is taken to be on its way before another one says the same, milliseconds. */
 const MESSAGE_TAKES_MS = 300_000;
-/** What is due so soon is waited for in place, milliseconds. */
-const SOON_MS = 15_000;
 const MAX_FAILURES = 3;
 const MAX_CONFLICTS = 30;
 const NOBODY = 'nobody';
@@ -287,11 +286,15 @@ function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
   if (error) return { is: 'later', wait_ms: waitAfter(error, state), error };
   const due = item ? dueOf(item).due_at : undefined;
   const isLeft = due !== undefined && due <= iso(now);
-  const isSoon = due !== undefined && due <= iso(now + SOON_MS);
+  const isSoon = item !== undefined && due !== undefined && isCheckedAgainSoon(item, due);
   if (isSoon && !isLeft && state.input.mode === 'work') return { is: 'later', wait_ms: Date.parse(due) - now };
   if (isLeft && isUncertain) return { is: 'later', wait_ms: uncertainUntil + CLOCKS_APART_MS - now };
   return isLeft && state.input.mode === 'work' ? { is: 'later', wait_ms: state.input.waitMs } : { is: 'done' };
 }
+
+/** Whether what is due is the drift check that a list could not answer yet: it is waited for in place. */
+const isCheckedAgainSoon = ({ ledger }: Organization, due: string): boolean =>
+  ledger.some(({ changed }) => changed && due === iso(changed.at + LIST_IS_OLD_MS + 1));
 
 /** The rate limit says how long it takes; an error is waited out. */
 const waitAfter = ({ code, retry_after = 1 }: EffectError, { input }: VisitState) =>
