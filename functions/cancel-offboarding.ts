@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
+import { primeCalls } from '../lib/auth0/management-api.ts';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
@@ -8,6 +10,7 @@ import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
+import { prime } from '../lib/priming.ts';
 import { STAGE } from '../lib/stage.ts';
 
 const Query = v.strictObject(CancellationQuery);
@@ -34,3 +37,5 @@ async function cancelOffboarding({
   context.log.info('cancellation_requested', { ...body, ...act });
   return { status: body.status === 'cancelling' ? 202 : 200, body };
 }
+
+await prime(primeCalls(), primeTable());

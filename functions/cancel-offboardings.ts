@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
@@ -7,6 +8,7 @@ import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';
+import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
 
 const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
@@ -29,3 +31,5 @@ async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRe
   context.log.info('batch_cancellation_requested', { ...body, ...act });
   return { status: 202, body };
 }
+
+await prime(primeTable());

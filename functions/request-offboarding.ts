@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
 import { acceptOffboarding } from '../lib/offboarding/intake/accept.ts';
@@ -8,6 +9,7 @@ import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
 import { STAGE } from '../lib/stage.ts';
 
@@ -36,3 +38,5 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   context.log.info('offboarding_requested', { ...parameters, caller, ...answer });
   return { status: 202, body: answer };
 }
+
+await prime(primeTable());

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
 import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
@@ -9,6 +10,7 @@ import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { prime } from '../lib/priming.ts';
 import { STAGE } from '../lib/stage.ts';
 
 export const handler = httpApi(requestOffboardings, { body: true });
@@ -36,3 +38,5 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });
   return { status: 202, body: answer };
 }
+
+await prime(primeTable());

@@ -23,5 +23,3 @@ export function auth0Tenant(): { origin: URL; audience: string } {
   const origin = new URL(url);
   return { origin, audience: process.env.AUTH0_AUDIENCE || `${origin.origin}/api/v2/` };
 }
-
-export { AWS_CLIENT } from './aws/clients.ts';

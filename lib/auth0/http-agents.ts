@@ -1,6 +1,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { isIP, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 
 /**
@@ -22,7 +23,7 @@ function takeOpened({ host, port }: http.ClientRequestArgs): Socket | undefined 
   if (opened?.host !== host || opened?.port !== Number(port)) return undefined;
   const { socket } = opened;
   opened = undefined;
-  return socket.destroyed ? undefined : socket.setTimeout(0).ref();
+  return socket.readable ? socket.setTimeout(0).ref() : undefined;
 }
 
 /** An agent, and its function for new connections, which from now on looks for the one that was opened before. */
@@ -53,13 +54,30 @@ export async function openConnection(origin: URL): Promise<void> {
   // As an agent itself asks for one.
   const options = { ...place, servername: isIP(host) ? '' : host, keepAlive: true, noDelay: true };
   const socket = transportOf(origin).connect(options) as Socket;
-  opened = { ...place, socket: socket.unref() };
+  opened = { ...place, socket };
   socket.on('error', () => {});
   socket.setTimeout(IDLE_MS, () => opened?.socket === socket && socket.destroy());
   await new Promise<void>((resolve) => {
     whenConnected(socket, resolve);
     socket.once('close', () => resolve());
   });
+  // Open and unused, it keeps no process alive; until here it does, for somebody awaits it.
+  if (opened?.socket === socket) socket.unref();
+}
+
+/** When a connection was last made use of, Unix milliseconds. */
+let lastUsed = 0;
+/** Between two requests that are this close, milliseconds, the process was hardly frozen. */
+const CLOSE_MS = 500;
+
+/**
+ * To be awaited before a request. Of a connection that the peer has closed while the process was frozen, the process learns in the
+ * same turn of the event loop in which it gets its next event; after two more turns such a connection is gone.
+ */
+export async function noticeClosed(): Promise<void> {
+  const wasIdle = Date.now() - lastUsed > CLOSE_MS;
+  lastUsed = Date.now();
+  for (let turns = 0; wasIdle && turns < 2; turns++) await setImmediate();
 }
 
 /** Calls `then` once the request's socket is connected, and its peer trusted, as long as the request is not given up. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type * as http from 'node:http';
-import { addressOf, onceConnected, transportOf } from './http-agents.ts';
+import { addressOf, noticeClosed, onceConnected, transportOf } from './http-agents.ts';
 
 // Node's own https, not fetch: the AWS SDK's handler has loaded it already, while the first fetch loads undici beside it.
 
@@ -48,6 +48,7 @@ class TooLate extends Error {}
  */
 export async function send(request: Request): Promise<Response> {
   const json = request.body && JSON.stringify(request.body);
+  await noticeClosed();
   const outgoing = open(request, json);
   const state = { timedOut: false, sent: false };
   // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.

@@ -1,8 +1,9 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import pMap from 'p-map';
 import { backoff, sleep } from '../deadline.ts';
-import { AWS_CLIENT, required } from '../environment.ts';
+import { required } from '../environment.ts';
 import { chunksOf } from '../json.ts';
+import { AWS_CLIENT } from './clients.ts';
 
 const EventBusName = required('EVENT_BUS_NAME');
 const client = new EventBridgeClient(AWS_CLIENT);

@@ -1,8 +1,9 @@
 import * as dynamodb from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { backoff, sleep } from '../deadline.ts';
-import { AWS_CLIENT, required } from '../environment.ts';
+import { required } from '../environment.ts';
 import { Problem } from '../problem.ts';
+import { AWS_CLIENT } from './clients.ts';
 
 // The one table: items that are read as they are now, and written upon the version that their writer expects.
 
@@ -43,6 +44,13 @@ export async function getItem(key: Key): Promise<Item | undefined> {
   const { Item } = await client.send(get).catch(unavailable);
   return Item && (unmarshall(Item) as Item);
 }
+
+/** No organization has this id: a read of it opens a connection and reads nothing. */
+const NOBODY = 'none';
+/** For priming: one read of the table. */
+export const primeTable = (): Promise<unknown> => getItem({ organization_id: NOBODY, offboarding_id: NOBODY });
+/** For priming a function that lists. */
+export const primeQuery = (): Promise<unknown> => readPartition(NOBODY, ['offboarding_id']).next();
 
 /** The items of these keys as they are now, in the same order; what is not there is left out. At most 100. */
 export async function getItems(keys: Key[]): Promise<Item[]> {

@@ -1,16 +1,13 @@
 // The connection that is opened before there is a request: who takes it, and what becomes of one that nobody takes.
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setDefaultCACertificates } from 'node:tls';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openConnection } from '../../lib/auth0/http-agents.ts';
 import { send } from '../../lib/auth0/http-client.ts';
+import { createCertificate } from '../certificate.ts';
 
 let server: Server;
 let connections: number;
@@ -81,33 +78,14 @@ test('when nobody listens, opening ends without an error, and the request says w
 });
 
 test('when Auth0 speaks TLS, the handshake is done before the request, and only with a peer that is trusted', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'certificate-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const made = [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    key,
-    '-out',
-    cert,
-    '-days',
-    '1',
-    ...subject,
-  ];
-  execFileSync('openssl', made, { stdio: 'ignore' });
-  const pair = { key: readFileSync(key), cert: readFileSync(cert) };
-  rmSync(folder, { recursive: true });
+  const pair = createCertificate();
   const { port } = await listen(createHttps(pair, answer) as unknown as Server);
   let handshakes = 0;
   server.on('secureConnection', () => (handshakes += 1));
   const origin = new URL(`https://localhost:${port}`);
   await openConnection(origin);
   expect(await get(origin)).toMatchObject({ status: 0, failure: { kind: 'tls', sent: false } });
-  setDefaultCACertificates([pair.cert.toString()]);
+  setDefaultCACertificates([pair.cert]);
   await openConnection(origin);
   // TLS 1.3: the server's part ends a moment after the client's.
   await vi.waitFor(() => expect([handshakes, requests]).toEqual([1, 0]));

@@ -11,18 +11,31 @@ const context = {
 const write = process.stdout.write.bind(process.stdout);
 process.stdout.write = () => true;
 
-const started = performance.now();
+/** Milliseconds of a core that this process has used: what else the machine does changes them little. */
+const cpu = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+const [started, cpuStarted] = [performance.now(), cpu()];
 const { handler } = await import(bundle);
-const loaded = performance.now();
+const [loaded, cpuLoaded] = [performance.now(), cpu()];
 // Between loading and the first event Lambda may freeze a container, and gives it another share of a core.
 if (process.env.STOP_AFTER_LOAD) process.kill(process.pid, 'SIGSTOP');
 const resumed = performance.now();
 const first = await handler(structuredClone(event), context);
-const answered = performance.now();
+const [answered, cpuAnswered] = [performance.now(), cpu()];
 // A worker's answer is what failed of its batch.
 const status = first.statusCode ?? (first.batchItemFailures.length === 0 ? 200 : 500);
 const [load, answer] = [loaded - started, answered - resumed];
-const report = { status, boot: started, load, event: answer, cold: load + answer };
+const report = {
+  status,
+  boot: started,
+  load,
+  event: answer,
+  cold: load + answer,
+  cpu: { load: cpuLoaded - cpuStarted, event: cpuAnswered - cpuLoaded },
+};
 
 async function measure(count, atOnce) {
   const times = [];

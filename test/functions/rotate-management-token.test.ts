@@ -264,7 +264,7 @@ describe('the second pair, where the stage ends sessions', () => {
     other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
     await other.aws.rotate(SESSION_TOKEN);
     expect(other.logged('scopes_not_needed').filter(({ pair }) => pair === 'session')).toMatchObject([
-      { pair: 'session', scopes: ['update:organization_connections'] },
+      { scopes: ['update:organization_connections'] },
     ]);
   });
 });
