@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
+import { memberIdOf } from '../lib/offboarding/intake/batch-members.ts';
 import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
@@ -22,7 +23,11 @@ export const handler = httpApi(cancelOffboardings);
 async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
   const { batch_id, ...said } = parseQuery(Query, query);
   const act = { at: new Date().toISOString(), caller, ...said };
-  const core = cancelBatch({ batch_id, act, nonce: randomUUID(), deadline: context.deadline }, Date.now());
+  const offboardingIdOf = (organization_id: string) => memberIdOf(batch_id, organization_id);
+  const core = cancelBatch(
+    { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline },
+    Date.now(),
+  );
   const result = await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log);
   if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
   if (result.is === 'unavailable') throw unavailable('unavailable');

@@ -197,10 +197,14 @@ export const statusOfCancel = (end: unknown): number => {
   return result.is === 'nothing' ? 404 : result.is === 'removing' ? 409 : 503;
 };
 
+/** As scenarios name the members of a batch. */
+const memberIdOf = (batch: string, organization: string): string => `${batch} ${organization}`;
+
 export function cancelBatchProgram(batch: string, nonce: string, now: number): Program {
   const input = {
     batch_id: batch,
     act: { at: new Date(now).toISOString(), caller: 'arn:support' },
+    offboardingIdOf: (organization: string) => memberIdOf(batch, organization),
     nonce,
     deadline: now + HTTP_MS,
   };
@@ -218,7 +222,7 @@ export const checkProgram = (organization: string, nonce: string, now: number): 
 
 export const dispatchProgram = (nonce: string, now: number): Program =>
   coreProgram(`dispatch ${nonce} ${now}`, () =>
-    dispatchDueWork({ nonce, deadline: now + VISIT_MS, shards: [0], all: false }, now),
+    dispatchDueWork({ nonce, deadline: now + VISIT_MS, shards: [0], all: false, memberIdOf }, now),
   );
 
 /** The worker's visit of an organization. */

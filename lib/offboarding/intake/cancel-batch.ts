@@ -14,6 +14,8 @@ const CUT_OFF_MS = 60_000;
 export interface CancelBatchInput extends Writer {
   batch_id: string;
   act: Act;
+  /** The id of the batch's offboarding of an organization. */
+  offboardingIdOf: (organization_id: string) => string;
 }
 
 export type CancelledBatch =
@@ -29,9 +31,11 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   const { nonce } = input;
   const marked = yield* markCancelled(input, now);
   if (!('batch' in marked)) return marked;
-  const { batch } = marked;
+  const { batch, isRepeated } = marked;
   const ids = batch.organization_ids;
-  const members = yield* runAll(ids.map((organization_id) => cancelMember(organization_id, batch, input, now)));
+  const members = yield* runAll(
+    ids.map((organization_id) => cancelMember(organization_id, batch, { ...input, isRepeated }, now)),
+  );
   const failed = members.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
   if (failed) return { is: 'unavailable', error: failed.error };
   const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
@@ -49,13 +53,13 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
 function* markCancelled(
   { batch_id, act, nonce }: CancelBatchInput,
   now: number,
-): Core<{ batch: Batch } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
+): Core<{ batch: Batch; isRepeated: boolean } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
   let error: EffectError | undefined;
   for (let attempts = 1; attempts <= 5; attempts++) {
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
     if (read.error) return { is: 'unavailable', error: read.error };
     const found = read.value;
-    if (found?.status === 'cancelled') return { batch: found };
+    if (found?.status === 'cancelled') return { batch: found, isRepeated: true };
     if (found?.status !== 'accepted') return { is: 'not found' };
     const batch: Batch = {
       ...found,
@@ -65,7 +69,7 @@ function* markCancelled(
       version: `${nonce}.${attempts}`,
     };
     const written = yield* perform<'writeBatch'>({ do: 'writeBatch', batch, expected: found.version });
-    if (written.value === true) return { batch };
+    if (written.value === true) return { batch, isRepeated: false };
     error = written.error;
   }
   return {
@@ -83,12 +87,18 @@ function* markCancelled(
 function cancelMember(
   organization_id: string,
   batch: Batch,
-  input: CancelBatchInput,
+  input: CancelBatchInput & { isRepeated: boolean },
   now: number,
 ): Core<Updated<boolean>> {
-  return updateOrganization<boolean>(organization_id, input, now, (item, at) => {
+  const offboarding_id = input.offboardingIdOf(organization_id);
+  return updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
     const member = item.requests.find((one) => one.batch?.id === batch.batch_id);
-    if (!member) return { value: false };
+    if (!member) {
+      if (input.isRepeated) return { value: false };
+      // The worker has met it as a member of a cancelled batch, and has dealt with it.
+      const record = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      return { value: record.value?.status === 'cancelled' };
+    }
     const act = batch.cancelled ?? input.act;
     if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: true };
     if (member.status === 'cancelling') return { value: true };

@@ -15,6 +15,8 @@ export interface DispatchInput {
   shards: readonly number[];
   /** Also what a message is on its way for. */
   all: boolean;
+  /** The id of a batch's offboarding of an organization. */
+  memberIdOf: (batch_id: string, organization_id: string) => string;
 }
 
 /** What was found: notices sent, drift checks that are due and late, and since when the oldest work is due (Unix ms). */
@@ -30,7 +32,8 @@ export interface Dispatched {
  * check, and for whatever a lost message, a lost schedule or a crash has left behind. The index may be late; a message more or
  * less decides nothing.
  */
-export function* dispatchDueWork({ nonce, deadline, shards, all }: DispatchInput, now: number): Core<Dispatched> {
+export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispatched> {
+  const { nonce, deadline, shards, all, memberIdOf } = input;
   const found: Dispatched = { sent: 0, checks: 0, late: 0, oldest: now };
   for (const shard of shards) {
     for (let cursor: string | undefined, isFirst = true; isFirst || cursor; isFirst = false) {
@@ -45,6 +48,7 @@ export function* dispatchDueWork({ nonce, deadline, shards, all }: DispatchInput
           {
             batch_id: batch.organization_id,
             act: { at: iso(now), caller: 'org-connections' },
+            offboardingIdOf: (organization_id) => memberIdOf(batch.organization_id, organization_id),
             nonce: `${nonce}.${batch.organization_id}`,
             deadline,
           },

@@ -4,6 +4,7 @@ import { SHARDS } from '../../aws/table.ts';
 import { OrganizationId } from '../../ids.ts';
 import type { Log } from '../../log.ts';
 import type { Notification } from '../intake/auth0-notification.ts';
+import { memberIdOf } from '../intake/batch-members.ts';
 import { requestDriftCheck } from '../intake/drift-check.ts';
 import { perform } from '../model/effects.ts';
 import { dueOf } from '../rules/due-work.ts';
@@ -20,7 +21,7 @@ const PERFORMERS = [TABLE_EFFECTS, DUE_INDEX_EFFECTS, DUE_EFFECTS];
 export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
   const now = Date.now();
   const { sent, checks, late, oldest } = await run(
-    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all }, now),
+    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf }, now),
     PERFORMERS,
     log,
   );
