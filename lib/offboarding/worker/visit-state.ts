@@ -149,7 +149,9 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
     const intent = { ...(entry.intent ?? { goal, offboarding_id }), is_uncertain: true as const };
     // Nobody knows: a cancellation enables it.
     const isOurs = wasOurs || (goal === 'disabled' && (!request || isPending(request)));
-    return withEntry(item, { ...entry, intent, disabled_by_us: isOurs, ...levelAfter(goal, fact.level, entry) });
+    // A level is given back once Auth0 says so.
+    const level = goal === 'disabled' ? levelAfter(goal, fact.level, entry) : {};
+    return withEntry(item, { ...entry, intent, disabled_by_us: isOurs, ...level });
   }
   if (fact.isDrift && request) {
     const level = result === 'done' ? withEntry(item, { ...entry, ...levelAfter(goal, fact.level, entry) }) : item;

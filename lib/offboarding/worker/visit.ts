@@ -33,12 +33,14 @@ const NOBODY = 'nobody';
 /** Works on one organization, alone, until nothing is left to be done now, or until an error or the deadline ends the visit. */
 export function* visit(input: VisitInput, now: number): Core<VisitEnd> {
   let state = startVisit(input, now);
-  for (;;) {
-    const next = nextEffect(state);
-    state = next.state;
-    if (state.end) return state.end;
-    state = learn(state, next.effect as SingleEffect, yield next.effect as Effect);
-  }
+  while (!state.end) state = yield* oneStep(state);
+  return state.end;
+}
+
+/** One effect of a visit, and what it learns from the result. */
+function* oneStep(given: VisitState): Core<VisitState> {
+  const { state, effect } = nextEffect(given);
+  return effect ? learn(state, effect as SingleEffect, yield effect) : state;
 }
 
 type Next = { state: VisitState; effect?: Effect | undefined };
