@@ -70,7 +70,7 @@ function stepsOf(world: World, scenario: Scenario): Step[] {
     if (process.isPaused) continue;
     const effect = pendingOf(process.program);
     if (!effect) return [finish(world, index, scenario)];
-    if (isInvisible(world, effect)) return performAt(world, index, effect, scenario);
+    if (isInvisible(world, effect)) return [...performAt(world, index, effect, scenario), ...crashes(world, index)];
   }
   const steps = world.processes.flatMap((process, index) => processSteps(world, process, index, scenario));
   const landing = world.late.map((change, index) => ({
@@ -84,8 +84,8 @@ function processSteps(world: World, process: Process, index: number, scenario: S
   if (process.isPaused) return [{ label: `${process.name} goes on`, world: withProcess(world, index, { ...process, isPaused: false }) }];
   const effect = pendingOf(process.program) as Effect;
   const steps = performAt(world, index, effect, scenario);
-  const { crash = 0, paused = 0 } = world.faults;
-  if (crash > 0 && !process.name.startsWith('dispatch')) steps.push({ label: `${process.name} crashes`, world: crashed(world, index) });
+  const { paused = 0 } = world.faults;
+  steps.push(...crashes(world, index));
   if (paused > 0 && process.name.startsWith('worker')) {
     const faults = { ...world.faults, paused: paused - 1 };
     steps.push({ label: `${process.name} is paused`, world: withProcess({ ...world, faults }, index, { ...process, isPaused: true }) });
@@ -99,6 +99,11 @@ const withProcess = (world: World, index: number, process: Process): World => ({
 });
 const withoutProcess = (world: World, index: number): World => ({ ...world, processes: world.processes.filter((_, place) => place !== index) });
 
+function crashes(world: World, index: number): Step[] {
+  const { name } = world.processes[index] as Process;
+  return (world.faults.crash ?? 0) > 0 && !name.startsWith('dispatch') ? [{ label: `${name} crashes`, world: crashed(world, index) }] : [];
+}
+
 function crashed(world: World, index: number): World {
   const process = world.processes[index] as Process;
   const { message, name } = process;
@@ -108,11 +113,26 @@ function crashed(world: World, index: number): World {
   return message ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: world.now + VISIBILITY_MS }] } : unanswered;
 }
 
-/** Performs the effect of a process in each way in which it may end. */
-function performAt(world: World, index: number, effect: Effect, _: Scenario): Step[] {
+/**
+ * Performs the effect of a process in each way in which it may end. A read and the write upon it are one step: what somebody else
+ * writes between them refuses the write, as if it had been written before. That this happens, too, is a fault of its own.
+ */
+function performAt(world: World, index: number, effect: Effect, scenario: Scenario): Step[] {
+  if (effect.do === 'all') return performEach(world, index, effect.effects, []);
+  const steps = performOne(world, index, effect);
+  if (effect.do !== 'readOrganization') return steps;
+  return steps.flatMap((step) => {
+    const next = pendingOf((step.world.processes[index] as Process).program);
+    if (next?.do !== 'writeOrganization') return [step];
+    const { overtaken = 0 } = step.world.faults;
+    const faults = { ...step.world.faults, overtaken: overtaken - 1 };
+    return [...performAt(step.world, index, next, scenario), ...(overtaken > 0 ? [{ label: `${step.label} (overtaken)`, world: { ...step.world, faults } }] : [])];
+  });
+}
+
+function performOne(world: World, index: number, effect: SingleEffect): Step[] {
   const process = world.processes[index] as Process;
   const at = world.now + process.skew + process.elapsed;
-  if (effect.do === 'all') return performEach(world, index, effect.effects, []);
   return performSingle(world, effect, at, readerOf(process)).map(({ how, world: next, value, error }) => {
     const result = (error ? { at, error } : { at, value }) as Result;
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, 11_000) : 0);

@@ -72,7 +72,8 @@ function asAskedFor(world: World, scenario: Scenario): string | undefined {
     const isCancelled = world.story.cancelled.some(({ before, begun, status: answer }) => (before.includes(id) || begun.includes(id)) && [0, 200, 202, 404, 502].includes(answer)) || scenario.isUncovered?.(world);
     if (status === 'cancelled' && !isCancelled) return `${id} was cancelled, and nobody asked for that`;
     if (status === 'failed' && !scenario.mayFail) return `${id} failed, and Auth0 refused nothing`;
-    if (status !== 'completed') continue;
+    // A cancellation gives back to all that were requested before it.
+    if (status !== 'completed' || isCancelled) continue;
     for (const connection of scenario.connections[one.organization] ?? []) {
       if (!isCovered(one, connection.id) || world.story.touched.includes(connection.id)) continue;
       const now = world.connections[one.organization]?.find(({ id: known }) => known === connection.id);

@@ -162,11 +162,14 @@ export const dueOf = (world: World, before: string) =>
     return due_at !== undefined && due_at <= before ? [{ ...about, due_at }] : [];
   });
 
+/** What only those can tell who look at the order of events and records. */
+const VISIBLE_WHEN_PAUSED = ['publish', 'writeRecord', 'readRecord'];
+
 /** Whether nobody else can tell when an effect happens: it is performed at once, and is no step of its own. */
 export function isInvisible(world: World, effect: Effect): boolean {
   if (effect.do === 'all') return false;
-  if (has(world, 'crash') || has(world, 'paused')) return false;
   const name = effect.do;
+  if (has(world, 'paused') && VISIBLE_WHEN_PAUSED.includes(name)) return false;
   if (name === 'publish') return !has(world, 'bus away');
   if (name === 'sendDue') return !has(world, 'queue away');
   return ['scheduleRemoval', 'sendDeadLetter', 'pause', 'markNoticed', 'readDue', 'readRecord', 'writeRecord', 'listGrants'].includes(name);

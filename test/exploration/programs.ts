@@ -9,10 +9,11 @@ import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import { dispatchDueWork } from '../../lib/offboarding/worker/dispatch.ts';
 import { learn, nextEffect } from '../../lib/offboarding/worker/visit.ts';
 import { startVisit, type VisitEnd, type VisitInput, type VisitState } from '../../lib/offboarding/worker/visit-state.ts';
+import { replay, tokenOf } from './frames.ts';
 import type { Message } from './world.ts';
 
-// What runs in the world is the deployed core. A visit is compared by its state; every other computation by what it was given:
-// the same arguments and the same results lead to the same place.
+// What runs in the world is the deployed core. A worker's visit is compared by its state; every other computation by what is left
+// of what it was told (frames.ts).
 
 export const STAGE: Stage = {
   defaultGracePeriod: 'PT1H',
@@ -25,41 +26,38 @@ export const STAGE: Stage = {
   canEndMachineAccess: true,
 };
 
-/** A computation with the results that it was given so far, as a path in a tree of which every node is computed once. */
+/** A computation at one of its effects, or at its end. Each is computed once. */
 interface Node {
   effect: Effect | undefined;
   result: unknown;
-  path: Result[];
   start: () => Core<unknown>;
+  /** One of the sequences of results that lead here. */
+  path: Result[];
   children: Map<string, Node>;
   id: number;
 }
 
-export type Program = { is: 'core'; node: Node } | { is: 'visit'; state: VisitState };
+export type Program = { is: 'core'; name: string; node: Node } | { is: 'visit'; state: VisitState };
 
-let nodes = 0;
-const roots = new Map<string, Node>();
+const known = new Map<string, Node>();
 
 /** Before another scenario: its requests may have the same names. */
-export const forgetPrograms = (): void => roots.clear();
+export const forgetPrograms = (): void => known.clear();
 
-function nodeOf(start: () => Core<unknown>, path: Result[]): Node {
-  const core = start();
-  let step = core.next();
-  for (const result of path) step = core.next(result);
-  const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
-  return { ...end, path, start, children: new Map(), id: nodes++ };
-}
-
-/** A computation that begins; `key` tells it apart from all others. */
-export function coreProgram(key: string, start: () => Core<unknown>): Program {
-  let node = roots.get(key);
+function nodeOf(name: string, start: () => Core<unknown>, path: Result[]): Node {
+  const { step, key } = replay(start, path);
+  const id = `${name} ${step.done ? `ended ${tokenOf(step.value)}` : key}`;
+  let node = known.get(id);
   if (!node) {
-    node = nodeOf(start, []);
-    roots.set(key, node);
+    const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
+    node = { ...end, path, start, children: new Map(), id: known.size };
+    known.set(id, node);
   }
-  return { is: 'core', node };
+  return node;
 }
+
+/** A computation that begins; `name` tells it apart from all others. */
+export const coreProgram = (name: string, start: () => Core<unknown>): Program => ({ is: 'core', name, node: nodeOf(name, start, []) });
 
 export const visitProgram = (input: VisitInput, now: number): Program => ({ is: 'visit', state: startVisit(input, now) });
 
@@ -89,14 +87,14 @@ export function proceed(program: Program, result: Result): Program {
     const { state, effect } = nextOf(program.state);
     return { is: 'visit', state: learn(state, effect as SingleEffect, result) };
   }
-  const { node } = program;
-  const key = JSON.stringify(result);
+  const { node, name } = program;
+  const key = tokenOf(result);
   let next = node.children.get(key);
   if (!next) {
-    next = nodeOf(node.start, [...node.path, result]);
+    next = nodeOf(name, node.start, [...node.path, result]);
     node.children.set(key, next);
   }
-  return { is: 'core', node: next };
+  return { is: 'core', name, node: next };
 }
 
 /** A worker has this long, milliseconds; a request over HTTP, too. */

@@ -15,6 +15,7 @@ export const START = Date.parse('2026-11-01T00:00:00Z');
 export type Fault =
   | 'crash'
   | 'paused'
+  | 'overtaken'
   | 'lost answer'
   | 'refused write'
   | 'late write'
