@@ -64,6 +64,10 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
   return { name: scenario.name, states: seen.size, ends, isExhausted: true };
 }
 
+/** A message that waits comes back at the next full minute: queues may be late, and who finds a lease in force changes nothing. */
+const laterBy = ({ now }: World, ms: number) => Math.ceil((now + Math.max(ms, 1)) / MINUTE_MS) * MINUTE_MS;
+const MINUTE_MS = 60_000;
+
 /** Everything that can happen next. */
 function stepsOf(world: World, scenario: Scenario): Step[] {
   for (const [index, process] of world.processes.entries()) {
@@ -110,7 +114,7 @@ function crashed(world: World, index: number): World {
   const faults = { ...world.faults, crash: (world.faults.crash ?? 0) - 1 };
   const rest = { ...withoutProcess(world, index), faults };
   const unanswered = name.startsWith('http') ? unansweredOf(rest, process) : rest;
-  return message ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: world.now + VISIBILITY_MS }] } : unanswered;
+  return message ? { ...unanswered, queue: [...unanswered.queue, { ...message, visibleAt: laterBy(world, VISIBILITY_MS) }] } : unanswered;
 }
 
 /**
@@ -169,7 +173,7 @@ function finish(world: World, index: number, scenario: Scenario): Step {
   if (process.program.is === 'core') {
     const { is } = (end as { value?: { is: string }; is: string }).value ?? (end as { is: string });
     if (is === 'unavailable' || is === 'unknown' || is === 'later')
-      return { label: `${name} waits`, world: { ...rest, queue: [...rest.queue, { ...message, visibleAt: world.now + 5000 }] } };
+      return { label: `${name} waits`, world: { ...rest, queue: [...rest.queue, { ...message, visibleAt: laterBy(world, 5000) }] } };
     const nonce = `visit ${world.serial}`;
     const at = world.now + process.skew + process.elapsed;
     const visiting = { ...process, nonce, program: workProgram(message.organization, nonce, at) };
@@ -177,7 +181,7 @@ function finish(world: World, index: number, scenario: Scenario): Step {
   }
   const { is, ...later } = end as VisitEnd;
   if (is === 'done') return { label: `${name} is done`, world: rest };
-  const visibleAt = world.now + Math.max(1000, 'wait_ms' in later ? later.wait_ms : 0);
+  const visibleAt = laterBy(world, 'wait_ms' in later ? later.wait_ms : 0);
   // What an event asked for is accepted: from here on it is a due notice.
   return { label: `${name} waits`, world: withDue(rest, message.organization, visibleAt) };
 }
