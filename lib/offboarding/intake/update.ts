@@ -65,7 +65,8 @@ function* attempt<T>(organization_id: string, { nonce }: Writer, before: Attempt
   }
   const changed = yield* change(stored ?? emptyOrganization(organization_id), state.at, state.count > 1);
   if (!changed.item) return { ...state, end: { is: 'done', value: changed.value, item: stored, at: state.at } };
-  const item = { ...changed.item, version: `${nonce}.${state.count}`, revision: changed.item.revision + 1 };
+  // A message that is on its way may be one about something that is due much later.
+  const item = { ...changed.item, notice_at: undefined, version: `${nonce}.${state.count}`, revision: changed.item.revision + 1 };
   const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });
   state = { ...state, at: Math.max(state.at, written.at) };
   if (written.value === true) return { ...state, end: { is: 'done', value: changed.value, item, at: state.at } };

@@ -59,6 +59,8 @@ export function nextEffect(given: VisitState): Next {
     const wait_ms = lease.owner === NOBODY ? lease.until + CLOCKS_APART_MS - state.now : WAIT_FOR_TURN_MS;
     return ended(state, { is: 'later', wait_ms, error: state.error });
   }
+  // Somebody else may be at work already, and what is published now would come out of order.
+  if (lease?.owner === nonce && lease.until <= state.now) return ended(state, { is: 'later', wait_ms: 0, error: state.error });
   state = { ...state, item: withoutAbandonedLease(state.item, state) };
   const batch = toResolve(state);
   if (batch) return batch;
@@ -94,7 +96,9 @@ function toResolve(state: VisitState): Next | undefined {
   for (const request of state.item?.requests ?? []) {
     const { batch } = request;
     if (!batch || batch.is_accepted) continue;
-    const found = state.batches[batch.id];
+    const known = state.batches[batch.id];
+    // What was read of an earlier attempt says nothing of this one.
+    const found = known !== undefined && known !== 'none' && known.attempt < batch.attempt ? undefined : known;
     if (!found) return { state, effect: { do: 'readBatch', batch_id: batch.id } };
     const item = state.item as Organization;
     const isVoid = found === 'none' || found.status === 'void' || found.attempt > batch.attempt;
@@ -125,6 +129,7 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
     case 'rest':
       return rest(state);
     case 'list':
+      if (step.isCheck && state.stored?.lease?.owner !== state.input.nonce) return save(state, true);
       return step.grants ? { state, effect: { do: 'listGrants', organization_id } } : { state, effect: { do: 'listConnections', organization_id } };
     case 'checked': {
       const at = state.listing?.at ?? state.now;
@@ -293,7 +298,7 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
     case 'readRecord':
       return { ...next, records: { ...next.records, [effect.offboarding_id]: (result.value as OffboardingRecord | undefined) ?? 'none' } };
     case 'writeRecord':
-      return withFact(next, { is: 'recorded', offboarding_id: effect.record.offboarding_id, updated_at: effect.record.updated_at });
+      return afterRecord(next, effect.record.offboarding_id);
     case 'scheduleRemoval':
       return { ...next, sent: [...next.sent, `schedule ${effect.at}`] };
     case 'sendSessionsDue':
@@ -305,6 +310,11 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
     default:
       return next;
   }
+}
+
+function afterRecord(state: VisitState, offboarding_id: string): VisitState {
+  const request = state.item && requestOf(state.item, offboarding_id);
+  return request ? withFact(state, { is: 'recorded', request }) : state;
 }
 
 const letters = ({ item }: VisitState, eventId: string) =>
@@ -374,7 +384,8 @@ function afterCall(given: VisitState, effect: Extract<SingleEffect, { do: 'chang
   const canPass = isDrift && error?.code === 'conflict';
   const actual = canPass ? 'not done' : result;
   const fact: Fact = { is: 'called', key, offboarding_id, goal: effect.goal, level: effect.level, result: actual, error: failure, isDrift, at: given.now };
-  const state = withFact({ ...given, uncertainUntil: until }, fact);
+  const unsettled = wasUncertain ? { ...given.unsettled, [key]: effect.goal } : given.unsettled;
+  const state = withFact({ ...given, uncertainUntil: until, unsettled }, fact);
   const isOpen = actual === 'not done' || actual === 'uncertain' || (actual === 'refused' && entry?.intent?.is_uncertain === true);
   const tried = isDrift ? [...state.tried, key] : state.tried;
   const changed = { ...state, tried, passing: error ?? state.passing, postponed: isOpen ? [...state.postponed, key] : state.postponed };
