@@ -1,7 +1,7 @@
 import { type Updated, updateOrganization } from '../offboarding/intake/update.ts';
 import { type Core, type EffectError, perform } from '../offboarding/model/effects.ts';
 import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
-import { requestOf, withRequest } from '../offboarding/model/organization.ts';
+import { noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
 import { after, iso, type Stage } from '../offboarding/model/stage.ts';
 import { areSessionsLeft } from '../offboarding/rules/lifecycle.ts';
 import { withEvent } from '../offboarding/rules/requests.ts';
@@ -39,10 +39,12 @@ export function* endSessions(input: EndSessionsInput, started: number): Core<Ses
     now = Math.max(now, read.at);
     if (read.error) return { is: 'later', error: read.error };
     const request = read.value && requestOf(read.value, offboarding_id);
-    if (!request?.sessions || !areSessionsLeft(request)) return { is: 'not due' };
+    if (!request || !areSessionsLeft(request)) return { is: 'not due' };
+    // The message may be quicker than the write that says that it was sent.
+    const before = request.sessions ?? noSessions(Date.parse(request.updated_at));
     if (now + MEMBER_TAKES_MS > deadline) return { is: 'later' };
-    const page = yield* endPage(input, request.sessions, request.parameters.dry_run, now);
-    const saved = yield* savePage(input, request.sessions, page, pages);
+    const page = yield* endPage(input, before, request.parameters.dry_run, now);
+    const saved = yield* savePage(input, before, page, pages);
     now = Math.max(now, page.now);
     if (saved.is !== 'done') return { is: 'later', error: saved.error };
     if (!saved.value) return { is: 'not due' };
@@ -157,17 +159,10 @@ function* savePage(
     sessions.members > before.members || sessions.cursor !== before.cursor || sessions.status !== before.status;
   return yield* updateOrganization<boolean>(organization_id, writer, now, (item: Organization, written: number) => {
     const request = requestOf(item, offboarding_id);
-    if (
-      !request?.sessions ||
-      request.sessions.updated_at !== before.updated_at ||
-      request.sessions.cursor !== before.cursor
-    )
+    const known = request && (request.sessions ?? before);
+    if (!known || known.cursor !== before.cursor || known.members !== before.members || known.status !== before.status)
       return { value: false };
-    const saved = {
-      ...sessions,
-      sent_at: request.sessions.sent_at,
-      updated_at: isProgress ? iso(written) : before.updated_at,
-    };
+    const saved = { ...sessions, sent_at: known.sent_at, updated_at: isProgress ? iso(written) : before.updated_at };
     const changed: OpenRequest = { ...request, sessions: saved };
     const isEnd = !['due', 'ending'].includes(saved.status);
     if (!isEnd) return { item: withRequest(item, changed), value: true };

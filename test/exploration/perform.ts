@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Effect, EffectError, EffectOf, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
+import type { Effect, EffectError, EffectOf, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
-import type { Fault, World } from './world.ts';
-import { withChange } from './world.ts';
+import { withStory } from './story.ts';
+import { type Fault, MINUTE_MS, type World, withChange, withDue } from './world.ts';
 
 // Performs an effect in the world, in every way in which it may end: as it should, and with each fault that the world has left.
 
@@ -15,21 +15,27 @@ export interface Performed {
   error?: EffectError;
 }
 
-const UNAVAILABLE = (may_be_done: boolean): EffectError => ({
-  code: 'record_unavailable',
-  message: 'away',
-  is_transient: true,
-  may_be_done,
-});
-const AUTH0 = (code: string, is_transient: boolean, may_be_done: boolean): EffectError => ({
+/** Who performs: by name, by the nonce of its versions, and its clock (Unix ms). */
+export interface Performer {
+  name: string;
+  nonce: string;
+  /** It is compared by what it has read, and reads versions that tell contents apart. */
+  isByContent: boolean;
+  at: number;
+}
+
+const failure = (code: string, is_transient: boolean, may_be_done: boolean): EffectError => ({
   code,
   message: code,
   is_transient,
   may_be_done,
 });
-
-/** A write may still be carried out for so long, milliseconds. */
-const LATE_MS = 60_000;
+const AWAY = failure('record_unavailable', true, false);
+/** What AWS did not answer may be done. */
+const UNANSWERED = failure('internal_error', true, true);
+/** Auth0 may still carry out a change for so long. */
+const LATE_MS = MINUTE_MS;
+const SLOW_MS = 8000;
 
 const use = (world: World, fault: Fault): World => ({
   ...world,
@@ -37,107 +43,135 @@ const use = (world: World, fault: Fault): World => ({
 });
 const has = (world: World, fault: Fault): boolean => (world.faults[fault] ?? 0) > 0;
 
-/** All ways in which one effect may end. `at` is the clock of who performs it. */
-export function performSingle(world: World, effect: SingleEffect, at: number, reader?: string): Performed[] {
+/** As it should end, and with each of these faults that the world has left. */
+function ways(ok: Omit<Performed, 'how'>, faults: Partial<Record<Fault, () => Omit<Performed, 'how'>>>): Performed[] {
+  const { world } = ok;
+  const all = Object.entries(faults) as [Fault, () => Omit<Performed, 'how'>][];
+  const failed = all.filter(([fault]) => has(world, fault)).map(([how, way]) => ({ how, ...way() }));
+  return [{ how: 'ok' as const, ...ok }, ...failed.map((one) => ({ ...one, world: use(one.world, one.how) }))];
+}
+
+/** All ways in which one effect may end. */
+export function performSingle(world: World, effect: SingleEffect, by: Performer): Performed[] {
   switch (effect.do) {
     case 'readOrganization':
-      return [{ how: 'ok', world, value: asSeenBy(world.items[effect.organization_id], reader) }];
-    case 'writeOrganization':
-      return writes(world, () => {
-        const { item, expected } = effect;
-        const known = world.items[item.organization_id];
-        if (expected !== known?.version && expected !== asSeenBy(known, reader)?.version)
-          return { world, value: false };
-        return {
-          world: { ...world, items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) } },
-          value: true,
-        };
-      });
+      return reads(world, asSeenBy(world.items[effect.organization_id], by));
     case 'readBatch':
-      return [{ how: 'ok', world, value: world.batches[effect.batch_id] }];
+      return reads(world, world.batches[effect.batch_id]);
+    case 'readRecord':
+      return reads(world, world.records[effect.offboarding_id]);
+    case 'writeOrganization':
+      return writes(world, () => writeItem(world, effect, by));
     case 'writeBatch':
       return writes(world, () => {
         const { batch, expected } = effect;
         if (world.batches[batch.batch_id]?.version !== expected) return { world, value: false };
         return { world: { ...world, batches: { ...world.batches, [batch.batch_id]: plain(batch) } }, value: true };
       });
-    case 'readRecord':
-      return [{ how: 'ok', world, value: world.records[effect.offboarding_id] }];
     case 'writeRecord': {
       const { record } = effect;
       const known = world.records[record.offboarding_id];
       const isNewer = !known || known.revision <= record.revision;
-      return [
-        {
-          how: 'ok',
-          world: isNewer ? { ...world, records: { ...world.records, [record.offboarding_id]: plain(record) } } : world,
-        },
-      ];
+      const written = isNewer
+        ? { ...world, records: { ...world.records, [record.offboarding_id]: plain(record) } }
+        : world;
+      return ways({ world: written }, { 'refused write': () => ({ world, error: AWAY }) });
     }
     case 'listConnections':
       return lists(world, effect.organization_id);
     case 'readName':
       return [{ how: 'ok', world, value: null }];
     case 'listGrants':
-      return [
-        {
-          how: 'ok',
-          world,
-          value: (world.grants[effect.organization_id] ?? []).map((id) => ({
-            id,
-            client_id: id,
-            audience: 'api',
-            scope: [],
-          })),
-        },
-      ];
+      return grants(world, effect.organization_id);
     case 'change':
-      return changes(world, effect, at);
-    case 'publish': {
-      const events = effect.events.map(({ event, detail }) => ({ event, id: String(detail.offboarding_id) }));
-      const done = { ...world, story: { ...world.story, events: [...world.story.events, ...events] } };
-      const away = AUTH0('internal_error', true, true);
-      return [
-        { how: 'ok', world: done },
-        ...(has(world, 'bus away') ? [{ how: 'bus away' as const, world: use(world, 'bus away'), error: away }] : []),
-      ];
-    }
+      return changes(world, effect, by);
+    case 'publish':
+      return ways({ world: published(world, effect, by) }, { 'bus away': () => ({ world, error: UNANSWERED }) });
+    case 'sendDeadLetter':
+      return [{ how: 'ok', world: withStory(world, { letters: [...world.story.letters, String(effect.body.id)] }) }];
     case 'sendDue': {
       const sent = effect.notices.reduce(
         (next, { organization_id }) => withDue(next, organization_id, world.now),
         world,
       );
-      const away = AUTH0('internal_error', true, true);
-      return [
-        { how: 'ok', world: sent },
-        ...(has(world, 'queue away')
-          ? [{ how: 'queue away' as const, world: use(world, 'queue away'), error: away }]
-          : []),
-      ];
+      return ways(
+        { world: sent },
+        { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) },
+      );
+    }
+    case 'sendSessionsDue': {
+      const message = {
+        kind: 'sessions' as const,
+        organization: effect.organization_id,
+        offboarding: effect.offboarding_id,
+        visibleAt: world.now,
+      };
+      return ways(
+        { world: { ...world, queue: [...world.queue, message] } },
+        { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) },
+      );
     }
     case 'readDue':
       return [{ how: 'ok', world, value: { due: dueOf(world, effect.before), cursor: undefined } }];
-    case 'markNoticed':
+    case 'markNoticed': {
+      const { organization_id, due_at, notice_at } = effect;
+      const isStill = dueOfItem(world.items[organization_id] as Organization).due_at === due_at;
+      return [
+        {
+          how: 'ok',
+          world: isStill ? { ...world, notices: { ...world.notices, [organization_id]: notice_at } } : world,
+        },
+      ];
+    }
     case 'scheduleRemoval':
-    case 'sendDeadLetter':
-    case 'sendSessionsDue':
     case 'pause':
       return [{ how: 'ok', world }];
     default:
-      throw new Error(`The world does not play ${effect.do}`);
+      return performMembers(world, effect);
   }
+}
+
+/** As it comes out of the table. */
+const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value));
+
+const reads = (world: World, value: unknown): Performed[] =>
+  ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
+
+/** A conditional write: it may be refused by a throttled table, or be carried out while its answer is lost. */
+function writes(world: World, write: () => { world: World; value: boolean }): Performed[] {
+  const done = write();
+  return ways(done, {
+    'lost answer': () => ({ world: done.world, error: { ...AWAY, may_be_done: true } }),
+    'refused write': () => ({ world, error: AWAY }),
+    'rejected item': () => ({ world, error: failure('internal_error', false, false) }),
+  });
+}
+
+function writeItem(
+  world: World,
+  { item, expected }: EffectOf<'writeOrganization'>,
+  by: Performer,
+): { world: World; value: boolean } {
+  const known = world.items[item.organization_id];
+  if (expected !== known?.version && expected !== asSeenBy(known, by)?.version) return { world, value: false };
+  const { notice_at = 0 } = item;
+  const notices = { ...world.notices, [item.organization_id]: notice_at };
+  return {
+    world: { ...world, notices, items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) } },
+    value: true,
+  };
 }
 
 /**
  * An item as a computation sees it that is compared by what it has read: what somebody else has written has a version by its
- * content, so that it is the same wherever the same was written. `reader` is the nonce of that computation.
+ * content, so that it is the same wherever the same was written.
  */
-function asSeenBy(item: Organization | undefined, reader: string | undefined): Organization | undefined {
-  if (!item || reader === undefined) return item;
+function asSeenBy(item: Organization | undefined, { isByContent, nonce }: Performer): Organization | undefined {
+  if (!item || !isByContent) return item;
   const owner =
-    item.lease && (item.lease.owner.startsWith(reader) || item.lease.owner === 'nobody' ? item.lease.owner : 'other');
+    item.lease && (item.lease.owner.startsWith(nonce) || item.lease.owner === 'nobody' ? item.lease.owner : 'other');
   const seen = { ...item, revision: 0, ...(item.lease && { lease: { ...item.lease, owner: owner as string } }) };
-  if (item.version?.startsWith(reader)) return seen;
+  if (item.version?.startsWith(nonce)) return seen;
   return {
     ...seen,
     version: createHash('md5')
@@ -156,44 +190,35 @@ function asWritten(item: Organization, known: Organization | undefined): Organiz
   };
 }
 
-/** As it comes out of the table. */
-const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value));
-
-/** A conditional write: it may be refused by a throttled table, or be carried out while its answer is lost. */
-function writes(world: World, write: () => { world: World; value: boolean }): Performed[] {
-  const done = write();
-  return [
-    { how: 'ok', ...done },
-    ...(has(world, 'lost answer')
-      ? [{ how: 'lost answer' as const, world: use(done.world, 'lost answer'), error: UNAVAILABLE(true) }]
-      : []),
-    ...(has(world, 'refused write')
-      ? [{ how: 'refused write' as const, world: use(world, 'refused write'), error: UNAVAILABLE(false) }]
-      : []),
-  ];
-}
-
 function lists(world: World, organization: string): Performed[] {
-  const listed = (all: World['connections']) =>
-    (all[organization] ?? []).map(({ id, isEnabled, level }) => ({
-      connection_id: id,
-      is_enabled: isEnabled,
-      organization_access_level: level,
+  const all = world.connections[organization];
+  if (!all) return [{ how: 'ok', world, error: failure('unknown_organization', false, false) }];
+  const listed = (ofAll: World['connections']) =>
+    (ofAll[organization] ?? []).map(({ id, isEnabled, level }) => ({
+      ...{ connection_id: id, is_enabled: isEnabled, organization_access_level: level },
+      connection: { name: `name of ${id}`, strategy: 'samlp' },
     }));
   const { previous } = world;
-  const isStale = previous && has(world, 'stale list') && previous.until >= world.now;
-  return [
-    { how: 'ok', world, value: listed(world.connections) },
-    ...(isStale
-      ? [{ how: 'stale list' as const, world: use(world, 'stale list'), value: listed(previous.connections) }]
-      : []),
-  ];
+  const isStale = previous && previous.until >= world.now;
+  return ways(
+    { world, value: listed(world.connections) },
+    {
+      ...(isStale && { 'stale list': () => ({ world, value: listed(previous.connections) }) }),
+      'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
+    },
+  );
+}
+
+function grants(world: World, organization: string): Performed[] {
+  const value = (world.grants[organization] ?? []).map((id) => ({ id, client_id: id, audience: 'api', scope: [] }));
+  return ways({ world, value }, { 'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }) });
 }
 
 /** A change of a connection or grant: carried out, or one of Auth0's and the network's errors. */
-function changes(world: World, effect: EffectOf<'change'>, at: number): Performed[] {
+function changes(world: World, effect: EffectOf<'change'>, { name, nonce, at }: Performer): Performed[] {
   const { organization_id: organization, kind, id, goal, level, send_before } = effect;
-  if (at >= send_before) return [{ how: 'ok', world, error: AUTH0('lease_ended', true, false) }];
+  if (at >= send_before) return [{ how: 'ok', world, error: failure('lease_ended', true, false) }];
   const change = { organization, kind, id, goal, level };
   const isThere = kind === 'client_grant' || (world.connections[organization] ?? []).some((one) => one.id === id);
   if (!isThere)
@@ -203,71 +228,124 @@ function changes(world: World, effect: EffectOf<'change'>, at: number): Performe
         world,
         ...(goal === 'removed'
           ? { value: { is_uncertain: false } }
-          : { error: AUTH0('unknown_connection', false, false) }),
+          : { error: failure('unknown_connection', false, false) }),
       },
     ];
-  const failed = AUTH0('auth0_unavailable', true, true);
-  const ways: [Fault, () => Partial<Performed> & { world: World }][] = [
-    [
-      'late write',
-      () => ({ world: { ...world, late: [...world.late, { ...change, until: world.now + LATE_MS }] }, error: failed }),
-    ],
-    ['failed after', () => ({ world: withChange(world, change), error: failed })],
-    ['not sent', () => ({ world, error: AUTH0('auth0_unavailable', true, false) })],
-    ['refused', () => ({ world, error: AUTH0('rejected_by_auth0', false, false) })],
-    ['conflict', () => ({ world, error: AUTH0('conflict', false, false) })],
-  ];
-  return [
-    { how: 'ok', world: withChange(world, change), value: { is_uncertain: false } },
-    ...ways
-      .filter(([fault]) => has(world, fault))
-      .map(([fault, way]) => {
-        const { world: next, ...rest } = way();
-        return { how: fault, world: use(next, fault), ...rest };
-      }),
-  ];
+  const by = name.startsWith('worker') ? nonce : name;
+  const done = withChange(world, change, by);
+  const lateOf = (now: World) => ({ ...now, late: [...now.late, { ...change, until: world.now + LATE_MS }] });
+  const failed = failure('auth0_unavailable', true, true);
+  return ways(
+    { world: done, value: { is_uncertain: false } },
+    {
+      'late write': () => ({ world: lateOf(world), error: failed }),
+      'failed after': () => ({ world: done, error: failed }),
+      'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      repeated: () => ({ world: lateOf(done), value: { is_uncertain: true } }),
+      refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
+      conflict: () => ({ world, error: failure('conflict', false, false) }),
+      limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
+      slow: () => ({ world: { ...done, now: world.now + SLOW_MS }, value: { is_uncertain: false } }),
+    },
+  );
 }
 
-/** The queue with a due notice for the organization; two of them are one. */
-export function withDue(world: World, organization: string, visibleAt: number): World {
-  const isThere = world.queue.some(
-    (one) => one.kind === 'due' && one.organization === organization && one.visibleAt <= visibleAt,
+function published(world: World, { events }: EffectOf<'publish'>, { name }: Performer): World {
+  const told = events.map(({ event, detail }) => {
+    const { offboarding_id, connections = [] } = detail as {
+      offboarding_id?: string;
+      connections?: { connection_id: string }[];
+    };
+    return {
+      event,
+      id: String(offboarding_id),
+      about: connections.map(({ connection_id }) => connection_id),
+      by: name.replace(/\d$/, ''),
+    };
+  });
+  return withStory(world, { events: [...world.story.events, ...told] });
+}
+
+/** The calls about an organization's members: two a page. */
+function performMembers(world: World, effect: SingleEffect): Performed[] {
+  const { members, story } = world;
+  if (effect.do === 'listMembers') {
+    const from = Number(effect.cursor ?? 0);
+    const value = {
+      ids: members.slice(from, from + 2),
+      next: from + 2 < members.length ? String(from + 2) : undefined,
+    };
+    return ways(
+      { world, value },
+      {
+        'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+        'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
+      },
+    );
+  }
+  if (effect.do === 'isMemberElsewhere') return [{ how: 'ok', world, value: effect.user_id.startsWith('elsewhere') }];
+  if (effect.do !== 'endUserSessions') throw new Error(`The world does not play ${effect.do}`);
+  const { user_id } = effect;
+  if (user_id.startsWith('stubborn')) return [{ how: 'ok', world, error: failure('auth0_unavailable', true, false) }];
+  const isAfter = story.cancelled.some(({ status }) => status === 200 || status === 202);
+  const ended = {
+    ended: [...new Set([...story.ended, user_id])].sort(),
+    endedAfter: story.endedAfter + (isAfter ? 1 : 0),
+  };
+  return ways(
+    { world: withStory(world, ended) },
+    {
+      'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
+      limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
+    },
   );
-  return isThere ? world : { ...world, queue: [...world.queue, { kind: 'due', organization, visibleAt }] };
 }
 
 /** What the index of due work has. */
-export const dueOf = (world: World, before: string) =>
-  Object.values(world.items).flatMap((item) => {
-    const { due_at, work_due_at, priority = 'single' } = dueOfItem(item);
-    const about = {
+export function dueOf(world: World, before: string) {
+  const organizations = Object.values(world.items).map((item) => {
+    const { due_at, work_due_at, priority = 'single' as const } = dueOfItem(item);
+    const notice_at = world.notices[item.organization_id];
+    return {
       organization_id: item.organization_id,
       offboarding_id: 'organization',
+      due_at,
       work_due_at,
       priority,
-      notice_at: item.notice_at,
+      notice_at,
     };
-    return due_at !== undefined && due_at <= before ? [{ ...about, due_at }] : [];
   });
+  const batches = Object.values(world.batches).map(({ batch_id, due_at }) => ({
+    ...{
+      organization_id: batch_id,
+      offboarding_id: 'batch',
+      due_at,
+      work_due_at: due_at,
+      priority: 'batch' as const,
+      notice_at: 0,
+    },
+  }));
+  return [...organizations, ...batches].flatMap(({ due_at, ...rest }) =>
+    due_at !== undefined && due_at <= before ? [{ due_at, ...rest }] : [],
+  );
+}
+
+/** What nobody else can tell the moment of. What only the order of events and records shows matters where somebody stands still. */
+const INVISIBLE = [
+  'readName',
+  'scheduleRemoval',
+  'sendDeadLetter',
+  'pause',
+  'markNoticed',
+  'readDue',
+  'listGrants',
+  'listMembers',
+  'isMemberElsewhere',
+];
+const IN_ORDER = ['publish', 'writeRecord', 'readRecord', 'sendDue', 'sendSessionsDue'];
 
 /** Whether nobody else can tell when an effect happens: it is performed at once, and is no step of its own. */
 export function isInvisible(world: World, effect: Effect): boolean {
-  if (effect.do === 'all') return false;
-  if (has(world, 'crash') || has(world, 'paused')) return false;
-  const name = effect.do;
-  if (name === 'publish') return !has(world, 'bus away');
-  if (name === 'sendDue') return !has(world, 'queue away');
-  return [
-    'scheduleRemoval',
-    'sendDeadLetter',
-    'pause',
-    'markNoticed',
-    'readDue',
-    'readRecord',
-    'writeRecord',
-    'readName',
-    'listGrants',
-  ].includes(name);
+  return INVISIBLE.includes(effect.do) || (IN_ORDER.includes(effect.do) && !has(world, 'paused'));
 }
-
-export type { Result };

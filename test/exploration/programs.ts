@@ -14,10 +14,12 @@ import {
   type VisitInput,
   type VisitState,
 } from '../../lib/offboarding/worker/visit-state.ts';
-import type { Message } from './world.ts';
+import { endSessions } from '../../lib/sessions/end-sessions.ts';
+import { replay, tokenOf } from './frames.ts';
+import type { Message, Request } from './world.ts';
 
-// What runs in the world is the deployed core. A visit is compared by its state; every other computation by what it was given:
-// the same arguments and the same results lead to the same place.
+// What runs in the world is the deployed core. A worker's visit is compared by its state; every other computation by what is left
+// of what it was told (frames.ts).
 
 export const STAGE: Stage = {
   defaultGracePeriod: 'PT1H',
@@ -30,41 +32,42 @@ export const STAGE: Stage = {
   canEndMachineAccess: true,
 };
 
-/** A computation with the results that it was given so far, as a path in a tree of which every node is computed once. */
+/** A computation at one of its effects, or at its end. Each is computed once. */
 interface Node {
   effect: Effect | undefined;
   result: unknown;
-  path: Result[];
   start: () => Core<unknown>;
+  /** One of the sequences of results that lead here. */
+  path: Result[];
   children: Map<string, Node>;
   id: number;
 }
 
-export type Program = { is: 'core'; node: Node } | { is: 'visit'; state: VisitState };
+export type Program = { is: 'core'; name: string; node: Node } | { is: 'visit'; state: VisitState };
 
-let nodes = 0;
-const roots = new Map<string, Node>();
+const known = new Map<string, Node>();
 
 /** Before another scenario: its requests may have the same names. */
-export const forgetPrograms = (): void => roots.clear();
+export const forgetPrograms = (): void => known.clear();
 
-function nodeOf(start: () => Core<unknown>, path: Result[]): Node {
-  const core = start();
-  let step = core.next();
-  for (const result of path) step = core.next(result);
-  const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
-  return { ...end, path, start, children: new Map(), id: nodes++ };
-}
-
-/** A computation that begins; `key` tells it apart from all others. */
-export function coreProgram(key: string, start: () => Core<unknown>): Program {
-  let node = roots.get(key);
+function nodeOf(name: string, start: () => Core<unknown>, path: Result[]): Node {
+  const { step, key } = replay(start, path);
+  const id = `${name} ${step.done ? `ended ${tokenOf(step.value)}` : key}`;
+  let node = known.get(id);
   if (!node) {
-    node = nodeOf(start, []);
-    roots.set(key, node);
+    const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
+    node = { ...end, path, start, children: new Map(), id: known.size };
+    known.set(id, node);
   }
-  return { is: 'core', node };
+  return node;
 }
+
+/** A computation that begins; `name` tells it apart from all others. */
+export const coreProgram = (name: string, start: () => Core<unknown>): Program => ({
+  is: 'core',
+  name,
+  node: nodeOf(name, start, []),
+});
 
 export const visitProgram = (input: VisitInput, now: number): Program => ({
   is: 'visit',
@@ -98,64 +101,68 @@ export function proceed(program: Program, result: Result): Program {
     const { state, effect } = nextOf(program.state);
     return { is: 'visit', state: learn(state, effect as SingleEffect, result) };
   }
-  const { node } = program;
-  const key = JSON.stringify(result);
+  const { node, name } = program;
+  const key = tokenOf(result);
   let next = node.children.get(key);
   if (!next) {
-    next = nodeOf(node.start, [...node.path, result]);
+    next = nodeOf(name, node.start, [...node.path, result]);
     node.children.set(key, next);
   }
-  return { is: 'core', node: next };
+  return { is: 'core', name, node: next };
 }
 
 /** A worker has this long, milliseconds; a request over HTTP, too. */
 const VISIT_MS = 54_000;
 const HTTP_MS = 28_000;
 
-export type Request = {
-  id: string;
-  action: string;
-  organization: string;
-  options?: { ids?: string[]; dry_run?: boolean; machines?: boolean; on_reenable?: string; fingerprint?: string };
-};
-
 const parametersOf = ({ action, options = {} }: Request) => ({
   action: action as 'disable',
-  reason: 'contract ended',
-  requested_by: 'billing',
+  reason: options.reason ?? 'contract ended',
+  requested_by: options.requested_by ?? 'billing',
   dry_run: options.dry_run ?? false,
   on_reenable: (options.on_reenable ?? 'report') as 'report',
-  end_sessions: false,
+  end_sessions: options.sessions ?? false,
   end_machine_access: options.machines ?? false,
+  ...(options.grace && { grace_period: options.grace }),
   ...(options.ids && { connection_ids: options.ids }),
 });
 
+/** Who computes: the nonce of its versions, its clock (Unix ms), and the stage. */
+export interface By {
+  nonce: string;
+  now: number;
+  stage: Stage;
+}
+const writer = ({ nonce, now, stage }: By, ms: number) => ({ nonce, deadline: now + ms, stage });
+const nameOf = (what: string, { nonce, now, stage }: By) => `${what} ${nonce} ${now} ${stage.canEndSessions}`;
+
 /** `POST …/offboarding`, with a key where `hasKey`. */
-export function postProgram(request: Request, nonce: string, now: number, hasKey: boolean): Program {
+export function postProgram(request: Request, by: By, hasKey: boolean): Program {
   const { id, organization, options } = request;
   const about = {
     offboarding_id: id,
     parameters: parametersOf(request),
     caller: 'arn:billing',
-    ...(hasKey && { fingerprint: options?.fingerprint ?? 'body' }),
+    ...(hasKey && { fingerprint: options?.body ?? 'body' }),
   };
-  const input = {
-    organization_id: organization,
-    request: about,
-    mayBeRepeated: hasKey,
-    nonce,
-    deadline: now + HTTP_MS,
-    stage: STAGE,
-  };
-  return coreProgram(`post ${JSON.stringify(request)} ${nonce} ${now}`, () => acceptOffboarding(input, now));
+  const input = { organization_id: organization, request: about, mayBeRepeated: hasKey, ...writer(by, HTTP_MS) };
+  return coreProgram(nameOf(`post ${JSON.stringify(request)}`, by), () => acceptOffboarding(input, by.now));
 }
 export const statusOfPost = (end: unknown): number => {
   const { is } = end as Accepted;
-  return is === 'accepted' || is === 'replayed' ? 202 : is === 'unknown' ? 504 : is === 'refused' ? 409 : 503;
+  return is === 'accepted' || is === 'replayed'
+    ? 202
+    : is === 'unknown'
+      ? 504
+      : is === 'refused'
+        ? 409
+        : is === 'reused'
+          ? 422
+          : 503;
 };
 
 /** `POST /offboardings` of the same for each organization. */
-export function batchProgram(batch: string, requests: Request[], nonce: string, now: number, hasKey: boolean): Program {
+export function batchProgram(batch: string, requests: Request[], by: By, hasKey: boolean): Program {
   const members = requests.map((request) => ({
     organization_id: request.organization,
     request: { offboarding_id: request.id, parameters: parametersOf(request), caller: 'arn:billing' },
@@ -166,11 +173,9 @@ export function batchProgram(batch: string, requests: Request[], nonce: string, 
     members,
     hasKey,
     priority: 'batch' as const,
-    nonce,
-    deadline: now + HTTP_MS,
-    stage: STAGE,
+    ...writer(by, HTTP_MS),
   };
-  return coreProgram(`batch ${batch} ${nonce} ${now}`, () => acceptBatch(input, now));
+  return coreProgram(nameOf(`batch ${batch}`, by), () => acceptBatch(input, by.now));
 }
 export const statusOfBatch = (end: unknown): number => {
   const { is } = end as AcceptedBatch;
@@ -178,15 +183,9 @@ export const statusOfBatch = (end: unknown): number => {
 };
 
 /** `DELETE …/offboarding`. */
-export function cancelProgram(organization: string, nonce: string, now: number): Program {
-  const input = {
-    organization_id: organization,
-    act: { caller: 'arn:support' },
-    nonce,
-    deadline: now + HTTP_MS,
-    stage: STAGE,
-  };
-  return coreProgram(`cancel ${organization} ${nonce} ${now}`, () => cancelOrganization(input, now));
+export function cancelProgram(organization_id: string, by: By): Program {
+  const input = { organization_id, act: { caller: 'arn:support' }, ...writer(by, HTTP_MS) };
+  return coreProgram(nameOf(`cancel ${organization_id}`, by), () => cancelOrganization(input, by.now));
 }
 export const statusOfCancel = (end: unknown): number => {
   const result = end as Cancelled;
@@ -200,52 +199,60 @@ export const statusOfCancel = (end: unknown): number => {
 /** As scenarios name the members of a batch. */
 const memberIdOf = (batch: string, organization: string): string => `${batch} ${organization}`;
 
-export function cancelBatchProgram(batch: string, nonce: string, now: number): Program {
+/** `DELETE /offboardings?batch_id=…`. */
+export function cancelBatchProgram(batch_id: string, by: By): Program {
   const input = {
-    batch_id: batch,
-    act: { at: new Date(now).toISOString(), caller: 'arn:support' },
-    offboardingIdOf: (organization: string) => memberIdOf(batch, organization),
-    nonce,
-    deadline: now + HTTP_MS,
+    batch_id,
+    offboardingIdOf: (organization: string) => memberIdOf(batch_id, organization),
+    act: { at: new Date(by.now).toISOString(), caller: 'arn:support' },
+    ...writer(by, HTTP_MS),
   };
-  return coreProgram(`cancel batch ${batch} ${nonce} ${now}`, () => cancelBatch(input, now));
+  return coreProgram(nameOf(`cancel batch ${batch_id}`, by), () => cancelBatch(input, by.now));
 }
 export const statusOfCancelBatch = (end: unknown): number => {
   const { is } = end as { is: string };
   return is === 'cancelled' ? 202 : is === 'not found' ? 404 : 503;
 };
 
-export const checkProgram = (organization: string, nonce: string, now: number): Program =>
-  coreProgram(`check ${organization} ${nonce} ${now}`, () =>
-    requestDriftCheck({ organization_id: organization, nonce, deadline: now + HTTP_MS }, now),
+/** A notification of Auth0's. */
+export const checkProgram = (organization_id: string, by: By): Program =>
+  coreProgram(nameOf(`check ${organization_id}`, by), () =>
+    requestDriftCheck({ organization_id, ...writer(by, HTTP_MS) }, by.now),
   );
 
-export const dispatchProgram = (nonce: string, now: number): Program =>
-  coreProgram(`dispatch ${nonce} ${now}`, () =>
-    dispatchDueWork({ nonce, deadline: now + VISIT_MS, shards: [0], all: false, memberIdOf }, now),
+export const dispatchProgram = (by: By): Program =>
+  coreProgram(nameOf('dispatch', by), () =>
+    dispatchDueWork({ ...writer(by, VISIT_MS), shards: [0], all: false, memberIdOf }, by.now),
   );
 
 /** The worker's visit of an organization. */
-export const workProgram = (organization_id: string, nonce: string, now: number): Program =>
-  visitProgram(
-    { organization_id, nonce, deadline: now + VISIT_MS, waitMs: 5000, retries: 0, mode: 'work', stage: STAGE },
-    now,
-  );
+export const workProgram = (organization_id: string, by: By): Program =>
+  visitProgram({ organization_id, ...writer(by, VISIT_MS), waitMs: 5000, retries: 0, mode: 'work' }, by.now);
+
+export const sessionsProgram = ({ organization, offboarding = '' }: Message, by: By): Program => {
+  const input = {
+    organization_id: organization,
+    offboarding_id: offboarding,
+    allMembers: false,
+    ...writer(by, VISIT_MS),
+  };
+  const stage = { ...by.stage, canEndSessions: true };
+  return coreProgram(nameOf(`sessions ${offboarding}`, by), () => endSessions({ ...input, stage }, by.now));
+};
 
 /** What the worker does with an event before its visit. */
-export function eventProgram(message: Message, nonce: string, now: number): Program {
+export function eventProgram(message: Message, by: By): Program {
   const { event, organization } = message;
   if (!event) throw new Error('no event');
   const time = new Date(event.time).toISOString();
-  const writer = { nonce, deadline: now + VISIT_MS, stage: STAGE };
   if (message.kind === 'cancellation') {
     const input = {
       organization_id: organization,
       act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' },
       at: time,
-      ...writer,
+      ...writer(by, VISIT_MS),
     };
-    return coreProgram(`cancellation ${event.id} ${nonce} ${now}`, () => acceptCancellationEvent(input, now));
+    return coreProgram(nameOf(`cancellation ${event.id}`, by), () => acceptCancellationEvent(input, by.now));
   }
   const { requested_by, ...parameters } = parametersOf({
     id: event.id,
@@ -262,8 +269,11 @@ export function eventProgram(message: Message, nonce: string, now: number): Prog
     'detail-type': 'organization.offboarding.requested' as const,
     detail,
   };
-  return coreProgram(`event ${event.id} ${nonce} ${now}`, () =>
-    acceptEvent({ message: given as never, offboarding_id: event.id, fingerprint: '', ...writer }, now),
+  return coreProgram(nameOf(`event ${event.id}`, by), () =>
+    acceptEvent(
+      { message: given as never, offboarding_id: event.id, fingerprint: '', ...writer(by, VISIT_MS) },
+      by.now,
+    ),
   );
 }
 

@@ -1,35 +1,39 @@
+import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import {
+  type By,
   batchProgram,
   cancelBatchProgram,
   cancelProgram,
   checkProgram,
   type Program,
   postProgram,
-  type Request,
+  STAGE,
   statusOfBatch,
   statusOfCancel,
   statusOfCancelBatch,
   statusOfPost,
 } from './programs.ts';
+import { emptyStory, withAccepted, withCancelled, withStory } from './story.ts';
 import {
   type About,
   type Connection,
-  emptyStory,
   type Fault,
+  HOUR_MS,
   ORG,
   OTHER_ORG,
   type Process,
+  type Request,
+  type RequestOptions,
   START,
   type World,
   withChange,
-  withStory,
 } from './world.ts';
 
 /** Something that somebody does, in the order of the script and at any moment. */
 export interface Action {
   label: string;
-  apply: (world: World) => World;
-  after?: (world: World) => boolean;
+  apply: (world: World, stage: Stage) => World;
+  after?: ((world: World) => boolean) | undefined;
 }
 
 export interface Scenario {
@@ -39,37 +43,53 @@ export interface Scenario {
   /** So many workers at a time. */
   workers: number;
   /** How far ahead the clocks of some are, milliseconds. */
-  skews?: Record<string, number>;
+  skews: Record<string, number>;
+  /** When the world ends (Unix ms), and further moments at which time stops. */
   until: number;
-  times?: number[];
+  times: number[];
+  stage: Stage;
+  /** The connections at the beginning. */
   connections: Record<string, Connection[]>;
-  /** Auth0 refuses something in this world. */
-  mayFail?: boolean;
-  isUncovered?: (world: World) => boolean;
-  /** What the answer of a request over HTTP means for the story. */
-  answered: (world: World, process: Process, end: unknown) => World;
+  grants: string[];
+  /** Auth0 refuses something for good in this world. */
+  mayFail: boolean;
 }
 
-const HOUR_MS = 3_600_000;
-export const TWO: Connection[] = [
-  { id: 'con_1', isEnabled: true, level: 'none' },
-  { id: 'con_2', isEnabled: true, level: 'limited' },
-];
+export const ONE: Connection[] = [{ id: 'con_1', isEnabled: true, level: 'none' }];
+export const LIMITED: Connection[] = [{ id: 'con_2', isEnabled: true, level: 'limited' }];
+export const TWO: Connection[] = [...ONE, ...LIMITED];
 
-type Options = Partial<Scenario> & {
+export type Options = Partial<Omit<Scenario, 'connections' | 'stage'>> & {
   faults?: Partial<Record<Fault, number>>;
-  two?: Connection[];
+  connections?: Connection[];
   other?: Connection[];
-  grants?: string[];
+  members?: string[];
+  stage?: Partial<Stage>;
+  isUnknown?: boolean;
+  /** The world ends after this, milliseconds. */
+  lasts?: number;
 };
 
+const REFUSALS: Fault[] = ['refused', 'conflict', 'refused list', 'rejected item'];
+
 export function scenario(name: string, script: Action[], options: Options = {}): Scenario {
-  const { faults = {}, two = TWO, other = [], grants = [], ...rest } = options;
-  const connections = { [ORG]: two, ...(other.length > 0 && { [OTHER_ORG]: other }) };
+  const {
+    faults = {},
+    connections: two = ONE,
+    other = [],
+    grants = [],
+    members = [],
+    stage,
+    isUnknown,
+    lasts = 3 * HOUR_MS,
+    ...rest
+  } = options;
+  const connections = { ...(!isUnknown && { [ORG]: two }), ...(other.length > 0 && { [OTHER_ORG]: other }) };
   const world: World = {
     ...{
       now: START,
       items: {},
+      notices: {},
       records: {},
       batches: {},
       connections,
@@ -78,161 +98,150 @@ export function scenario(name: string, script: Action[], options: Options = {}):
       queue: [],
       processes: [],
     },
-    ...{ faults, serial: 0, script: 0, story: emptyStory() },
+    ...{ members, faults, serial: 0, script: 0, story: emptyStory() },
   };
-  return { name, world, script, workers: 2, until: START + 3 * HOUR_MS, connections, answered, ...rest };
+  const mayFail = isUnknown === true || REFUSALS.some((fault) => faults[fault]);
+  const about = { workers: 1, skews: {}, times: [], until: START + lasts, stage: { ...STAGE, ...stage }, mayFail };
+  return { name, world, script, connections, grants, ...about, ...rest };
 }
+
+/** The stage as it is now. */
+export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage => ({
+  ...stage,
+  canEndSessions: stage.canEndSessions && !isSessionsOff,
+});
 
 /** What a caller was told. */
-function answered(world: World, { about }: Process, end: unknown): World {
+export function answered(world: World, { about }: Process, end: unknown): World {
   if (!about || about.kind === 'check') return world;
   const { kind, requests, before } = about;
-  if (kind === 'cancel' || kind === 'cancel batch') {
-    const status = kind === 'cancel' ? statusOfCancel(end) : statusOfCancelBatch(end);
-    return withStory(world, {
-      cancelled: [
-        ...world.story.cancelled,
-        { organization: ORG, status, before, begun: world.story.begun, order: world.story.order },
-      ],
-    });
-  }
+  if (kind === 'cancel') return withCancelled(world, statusOfCancel(end), before);
+  if (kind === 'cancel batch') return withCancelled(world, statusOfCancelBatch(end), before);
   const status = kind === 'post' ? statusOfPost(end) : statusOfBatch(end);
-  if (status === 202) return requests.reduce(withAccepted, world);
-  const rejected = status === 504 ? [] : requests.map(({ id }) => id);
-  return withStory(world, { rejected: [...world.story.rejected, ...rejected] });
+  if (status === 202) return requests.reduce((next, one) => withAccepted(next, one, { after: before }), world);
+  if (status === 504)
+    return requests.reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);
+  return withStory(world, { rejected: [...world.story.rejected, ...requests.map(({ id }) => id)] });
 }
 
-function withAccepted(world: World, { id, action, organization, options = {} }: Request): World {
-  const { ids, dry_run } = options;
-  const one = {
-    organization,
-    action,
-    ...(ids && { ids }),
-    ...(dry_run && { isDryRun: true }),
-    order: world.story.order,
-  };
-  return withStory(world, { accepted: { ...world.story.accepted, [id]: one } });
+interface Start {
+  name: string;
+  about: About;
+  skew?: number | undefined;
+  program: (by: By) => Program;
 }
 
-/** A caller who got no answer knows nothing: what it asked for may be carried out, or not. */
-export function unansweredOf(world: World, { about: known }: Process): World {
-  if (known?.kind !== 'post' && known?.kind !== 'batch')
-    return withStory(world, {
-      cancelled:
-        known?.kind === 'cancel'
-          ? [
-              ...world.story.cancelled,
-              {
-                organization: ORG,
-                status: 0,
-                before: known.before,
-                begun: world.story.begun,
-                order: world.story.order,
-              },
-            ]
-          : world.story.cancelled,
-    });
-  const maybe = known.requests.filter(({ id }) => !world.story.accepted[id]);
-  const next = maybe.reduce(withAccepted, world);
-  const accepted = Object.fromEntries(
-    maybe.map(({ id }) => [id, { ...(next.story.accepted[id] as World['story']['accepted'][string]), isMaybe: true }]),
-  );
-  return withStory(next, { accepted: { ...next.story.accepted, ...accepted } });
-}
-
-function starts(
-  world: World,
-  name: string,
-  about: About,
-  program: (nonce: string, now: number) => Program,
-  skew = 0,
-): World {
+/** A request over HTTP begins. */
+function starts(world: World, stage: Stage, { name, about, skew = 0, program }: Start): World {
   const process = {
     name,
     about,
     nonce: name,
     skew,
     elapsed: 0,
-    startedAt: world.now,
-    program: program(name, world.now + skew),
+    program: program({ nonce: name, now: world.now + skew, stage }),
   };
-  const begun = [...new Set([...world.story.begun, ...about.requests.map(({ id }) => id)])];
+  const begun = [...new Set([...world.story.begun, ...about.requests.map(({ id }) => id)])].sort();
   return { ...world, story: { ...world.story, begun }, processes: [...world.processes, process] };
 }
 
-/** `POST …/offboarding`; `again` repeats it with the same key. */
+const acceptedIn = (world: World) => Object.keys(world.story.accepted);
+
+type More = { as?: string; key?: boolean; skew?: number; after?: Action['after'] };
+
+/** `POST …/offboarding`; with a key it may be repeated under the name `as`. */
 export function post(
   id: string,
   action: string,
-  options: Request['options'] & { key?: string; skew?: number; as?: string } = {},
+  { as = id, key = false, skew, after, ...options }: RequestOptions & More = {},
 ): Action {
-  const { key, skew, as = id, ...rest } = options;
-  const request: Request = { id, action, organization: ORG, options: rest };
-  const name = `http post ${as}`;
-  const apply = (world: World) => {
-    const about: About = { kind: 'post', requests: [request], before: [] };
-    return starts(world, name, about, (nonce, now) => postProgram(request, nonce, now, key !== undefined), skew);
+  const request: Request = { id, action, organization: ORG, options };
+  const apply = (world: World, stage: Stage) => {
+    const about: About = { kind: 'post', requests: [request], before: acceptedIn(world) };
+    return starts(world, stage, {
+      name: `http post ${as}`,
+      about,
+      skew,
+      program: (by) => postProgram(request, by, key),
+    });
   };
-  return { label: `POST ${as} ${action}`, apply };
+  return { label: `POST ${as} ${action}`, apply, after };
 }
 
+/** `POST /offboardings`. */
 export function batch(
   id: string,
   action: string,
-  options: { key?: string; as?: string; organizations?: string[] } = {},
+  options: RequestOptions & More & { organizations?: string[] } = {},
 ): Action {
-  const { as = id, key, organizations = [ORG, OTHER_ORG] } = options;
-  const requests = organizations.map((organization) => ({ id: `${id} ${organization}`, action, organization }));
-  const name = `http batch ${as}`;
-  const apply = (world: World) => {
-    const about: About = { kind: 'batch', requests, before: [] };
-    return starts(world, name, about, (nonce, now) => batchProgram(id, requests, nonce, now, key !== undefined));
+  const { as = id, key = false, organizations = [ORG, OTHER_ORG], after, ...rest } = options;
+  const requests = organizations.map((organization) => ({
+    id: `${id} ${organization}`,
+    action,
+    organization,
+    options: rest,
+  }));
+  const apply = (world: World, stage: Stage) => {
+    const about: About = { kind: 'batch', requests, before: acceptedIn(world) };
+    return starts(world, stage, {
+      name: `http batch ${as}`,
+      about,
+      program: (by) => batchProgram(id, requests, by, key),
+    });
   };
-  return { label: `POST batch ${as} ${action}`, apply };
+  return { label: `POST batch ${as} ${action}`, apply, after };
 }
 
-/** An event that a publisher puts; `early` is how long before now its time is, milliseconds. */
-export function event(id: string, action: string, options: { early?: number; options?: object } = {}): Action {
+const wholeSeconds = (ms: number) => Math.floor(ms / 1000) * 1000;
+
+/** An event that a publisher puts, and that may reach the worker at any time; `early` is how long before now its time is, milliseconds. */
+export function event(
+  id: string,
+  action: string,
+  { early = 0, after, ...options }: RequestOptions & More & { early?: number } = {},
+): Action {
   const apply = (world: World) => {
-    const time = Math.floor((world.now - (options.early ?? 0)) / 1000) * 1000;
+    const time = wholeSeconds(world.now - early);
     const message = {
       kind: 'request' as const,
       organization: ORG,
-      event: { id, time, action, ...(options.options && { options: options.options }) },
+      event: { id, time, action, options },
       visibleAt: world.now,
     };
-    const put = { ...world, queue: [...world.queue, message] };
-    return withAccepted(put, { id, action, organization: ORG, options: options.options ?? {} });
+    const put = withStory({ ...world, queue: [...world.queue, message] }, { begun: [...world.story.begun, id].sort() });
+    return withAccepted(put, { id, action, organization: ORG, options }, { time, after: acceptedIn(world) });
   };
-  return { label: `event ${id} ${action}`, apply };
+  return { label: `event ${id} ${action}`, apply, after };
 }
 
-export function cancel(as = 'C', options: { skew?: number; after?: Action['after'] } = {}): Action {
-  const name = `http cancel ${as}`;
-  const apply = (world: World) => {
-    const about: About = { kind: 'cancel', requests: [], before: Object.keys(world.story.accepted) };
-    return starts(world, name, about, (nonce, now) => cancelProgram(ORG, nonce, now), options.skew);
+/** `DELETE …/offboarding`. It covers what had been accepted, and events of an earlier second. */
+export function cancel(as = 'C', { skew, after }: More = {}): Action {
+  const apply = (world: World, stage: Stage) => {
+    const { accepted } = world.story;
+    const before = Object.keys(accepted).filter((id) => (accepted[id]?.time ?? 0) < wholeSeconds(world.now));
+    const about: About = { kind: 'cancel', requests: [], before };
+    return starts(world, stage, { name: `http cancel ${as}`, about, skew, program: (by) => cancelProgram(ORG, by) });
   };
-  return { label: `DELETE ${as}`, apply, ...(options.after && { after: options.after }) };
+  return { label: `DELETE ${as}`, apply, after };
 }
 
-export function cancelBatch(id: string): Action {
-  const name = `http cancel batch ${id}`;
-  const apply = (world: World) => {
-    const about: About = {
-      kind: 'cancel batch',
-      requests: [],
-      before: Object.keys(world.story.accepted).filter((one) => one.startsWith(id)),
-    };
-    return starts(world, name, about, (nonce, now) => cancelBatchProgram(id, nonce, now));
+export function cancelBatch(id: string, { as = id, after }: More = {}): Action {
+  const apply = (world: World, stage: Stage) => {
+    const before = acceptedIn(world).filter((one) => one.startsWith(`${id} `));
+    const about: About = { kind: 'cancel batch', requests: [], before };
+    return starts(world, stage, {
+      name: `http cancel batch ${as}`,
+      about,
+      program: (by) => cancelBatchProgram(id, by),
+    });
   };
-  return { label: `DELETE batch ${id}`, apply };
+  return { label: `DELETE batch ${as}`, apply, after };
 }
 
-export function cancelByEvent(id = 'CE', early = 0): Action {
+/** A cancellation by event. Nobody waits for its answer: it is as good as 202. */
+export function cancelByEvent(id = 'CE', { early = 0, after }: More & { early?: number } = {}): Action {
   const apply = (world: World) => {
-    const time = Math.floor((world.now - early) / 1000) * 1000;
-    const before = Object.entries(world.story.accepted).map(([known]) => known);
+    const time = wholeSeconds(world.now - early);
     const put = {
       ...world,
       queue: [
@@ -240,37 +249,43 @@ export function cancelByEvent(id = 'CE', early = 0): Action {
         { kind: 'cancellation' as const, organization: ORG, event: { id, time }, visibleAt: world.now },
       ],
     };
-    return withStory(put, {
-      cancelled: [
-        ...put.story.cancelled,
-        { organization: ORG, status: 202, before, begun: put.story.begun, order: put.story.order },
-      ],
-    });
+    return withCancelled(put, 202, acceptedIn(world));
   };
-  return { label: `cancellation event ${id}`, apply };
+  return { label: `cancellation event ${id}`, apply, after };
 }
 
 /** Auth0 says that a connection was changed. */
-export function notification(as = 'N'): Action {
-  const name = `http check ${as}`;
-  const apply = (world: World) => {
+export function notification(as = 'N', { after }: More = {}): Action {
+  const apply = (world: World, stage: Stage) => {
     const about: About = { kind: 'check', requests: [], before: [] };
-    return starts(world, name, about, (nonce, now) => checkProgram(ORG, nonce, now));
+    return starts(world, stage, { name: `http check ${as}`, about, program: (by) => checkProgram(ORG, by) });
   };
-  return { label: `notification ${as}`, apply };
+  return { label: `notification ${as}`, apply, after };
 }
 
 /** Somebody enables a connection by hand. */
 export const enableByHand = (id: string, after?: Action['after']): Action => ({
   label: `somebody enables ${id}`,
-  ...(after && { after }),
+  after,
   apply: (world) => {
-    const changed = withChange(world, { organization: ORG, kind: 'connection', id, goal: 'enabled', level: undefined });
+    const { story, ...changed } = withChange(world, {
+      organization: ORG,
+      kind: 'connection',
+      id,
+      goal: 'enabled',
+      level: undefined,
+    });
     return withStory(
-      { ...changed, story: { ...changed.story, changes: [] } },
-      { touched: [...world.story.touched, id] },
+      { ...changed, story: { ...story, changes: [] } },
+      { touched: [...world.story.touched, { id, at: world.now }] },
     );
   },
+});
+
+export const switchSessionsOff = (after?: Action['after']): Action => ({
+  label: 'the stage switches sessions off',
+  after,
+  apply: (world) => ({ ...world, isSessionsOff: true }),
 });
 
 export const hasStatus =

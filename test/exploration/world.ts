@@ -1,30 +1,48 @@
 import type { Batch } from '../../lib/offboarding/model/batch.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
-import type { Program, Request } from './programs.ts';
+import type { Program } from './programs.ts';
+import type { Story } from './story.ts';
 
-// The world in memory in which the deployed core is explored: the table, the tenant, the queue and the bus, as plain data. A step
+// The world in memory in which the deployed core is explored: the table, the tenant, the queues and the bus, as plain data. A step
 // makes a new world; nothing is changed in place.
 
 export const ORG = 'org_A';
 export const OTHER_ORG = 'org_B';
 /** When the world begins (Unix ms). */
 export const START = Date.parse('2026-11-01T00:00:00Z');
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 3_600_000;
 
 /** Faults that a world has in store; each number says how often it may still happen. */
 export type Fault =
+  // A process ends in the middle, or stands still for as long as it likes.
   | 'crash'
   | 'paused'
+  // Somebody else writes an item between a read of it and the write upon that read.
+  | 'overtaken'
+  // The table: a write whose answer is lost, a write that is refused, an item that it never takes, a read that fails.
   | 'lost answer'
   | 'refused write'
+  | 'rejected item'
+  | 'failed read'
+  // A change at Auth0: it is carried out later, at once although it failed, or not at all.
   | 'late write'
   | 'failed after'
   | 'not sent'
+  // A change that succeeded, after an attempt that Auth0 may still carry out.
+  | 'repeated'
   | 'refused'
   | 'conflict'
+  | 'limited'
+  | 'slow'
+  // A list of Auth0's: as it was some seconds ago, or none.
   | 'stale list'
+  | 'failed list'
+  | 'refused list'
   | 'bus away'
-  | 'queue away';
+  | 'queue away'
+  | 'lost message';
 
 export interface Connection {
   id: string;
@@ -43,17 +61,39 @@ export interface LateChange {
 }
 
 export interface Message {
-  kind: 'due' | 'request' | 'cancellation';
+  kind: 'due' | 'request' | 'cancellation' | 'sessions';
   organization: string;
   /** Of a request or cancellation by event. */
   event?: { id: string; time: number; action?: string; options?: object };
+  /** Of sessions that are due. */
+  offboarding?: string;
   visibleAt: number;
 }
 
+/** A request that somebody makes, as far as its parameters differ. */
+export interface Request {
+  id: string;
+  action: string;
+  organization: string;
+  options?: RequestOptions | undefined;
+}
+export interface RequestOptions {
+  ids?: string[];
+  dry_run?: boolean;
+  machines?: boolean;
+  sessions?: boolean;
+  on_reenable?: string;
+  grace?: string;
+  requested_by?: string;
+  reason?: string;
+  body?: string;
+}
+
+/** What a request over HTTP is about. */
 export interface About {
   kind: 'post' | 'batch' | 'cancel' | 'cancel batch' | 'check';
   requests: Request[];
-  /** Of a cancellation: what had been accepted before it. */
+  /** What had been accepted when it began. */
   before: string[];
 }
 
@@ -65,45 +105,26 @@ export interface Process {
   /** Its clock against the world's, and what its pauses took, milliseconds. */
   skew: number;
   elapsed: number;
-  startedAt: number;
   message?: Message | undefined;
-  /** What a request over HTTP is about. */
   about?: About | undefined;
   isPaused?: boolean;
-}
-
-/** What happened that the oracle asks about. */
-export interface Story {
-  /** Offboardings whose requests were answered 202, or whose event was put, by id: when, what, and of whom. */
-  accepted: Record<
-    string,
-    { organization: string; action: string; ids?: string[]; isDryRun?: boolean; isMaybe?: boolean; order: number }
-  >;
-  /** Requests that were answered with an error: nothing of them may ever be carried out. */
-  rejected: string[];
-  /** Requests that somebody began to make, answered or not. */
-  begun: string[];
-  /** Cancellations that were answered: with what had been accepted before, which they cover, and what had begun, which they may cover. */
-  cancelled: { organization: string; status: number; before: string[]; begun: string[]; order: number }[];
-  /** Changes at Auth0 in their order, with how many answers had been given before. */
-  changes: { organization: string; id: string; goal: string; order: number }[];
-  /** Events in their order. */
-  events: { event: string; id: string }[];
-  /** Connections that somebody else has enabled or disabled. */
-  touched: string[];
-  order: number;
 }
 
 export interface World {
   now: number;
   items: Record<string, Organization>;
+  /** Until when a message about an item is taken to be on its way (Unix ms): an attribute beside the item's state. */
+  notices: Record<string, number>;
   records: Record<string, OffboardingRecord>;
   batches: Record<string, Batch>;
   connections: Record<string, Connection[]>;
   grants: Record<string, string[]>;
-  /** As it was before the last change, until a list must show that (Unix ms). */
+  /** As the connections were before the last change, until a list must show that (Unix ms). */
   previous?: { connections: Record<string, Connection[]>; until: number } | undefined;
   late: LateChange[];
+  /** Members of the organizations; one whose name begins with `stubborn` fails always, one with `elsewhere` has another one. */
+  members: string[];
+  isSessionsOff?: boolean;
   queue: Message[];
   processes: Process[];
   faults: Partial<Record<Fault, number>>;
@@ -114,24 +135,16 @@ export interface World {
   story: Story;
 }
 
-export const emptyStory = (): Story => ({
-  accepted: {},
-  begun: [],
-  rejected: [],
-  cancelled: [],
-  changes: [],
-  events: [],
-  touched: [],
-  order: 0,
-});
+/** A list may be this old, milliseconds. */
+const STALE_MS = 3000;
 
-/** The tenant with one connection changed, and a list that may still show it as it was. */
-export function withChange(world: World, change: Omit<LateChange, 'until'>): World {
+type Change = Omit<LateChange, 'until'>;
+
+/** The tenant with one connection or grant changed, and a list that may still show it as it was. */
+export function withChange(world: World, change: Change, by = 'Auth0'): World {
   const { organization, kind, id, goal, level } = change;
-  const story = {
-    ...world.story,
-    changes: [...world.story.changes, { organization, id, goal, order: world.story.order }],
-  };
+  const told = { organization, kind, id, goal, by, holder: world.items[organization]?.lease?.owner, at: world.now };
+  const story = { ...world.story, changes: [...world.story.changes, told] };
   if (kind === 'client_grant') {
     const others = (world.grants[organization] ?? []).filter((one) => one !== id);
     const grants = goal === 'enabled' ? [...others, id].sort() : others;
@@ -145,10 +158,10 @@ export function withChange(world: World, change: Omit<LateChange, 'until'>): Wor
   return { ...world, connections: { ...world.connections, [organization]: next }, previous, story };
 }
 
-/** A list may be this old, milliseconds. */
-const STALE_MS = 3000;
-
-export const withStory = (world: World, change: Partial<Story>): World => ({
-  ...world,
-  story: { ...world.story, ...change, order: world.story.order + 1 },
-});
+/** The queue with a due notice for the organization; two of them are one. */
+export function withDue(world: World, organization: string, visibleAt: number): World {
+  const isThere = world.queue.some(
+    (one) => one.kind === 'due' && one.organization === organization && one.visibleAt <= visibleAt,
+  );
+  return isThere ? world : { ...world, queue: [...world.queue, { kind: 'due', organization, visibleAt }] };
+}

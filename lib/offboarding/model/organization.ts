@@ -80,6 +80,12 @@ export interface Sessions {
   updated_at: string;
 }
 
+/** Sessions of which none is ended yet; `at` in Unix ms. */
+export const noSessions = (at: number): Sessions => ({
+  ...{ status: 'due', members: 0, revocations_requested: 0, skipped: 0, failed: 0 },
+  updated_at: new Date(at).toISOString(),
+});
+
 /** A request in the organization's item: pending, not published, watched, or failed with something disabled. */
 export interface OpenRequest {
   offboarding_id: string;

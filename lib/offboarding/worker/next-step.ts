@@ -15,8 +15,9 @@ import type { VisitState } from './visit-state.ts';
  */
 export type Step =
   | { do: 'change'; item: Organization }
-  | { do: 'list'; grants: boolean }
   | { do: 'name' }
+  /** `isCheck`: under the lease, so that a notification sees that a check is being made. */
+  | { do: 'list'; grants: boolean; isCheck?: true }
   | { do: 'call'; item: Organization; change: Change; request: OpenRequest; isDrift: boolean }
   | { do: 'publish' }
   | { do: 'record'; request: OpenRequest }
@@ -157,7 +158,7 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
   const list = needsList ? toList(state, LIST_SERVES_MS, needsGrants) : undefined;
   if (list) return list;
   const listing = state.listing ?? { at: state.now, connections: [], checks: 0 };
-  const planned = planCalls(item, request, listing, state.postponed);
+  const planned = planCalls(item, request, listing, state);
   if (planned.next) {
     const isOld = planned.next.goal === 'removed' && listing.at < state.now - FRESH_LIST_MS;
     return isOld
@@ -170,7 +171,7 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
 }
 
 /** The outcomes that are known without a call, the intents of all calls that are left, and the first of these that was not postponed. */
-function planCalls(item: Organization, request: OpenRequest, listing: Listing, postponed: string[]) {
+function planCalls(item: Organization, request: OpenRequest, listing: Listing, { postponed, unsettled }: VisitState) {
   let planned = item;
   let next: Change | undefined;
   let isPostponed = false;
@@ -196,7 +197,7 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, p
     };
     const isSame = entry.intent?.goal === intent.goal && entry.intent.offboarding_id === intent.offboarding_id;
     if (!isSame) planned = withEntry(planned, { ...entry, intent });
-    if (postponed.includes(key)) isPostponed = true;
+    if (postponed.includes(key) || (unsettled[key] ?? goal) !== goal) isPostponed = true;
     else next ??= step.change;
   }
   return { item: planned, next, isPostponed };
@@ -249,10 +250,10 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   if (item.next_drift_check_at > iso(now) || postponed.some((key) => !tried.includes(key))) return undefined;
   const machines = watched.some(({ parameters }) => parameters.end_machine_access);
   const list = toList(state, LIST_SERVES_MS, machines);
-  if (list) return list;
+  if (list?.do === 'list') return { ...list, isCheck: true };
   if (!listing) return undefined;
   // What a notification is about may be newer than the list.
-  if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false };
+  if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false, isCheck: true };
   const step = nextDriftStep(item, listing, now, tried);
   if (step?.is === 'changed') return { do: 'change', item: step.item };
   if (step?.is === 'call')

@@ -1,7 +1,7 @@
 import type { Batch } from '../model/batch.ts';
 import type { EffectError, ListedGrant } from '../model/effects.ts';
-import type { Failure, Goal, Organization, OutboxEntry } from '../model/organization.ts';
-import { entryOf, keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import type { Failure, Goal, OpenRequest, Organization, OutboxEntry } from '../model/organization.ts';
+import { entryOf, keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
@@ -39,7 +39,7 @@ export type Fact =
   | { is: 'named'; name: string | null }
   | { is: 'listed grants'; grants: ListedGrant[] | null }
   | { is: 'published'; entries: OutboxEntry[] }
-  | { is: 'recorded'; offboarding_id: string; updated_at: string }
+  | { is: 'recorded'; request: OpenRequest }
   | { is: 'sessions sent'; offboarding_id: string; at: number }
   | { is: 'checked'; at: number; checks: number; nextAt: string }
   | { is: 'failed'; offboarding_id: string; error: Failure; nextTryAt: string };
@@ -68,6 +68,8 @@ export interface VisitState {
   tried: string[];
   retriesLeft: number;
   uncertainUntil?: number | undefined;
+  /** What a call succeeded for after an attempt that Auth0 may still carry out, by key: no other goal is called before that is over. */
+  unsettled: Record<string, Goal>;
   /** Of Auth0's listing, where it will not pass. */
   listFailure?: Failure | undefined;
   /** The last error that did not end the visit. */
@@ -94,6 +96,7 @@ export const startVisit = (input: VisitInput, now: number): VisitState => ({
   records: {},
   postponed: [],
   tried: [],
+  unsettled: {},
   retriesLeft: input.retries,
   sent: [],
   failures: 0,
@@ -122,8 +125,9 @@ export function applyFact(item: Organization, fact: Fact): Organization {
     case 'published':
       return { ...item, outbox: item.outbox.filter((one) => !fact.entries.some((entry) => isSameEntry(one, entry))) };
     case 'recorded':
-      return changeRequest(item, fact.offboarding_id, (one) => {
-        if (one.updated_at !== fact.updated_at) return one;
+      return changeRequest(item, fact.request.offboarding_id, (one) => {
+        // Somebody else has changed it meanwhile, maybe within the same millisecond.
+        if (JSON.stringify(one) !== JSON.stringify(fact.request)) return one;
         // Of what is only watched the record keeps the words.
         const words = hasEnded(one) && one.watch === 'on' ? { reason: '', requested_by: '' } : {};
         return { ...one, parameters: { ...one.parameters, ...words }, is_unrecorded: undefined };
@@ -153,14 +157,6 @@ export function applyFact(item: Organization, fact: Fact): Organization {
 
 /** So many client grants are kept to be shown: Auth0 allows for 100. */
 const MOST_REMAINING = 100;
-const noSessions = (at: number) => ({
-  status: 'due' as const,
-  members: 0,
-  revocations_requested: 0,
-  skipped: 0,
-  failed: 0,
-  updated_at: iso(at),
-});
 
 const isSameEntry = (a: OutboxEntry, b: OutboxEntry) =>
   a.event === b.event && a.offboarding_id === b.offboarding_id && a.at === b.at && a.drift?.key === b.drift?.key;
@@ -189,7 +185,9 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
     const intent = { ...(entry.intent ?? { goal, offboarding_id }), is_uncertain: true as const };
     // Nobody knows: a cancellation enables it.
     const isOurs = wasOurs || (goal === 'disabled' && (!request || isPending(request)));
-    return withEntry(item, { ...entry, intent, disabled_by_us: isOurs, ...levelAfter(goal, fact.level, entry) });
+    // A level is given back once Auth0 says so.
+    const level = goal === 'disabled' ? levelAfter(goal, fact.level, entry) : {};
+    return withEntry(item, { ...entry, intent, disabled_by_us: isOurs, ...level });
   }
   if (fact.isDrift && request) {
     const level = result === 'done' ? withEntry(item, { ...entry, ...levelAfter(goal, fact.level, entry) }) : item;

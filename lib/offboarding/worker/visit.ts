@@ -50,12 +50,14 @@ const NOBODY = 'nobody';
 /** Works on one organization, alone, until nothing is left to be done now, or until an error or the deadline ends the visit. */
 export function* visit(input: VisitInput, now: number): Core<VisitEnd> {
   let state = startVisit(input, now);
-  for (;;) {
-    const next = nextEffect(state);
-    state = next.state;
-    if (state.end) return state.end;
-    state = learn(state, next.effect as SingleEffect, yield next.effect as Effect);
-  }
+  while (!state.end) state = yield* oneStep(state);
+  return state.end;
+}
+
+/** One effect of a visit, and what it learns from the result. */
+function* oneStep(given: VisitState): Core<VisitState> {
+  const { state, effect } = nextEffect(given);
+  return effect ? learn(state, effect as SingleEffect, yield effect) : state;
 }
 
 type Next = { state: VisitState; effect?: Effect | undefined };
@@ -74,6 +76,9 @@ export function nextEffect(given: VisitState): Next {
     const wait_ms = lease.owner === NOBODY ? lease.until + CLOCKS_APART_MS - state.now : WAIT_FOR_TURN_MS;
     return ended(state, { is: 'later', wait_ms, error: state.error });
   }
+  // Somebody else may be at work already, and what is published now would come out of order.
+  if (lease?.owner === nonce && lease.until <= state.now)
+    return ended(state, { is: 'later', wait_ms: 0, error: state.error });
   state = { ...state, item: withoutAbandonedLease(state.item, state) };
   const batch = toResolve(state);
   if (batch) return batch;
@@ -114,7 +119,9 @@ function toResolve(state: VisitState): Next | undefined {
   for (const request of state.item?.requests ?? []) {
     const { batch } = request;
     if (!batch || batch.is_accepted) continue;
-    const found = state.batches[batch.id];
+    const known = state.batches[batch.id];
+    // What was read of an earlier attempt says nothing of this one.
+    const found = known !== undefined && known !== 'none' && known.attempt < batch.attempt ? undefined : known;
     if (!found) return { state, effect: { do: 'readBatch', batch_id: batch.id } };
     const item = state.item as Organization;
     const isVoid = found === 'none' || found.status === 'void' || found.attempt > batch.attempt;
@@ -152,6 +159,7 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
     case 'rest':
       return rest(state);
     case 'list':
+      if (step.isCheck && state.stored?.lease?.owner !== state.input.nonce) return save(state, true);
       return step.grants
         ? { state, effect: { do: 'listGrants', organization_id } }
         : { state, effect: { do: 'listConnections', organization_id } };
@@ -389,11 +397,7 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
         },
       };
     case 'writeRecord':
-      return withFact(next, {
-        is: 'recorded',
-        offboarding_id: effect.record.offboarding_id,
-        updated_at: effect.record.updated_at,
-      });
+      return afterRecord(next, effect.record.offboarding_id);
     case 'scheduleRemoval':
       return { ...next, sent: [...next.sent, `schedule ${effect.at}`] };
     case 'sendSessionsDue':
@@ -408,6 +412,11 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
     default:
       return next;
   }
+}
+
+function afterRecord(state: VisitState, offboarding_id: string): VisitState {
+  const request = state.item && requestOf(state.item, offboarding_id);
+  return request ? withFact(state, { is: 'recorded', request }) : state;
 }
 
 const letters = ({ item }: VisitState, eventId: string) =>
@@ -498,7 +507,8 @@ function afterCall(
     isDrift,
     at: given.now,
   };
-  const state = withFact({ ...given, uncertainUntil: until }, fact);
+  const unsettled = wasUncertain ? { ...given.unsettled, [key]: effect.goal } : given.unsettled;
+  const state = withFact({ ...given, uncertainUntil: until, unsettled }, fact);
   const isOpen =
     actual === 'not done' || actual === 'uncertain' || (actual === 'refused' && entry?.intent?.is_uncertain === true);
   const tried = isDrift ? [...state.tried, key] : state.tried;

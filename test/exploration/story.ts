@@ -1,0 +1,90 @@
+import type { Process, Request, World } from './world.ts';
+
+// What happened that the oracle asks about: what callers did and were answered, what Auth0 carried out, and what was published.
+
+export interface Accepted {
+  organization: string;
+  action: string;
+  ids?: string[] | undefined;
+  isDryRun?: boolean | undefined;
+  endsSessions?: boolean | undefined;
+  endsMachines?: boolean | undefined;
+  disablesAgain?: boolean | undefined;
+  /** An event: its time (Unix ms). */
+  time?: number | undefined;
+  /** Nobody answered: it may count. */
+  isMaybe?: boolean | undefined;
+  /** When it was made, and what had been accepted then. */
+  at: number;
+  after: string[];
+}
+
+export interface Story {
+  /** Requests that were answered 202, or whose event was put, by the id of the offboarding. */
+  accepted: Record<string, Accepted>;
+  /** Requests that were answered with an error: nothing of them may ever be carried out. */
+  rejected: string[];
+  /** Requests that somebody began to make, answered or not. */
+  begun: string[];
+  /** Cancellations that were answered, 0 where the answer was lost: with what had been accepted before, and what had begun. */
+  cancelled: { organization: string; status: number; before: string[]; begun: string[] }[];
+  /** Changes at Auth0 in the last step: by whom, and who had the lease. */
+  changes: {
+    organization: string;
+    kind: string;
+    id: string;
+    goal: string;
+    by: string;
+    holder: string | undefined;
+    at: number;
+  }[];
+  /** Events in their order, with what they are about and who published them. */
+  events: { event: string; id: string; about: string[]; by: string }[];
+  /** Offboardings with a dead letter. */
+  letters: string[];
+  /** Connections that somebody else has enabled, and when. */
+  touched: { id: string; at: number }[];
+  /** Members whose sessions were ended, and how many of them after a cancellation was answered. */
+  ended: string[];
+  endedAfter: number;
+  /** Since when the oldest work is overdue, as the dispatcher told last; and what was overdue (Unix ms). */
+  oldest?: { told: number; is: number } | undefined;
+}
+
+export const emptyStory = (): Story => ({
+  ...{ accepted: {}, begun: [], rejected: [], cancelled: [], changes: [], events: [], letters: [], touched: [] },
+  ...{ ended: [], endedAfter: 0 },
+});
+
+export const withStory = (world: World, change: Partial<Story>): World => ({
+  ...world,
+  story: { ...world.story, ...change },
+});
+
+/** A request that counts from now on. */
+export function withAccepted(world: World, request: Request, more: Partial<Accepted> = {}): World {
+  const { id, action, organization, options = {} } = request;
+  const known = world.story.accepted[id];
+  if (known && !known.isMaybe) return world;
+  const { ids, dry_run, sessions, machines, on_reenable } = options;
+  const what = {
+    ...{ organization, action, ids, isDryRun: dry_run, endsSessions: sessions, endsMachines: machines },
+    ...{ disablesAgain: on_reenable === 'disable_again' || undefined, at: world.now, after: [] as string[] },
+  };
+  return withStory(world, { accepted: { ...world.story.accepted, [id]: { ...what, ...more } } });
+}
+
+/** A caller who got no answer knows nothing: what it asked for may be carried out, or not. */
+export function unanswered(world: World, { about }: Process): World {
+  if (!about || about.kind === 'check') return world;
+  const { requests, before } = about;
+  if (about.kind === 'cancel' || about.kind === 'cancel batch') return withCancelled(world, 0, before);
+  return requests
+    .filter(({ id }) => !world.story.accepted[id])
+    .reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);
+}
+
+export const withCancelled = (world: World, status: number, before: string[], organization = 'org_A'): World =>
+  withStory(world, {
+    cancelled: [...world.story.cancelled, { organization, status, before, begun: world.story.begun }],
+  });
