@@ -108,7 +108,7 @@ async function differences(schema: object, service: v.GenericSchema): Promise<Se
   return found;
 }
 
-test('the descriptions and the service take the same', async () => {
+test('when input is valid by the descriptions, the service takes it, and what it takes is valid by them', async () => {
   const found = new Set<string>();
   for (const [schema, service] of CASES)
     for (const difference of await differences(schema, service)) found.add(difference);
