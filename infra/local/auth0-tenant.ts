@@ -131,7 +131,8 @@ export async function startAuth0Tenant({
       target.pathname === '/oauth/token'
         ? tokens.oauthToken(body, request.headers['content-type'])
         : manage(request, target, body);
-    if (fault?.late !== undefined) return void setTimeout(answer, fault.late).unref();
+    if (fault?.late !== undefined) setTimeout(answer, fault.late).unref();
+    if (fault?.late !== undefined && fault.status === undefined) return;
     const delay = latency + (fault?.delay ?? 0);
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     if (fault?.reset === 'before') return request.socket.resetAndDestroy();

@@ -49,9 +49,10 @@ export function* cancelOrganization(input: CancelInput, now: number): Core<Cance
     Math.min(deadline - ANSWER_TAKES_MS, updated.at + WAIT_FOR_TURN_MS),
     updated.at,
   );
-  // Whether it is over or not, its events and records are the worker's.
+  const result = yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+  // Whether it is over or not, its events and records are the worker's, whose lease is no reason for the caller to wait.
   yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
-  return yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+  return result;
 }
 
 /** A cancellation by event: its outcome is an event, too. `at` has whole seconds. */

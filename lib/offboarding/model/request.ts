@@ -113,7 +113,7 @@ export const OffboardingBody = v.pipe(
 );
 
 /** Something like an organization id. One that is none is rejected and stops no other. */
-const AnyId = v.pipe(v.string('must be text'), v.maxLength(100, 'is too long for an id'));
+const AnyId = v.pipe(v.string('must be text'), atMost(100, 'is too long for an id'));
 const OrganizationIds = boundedArray(AnyId, {
   least: 1,
   most: 1000,

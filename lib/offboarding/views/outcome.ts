@@ -17,7 +17,7 @@ const OF_CONNECTION = 'connection_id name strategy outcome before error';
 /** An event of the outbox as it goes to the bus. `record` is that of an offboarding that had ended before. */
 export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?: OffboardingRecord): OutgoingEvent {
   const request = requestOf(item, entry.offboarding_id);
-  if (!request) return { event: entry.event, detail: { version: VERSION, ...pick(record, SHOWN) } };
+  if (!request) return { event: entry.event, detail: { version: VERSION, ...recordShown(record) } };
   const about = recordOf(item, request, record);
   const detail = {
     version: VERSION,
@@ -30,6 +30,13 @@ export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?:
   };
   return { event: entry.event, detail };
 }
+
+/** An organization of a batch that took no more: it has a record alone. */
+const recordShown = (record: OffboardingRecord | undefined) => ({
+  ...pick(record, SHOWN),
+  dry_run: record?.dry_run ?? false,
+  connections: [],
+});
 
 /** A request as the archive keeps it. */
 const requestedShown = ({ parameters }: OpenRequest) =>

@@ -5,7 +5,7 @@ import { generate } from 'json-schema-faker';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { addDuration } from '../../lib/duration.ts';
-import { BatchBody, OffboardingBody, OffboardingRequest } from '../../lib/offboarding/request.ts';
+import { BatchBody, EventParameters, OffboardingBody } from '../../lib/offboarding/model/request.ts';
 import { createAjv, eventSchemas, openapi } from '../contract.ts';
 
 const RUNS = process.env.DEEP ? 50_000 : 3000;
@@ -23,7 +23,7 @@ const event = eventSchemas.get('organization.offboarding.requested')?.properties
 const CASES: [schema: object, service: v.GenericSchema][] = [
   [whole(openapi.components.schemas.OffboardingBody) as object, OffboardingBody],
   [whole(openapi.components.schemas.BatchBody) as object, BatchBody],
-  [event, OffboardingRequest],
+  [event, EventParameters],
 ];
 
 /** How long a duration may be is the one thing that JSON Schema has no word for. */
@@ -108,7 +108,7 @@ async function differences(schema: object, service: v.GenericSchema): Promise<Se
   return found;
 }
 
-test('the descriptions and the service take the same', async () => {
+test('when input is valid by the descriptions, the service takes it, and what it takes is valid by them', async () => {
   const found = new Set<string>();
   for (const [schema, service] of CASES)
     for (const difference of await differences(schema, service)) found.add(difference);
