@@ -1,4 +1,4 @@
-// `npm run bench`: every figure side by side in one run, as ratios, with spread. Ends with the table and BENCHMARKS.md's
+// `npm run bench`: every figure side by side in one run, as ratios, with spread. Ends with the table and docs/benchmarks.md's
 // raw part, and exits non-zero when an aim is missed.
 import { type ChildProcess, execFile, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';

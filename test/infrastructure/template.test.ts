@@ -261,7 +261,7 @@ describe.each(STAGES)('%s', (stage) => {
   });
 
   test('each alarm goes to the topic and names its runbook entry', () => {
-    const page = readFileSync(`${ROOT}RUNBOOK.md`, 'utf8').toLowerCase();
+    const page = readFileSync(`${ROOT}docs/runbook.md`, 'utf8').toLowerCase();
     const entries = [...page.matchAll(/^### (.*)$/gm)].flatMap(([, heading = '']) => heading.split(', '));
     for (const { AlarmActions, AlarmDescription, AlarmName } of alarms()) {
       expect(JSON.stringify(AlarmActions)).toContain(`platform-alarms-${stage}`);

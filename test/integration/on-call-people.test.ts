@@ -1,4 +1,4 @@
-// A night on call: what people and their tools do, played as RUNBOOK.md's game day has it and mended by the page's own commands.
+// A night on call: what people and their tools do, played as docs/runbook.md's game day has it and mended by the page's own commands.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -169,7 +169,7 @@ describe('a typo', () => {
     expect(await terminal.mend('Dead letters', /receive-message/)).toContain('unknown_organization');
     await terminal.found('Dead letters');
     const calls = service.managementCalls().length;
-    await terminal.mend('Dead letters', /start-message-move-task/);
+    await terminal.mend('Dead letters', /redrive/);
     await expect
       .poll(() => service.aws.messages(DEAD_LETTERS).length + service.aws.messages(QUEUE).length, { timeout: 20_000 })
       .toBe(0);

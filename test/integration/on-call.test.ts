@@ -1,4 +1,4 @@
-// A night on call: what fails under the service, played as RUNBOOK.md's game day has it and mended by the page's own commands.
+// A night on call: what fails under the service, played as docs/runbook.md's game day has it and mended by the page's own commands.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
