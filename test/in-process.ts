@@ -12,6 +12,8 @@ const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 /** What logs on behalf of which container. */
 const logging = new AsyncLocalStorage<(line: string) => void>();
 let containers = 0;
+/** Bundles read the environment when they are loaded: one at a time, and nobody changes it meanwhile. */
+let turn: Promise<unknown> = Promise.resolve();
 let isCaptured = false;
 
 /** Each line that a container writes goes to its own `onLog`; all other output of the process stays as it is. */
@@ -39,18 +41,26 @@ export function createFunctionInProcess(
   const { bundle = `${DIST}/${name}.mjs` } = options;
   let loading: Promise<Handler> | undefined;
 
-  async function load(): Promise<Handler> {
+  function load(): Promise<Handler> {
     const url = pathToFileURL(bundle);
     url.searchParams.set('container', String(++containers));
-    const { handler } = await import(/* @vite-ignore */ url.href);
-    return handler;
+    const loaded = turn.then(async () => {
+      setEnvironment(variables);
+      const { handler } = await import(/* @vite-ignore */ url.href);
+      return handler;
+    });
+    turn = loaded.catch(() => {});
+    return loaded;
   }
 
   async function run(event: unknown, milliseconds: number): Promise<unknown> {
     captureOutput();
-    setEnvironment(variables);
     loading ??= load();
     const handler = await loading;
+    for (let last: unknown; last !== turn; ) {
+      last = turn;
+      await last;
+    }
     // The SDK's clients read the environment when they are first used.
     setEnvironment(variables);
     const deadline = Date.now() + milliseconds;
