@@ -29,7 +29,8 @@ function captureOutput(): void {
   }) as typeof process.stdout.write;
 }
 
-const described = (error: unknown) => new Error(error instanceof Error ? `${error.name}: ${error.message}` : `${error}`);
+const described = (error: unknown) =>
+  new Error(error instanceof Error ? `${error.name}: ${error.message}` : `${error}`);
 
 /** A container for `dist/{name}.mjs`, loaded at its first invocation. */
 export function createFunctionInProcess(

@@ -199,7 +199,10 @@ export async function startService({ containers, ...options }: Options = {}) {
     await put(items.toOrganizationItem(changed, Date.now()), item.version);
   }
   async function put(item: object, version?: string): Promise<void> {
-    const isStill = { ConditionExpression: 'version = :version', ExpressionAttributeValues: marshall({ ':version': version }) };
+    const isStill = {
+      ConditionExpression: 'version = :version',
+      ExpressionAttributeValues: marshall({ ':version': version ?? '' }),
+    };
     const Item = marshall(JSON.parse(JSON.stringify(item)));
     const command = new PutItemCommand({ TableName: TABLE, Item, ...(version !== undefined && isStill) });
     await local.dynamoDb.send(command).catch(unlessRejected);
@@ -219,7 +222,10 @@ export async function startService({ containers, ...options }: Options = {}) {
   }
 
   const endLease = (organization: string) =>
-    changeOrganization(organization, (item) => ({ ...item, ...(item.lease && { lease: { ...item.lease, until: 0 } }) }));
+    changeOrganization(organization, (item) => ({
+      ...item,
+      ...(item.lease && { lease: { ...item.lease, until: 0 } }),
+    }));
 
   async function passForBatch(batch_id: string, ms: number): Promise<void> {
     const [found] = await itemsOf(batch_id);

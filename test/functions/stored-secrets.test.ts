@@ -25,7 +25,11 @@ const current = (name: string) =>
   [...service.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'));
 const store = (value: string | Buffer) => {
   const version = current(CLIENT_SECRET);
-  if (version) Object.assign(version, typeof value === 'string' ? { value, binary: undefined } : { value: undefined, binary: value });
+  if (version)
+    Object.assign(
+      version,
+      typeof value === 'string' ? { value, binary: undefined } : { value: undefined, binary: value },
+    );
 };
 
 const good = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
