@@ -17,7 +17,10 @@ const OF_CONNECTION = 'connection_id name strategy outcome before error';
 /** An event of the outbox as it goes to the bus. `record` is that of an offboarding that had ended before. */
 export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?: OffboardingRecord): OutgoingEvent {
   const request = requestOf(item, entry.offboarding_id);
-  if (!request) return { event: entry.event, detail: { version: VERSION, ...pick(record, SHOWN) } };
+  if (!request) {
+    const detail = { ...pick(record, SHOWN), dry_run: record?.dry_run ?? false, connections: [] };
+    return { event: entry.event, detail: { version: VERSION, ...detail } };
+  }
   const about = recordOf(item, request, record);
   const detail = {
     version: VERSION,
