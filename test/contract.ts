@@ -67,13 +67,22 @@ export function createAjv() {
 const ajv = createAjv();
 const schemas = closed(openapi.components.schemas);
 ajv.addSchema({ ...openapi, components: { ...openapi.components, schemas } }, 'openapi');
-const details = new Map(
-  [...eventSchemas].map(([name, { properties }]) => [name, ajv.compile(closed(properties.detail) as object)]),
-);
+const details = new Map<string, ValidateFunction>();
+/** The check of an event's detail, made when it is first needed; undefined where nobody described the event. */
+function detailOf(type: string): ValidateFunction | undefined {
+  const schema = eventSchemas.get(type);
+  const validate = details.get(type) ?? (schema && ajv.compile(closed(schema.properties.detail) as object));
+  if (validate) details.set(type, validate);
+  return validate;
+}
 
 const requested = eventSchemas.get('organization.offboarding.requested')?.properties.detail as Schema;
 /** Whether `value` is a detail with which a publisher may request an offboarding. */
-export const isRequested = ajv.compile(requested);
+export function isRequested(value: unknown): boolean {
+  requests ??= ajv.compile(requested);
+  return requests(value);
+}
+let requests: ValidateFunction | undefined;
 
 interface Operation {
   operationId: string;
@@ -150,7 +159,7 @@ const REQUESTS: string[] = asyncapi.operations.takeRequests.messages.map(
 export function assertOutcome(event: { source: string; 'detail-type': string; detail: unknown }): void {
   const type = event['detail-type'];
   if (event.source !== 'org-connections' || REQUESTS.includes(type)) return;
-  const validate = details.get(type);
+  const validate = detailOf(type);
   if (!validate) throw new Error(`${type} is not described`);
   if (!validate(event.detail)) throw new Error(`${type}: ${ajv.errorsText(validate.errors)}`);
 }

@@ -17,6 +17,8 @@ const shared = {
   pool: 'forks' as const,
   // A machine that is busy is slow: what is waited for may take its time.
   expect: { poll: { timeout: 30_000 } },
+  // Cases that only wait, for a retry or a deadline, wait at the same time.
+  maxConcurrency: 30,
   // What files of lib/ want to know when they are loaded; the service under test gets an environment of its own.
   env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings', NODE_OPTIONS: typescriptOptions },
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],

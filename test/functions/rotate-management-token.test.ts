@@ -1,15 +1,24 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_SECRET, SCOPES, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { metricsIn } from '../embedded-metrics.ts';
 import { type Service, startService } from '../service.ts';
 
 let service: Service;
-beforeEach(async () => {
+const CLIENT = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
+beforeAll(async () => {
   service = await startService();
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  service.tenant.clearFaults();
+  service.tenant.setClient(CLIENT.client_id, { client_secret: CLIENT.client_secret, scope: SCOPES });
+  setClient(CLIENT);
+  for (const { stages } of secret().versions.values()) stages.delete('AWSPENDING');
+  await service.aws.rotate(TOKEN_SECRET);
+  service.logs.length = 0;
   service.tenant.clearCalls();
 });
-afterEach(() => service.close());
 
 const secret = () => service.aws.secret(TOKEN_SECRET);
 const versionWith = (stage: string) => [...secret().versions].find(([, { stages }]) => stages.has(stage));
@@ -225,46 +234,43 @@ describe('the second pair, where the stage ends sessions', () => {
   const SESSION_TOKEN = 'org-connections/local/session-token';
   const SCOPE = 'read:organization_members read:organizations delete:sessions delete:refresh_tokens';
   const credentials = { client_id: 'sessions', client_secret: 'session-client-secret-0123456789' };
-  let other: Service;
-  beforeEach(async () => {
-    other = await startService();
-    other.secrets.add(credentials.client_secret);
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: SCOPE });
-    other.aws.setSecretValue(SESSION_CLIENT, JSON.stringify(credentials));
+  beforeEach(() => {
+    service.secrets.add(credentials.client_secret);
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: SCOPE });
+    service.aws.setSecretValue(SESSION_CLIENT, JSON.stringify(credentials));
   });
-  afterEach(() => other.close());
   const current = (name: string) =>
-    [...other.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'))?.value;
+    [...service.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'))?.value;
 
   test('is rotated by the same function with its own client, and leaves the first as it is', async () => {
     const first = current(TOKEN_SECRET);
-    await other.aws.rotate(SESSION_TOKEN);
+    await service.aws.rotate(SESSION_TOKEN);
     expect(JSON.parse(current(SESSION_TOKEN) ?? '{}')).toMatchObject({ scope: SCOPE });
     expect(current(TOKEN_SECRET)).toBe(first);
-    const proofs = other.tenant.calls().filter(({ path }) => path.includes('/members'));
+    const proofs = service.tenant.calls().filter(({ path }) => path.includes('/members'));
     expect(proofs.map(({ method, path }) => `${method} ${path}`)).toContain(
       'GET /api/v2/organizations/org_0000000000000000/members?take=1',
     );
     // Its alarm must not be kept quiet by the other token's time.
-    expect(metricsIn(JSON.stringify(other.logged('token_time_to_expiry').at(-1))).metrics).toMatchObject([
+    expect(metricsIn(JSON.stringify(service.logged('token_time_to_expiry').at(-1))).metrics).toMatchObject([
       { name: 'TokenTimeToExpiry', dimensions: { function: 'rotate-management-token', pair: 'session' } },
     ]);
   });
 
   test('lacks a scope: the first pair goes on', async () => {
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: 'delete:sessions' });
-    await expect(other.aws.rotate(SESSION_TOKEN)).rejects.toThrow(
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: 'delete:sessions' });
+    await expect(service.aws.rotate(SESSION_TOKEN)).rejects.toThrow(
       'scope_missing: The new token lacks the scopes read:organization_members, read:organizations, delete:refresh_tokens',
     );
-    await other.aws.rotate(TOKEN_SECRET);
+    await service.aws.rotate(TOKEN_SECRET);
   });
 
   test('has more than it needs: that is told', async () => {
     const scope = `${SCOPE} update:organization_connections`;
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
-    await other.aws.rotate(SESSION_TOKEN);
-    expect(other.logged('scopes_not_needed').filter(({ pair }) => pair === 'session')).toMatchObject([
-      { scopes: ['update:organization_connections'] },
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
+    await service.aws.rotate(SESSION_TOKEN);
+    expect(service.logged('scopes_not_needed').filter(({ pair }) => pair === 'session')).toMatchObject([
+      { pair: 'session', scopes: ['update:organization_connections'] },
     ]);
   });
 });
