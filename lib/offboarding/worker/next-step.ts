@@ -7,7 +7,7 @@ import { sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
 import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/lifecycle.ts';
 import { isToRecord } from '../rules/projection.ts';
 import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
-import type { VisitState } from './visit-state.ts';
+import { noSessions, type VisitState } from './visit-state.ts';
 
 /**
  * What a visit does next. `change`: the rules change the item, and decide again. `call`: a call of Auth0, whose intent is stored
@@ -234,6 +234,9 @@ function toEndSessions(item: Organization, { now, sent, input }: VisitState): St
     (one) => (sessionsDueAt(one) ?? '~') <= iso(now) && !sent.includes(`sessions ${one.offboarding_id}`),
   );
   if (!request) return undefined;
+  // The function that gets the message finds them in the item.
+  if (input.stage.canEndSessions && !request.sessions)
+    return { do: 'change', item: withRequest(item, { ...request, sessions: noSessions(now) }) };
   if (input.stage.canEndSessions) return { do: 'send sessions', request };
   const counts = request.sessions ?? { members: 0, revocations_requested: 0, skipped: 0, failed: 0 };
   const sessions = { ...counts, status: 'failed' as const, error: NOT_ENABLED.sessions, updated_at: iso(now) };

@@ -153,7 +153,8 @@ export function applyFact(item: Organization, fact: Fact): Organization {
 
 /** So many client grants are kept to be shown: Auth0 allows for 100. */
 const MOST_REMAINING = 100;
-const noSessions = (at: number) => ({
+/** The sessions of an offboarding's members before the first of them is ended. */
+export const noSessions = (at: number) => ({
   status: 'due' as const,
   members: 0,
   revocations_requested: 0,
