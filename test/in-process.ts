@@ -78,9 +78,15 @@ export function createFunctionInProcess(
   return {
     async invoke(event, milliseconds = timeout) {
       busy.add(event);
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const timer = setTimeout(() => {
+        onLog(`Task timed out after ${milliseconds} ms`);
+        reject(new Error(`Runtime.ExitError: ${name} timed out`));
+      }, milliseconds);
       try {
-        return await logging.run(onLog, () => run(event, milliseconds));
+        return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds))]);
       } finally {
+        clearTimeout(timer);
         busy.delete(event);
       }
     },

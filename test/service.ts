@@ -379,6 +379,9 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** Between two tests: no fault is left, nothing is in the queue, and nobody is at work. */
     async startOver() {
+      // A container remembers what it was told of the tenant's limit.
+      if (tenant.calls().some(({ status }) => status === 429))
+        for (const one of [local.worker, ...functions.values()]) one.kill();
       tenant.clearFaults();
       aws.clearFaults();
       aws.messages(QUEUE).splice(0);

@@ -7,7 +7,7 @@ import { CON, ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
+  service = await startService();
 });
 afterAll(() => service.close());
 beforeEach(async () => {

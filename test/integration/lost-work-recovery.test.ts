@@ -18,7 +18,7 @@ import {
 
 const BUS_AWAY = { operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 99 };
 
-startWith(BOTH);
+startWith(BOTH, { containers: 'processes', visibilityTimeout: 1500 });
 
 const loseMessages = () => service.aws.messages(QUEUE).splice(0);
 const hourGoesBy = async () => {
