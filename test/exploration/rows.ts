@@ -58,22 +58,32 @@ export const rows = (): Scenario[] => [
     ),
     scenario(
       `row 3: two batches with one key overlap; ${fault}`,
-      [batch('X', 'disable', { key: true }), batch('X', 'disable', { key: true, as: 'again' })],
-      { other: OTHER, faults: { [fault]: 1 }, ...SHORT },
+      [
+        batch('X', 'disable', { key: true, organizations: [ORG] }),
+        batch('X', 'disable', { key: true, as: 'again', organizations: [ORG] }),
+      ],
+      { faults: { [fault]: 1 }, ...SHORT },
     ),
   ]),
   scenario(
     'row 4: a superseded offboarding ends sessions while it is cancelled',
     [
       post('A', 'disable_then_remove', { sessions: true }),
-      post('B', 'disable_then_remove', { after: isScheduled }),
-      cancel('C', { after: hasStatus('A', 'superseded') }),
+      post('B', 'disable_then_remove', { after: (world) => isScheduled(world) && world.processes.length === 0 }),
+      cancel('C', {
+        after: (world) =>
+          hasStatus('A', 'superseded')(world) && !world.processes.some(({ name }) => name.startsWith('worker')),
+      }),
     ],
     { members: MEMBERS.slice(0, 2), lasts: MINUTE_MS },
   ),
   scenario(
     'row 5: a failed offboarding is cancelled while another worker has the lease',
-    [post('A', 'disable'), cancel('C', { after: hasStatus('A', 'failed') }), post('B', 'disable', { ids: ['con_1'] })],
+    [
+      post('A', 'disable'),
+      cancel('C', { after: hasStatus('A', 'failed') }),
+      post('B', 'disable', { ids: ['con_1'], after: hasStatus('A', 'failed') }),
+    ],
     { connections: TWO, workers: 2, faults: { refused: 1 }, ...SHORT },
   ),
   scenario(

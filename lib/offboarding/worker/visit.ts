@@ -15,7 +15,7 @@ import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { BATCH_IS_OPEN_MS, dueOf } from '../rules/due-work.ts';
-import { acceptMember, withoutMember } from '../rules/lifecycle.ts';
+import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
 import { recordOf } from '../rules/projection.ts';
 import { isPending, priorityOf, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
@@ -124,8 +124,7 @@ function toResolve(state: VisitState): Next | undefined {
     const found = known !== undefined && known !== 'none' && known.attempt < batch.attempt ? undefined : known;
     if (!found) return { state, effect: { do: 'readBatch', batch_id: batch.id } };
     const item = state.item as Organization;
-    const isVoid = found === 'none' || found.status === 'void' || found.attempt > batch.attempt;
-    if (isVoid) return nextEffectAfter(state, withoutMember(item, request));
+    if (found === 'none' || isVoid(found, batch)) return nextEffectAfter(state, withoutMember(item, request));
     if (found.status === 'open') {
       if (Date.parse(found.created_at) + BATCH_IS_OPEN_MS > state.now) continue;
       return {
