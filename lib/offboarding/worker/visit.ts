@@ -1,3 +1,4 @@
+import { LATE_MS } from '../../late-writes.ts';
 import type { Batch } from '../model/batch.ts';
 import type {
   Core,
@@ -32,8 +33,6 @@ import {
   type VisitState,
 } from './visit-state.ts';
 
-/** So long Auth0 may still carry out a call whose outcome nobody knows, milliseconds. */
-export const LATE_MS = 60_000;
 /** The clocks of two processes may differ by this much, milliseconds. */
 export const CLOCKS_APART_MS = 120_000;
 /** A visit begins a call of Auth0 only when this much time is left, milliseconds. */
