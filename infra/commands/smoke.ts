@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   if (help) return console.log(HELP);
   if (!/^org_[A-Za-z0-9]+$/.test(organization))
     throw new Refusal('Say which organization: --organization, or SMOKE_ORGANIZATION, is the id of one of the tenant.');
-  useCompanyNetwork();
+  await useCompanyNetwork();
   const who = await operator(place);
   const base = (place.url ?? (await apiUrl(place.stage, who))).replace(/\/+$/, '');
   const address = `${base}/organizations/${organization}/offboarding`;

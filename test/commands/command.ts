@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { typescriptOptions } from '../../infra/older-node/typescript.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -16,7 +17,7 @@ export interface Ended {
 /** Keys that the stand-ins take. */
 export const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDLOCAL', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: 'us-east-1' };
 
-/** Runs `infra/commands/{name}` with nothing of this process's environment but PATH; `files` lie in its home. */
+/** Runs `infra/commands/{name}` with nothing of this process's environment but PATH, on whichever Node is there; `files` lie in its home. */
 export async function command(
   name: string,
   given: string[],
@@ -28,7 +29,8 @@ export async function command(
     mkdirSync(dirname(join(home, file)), { recursive: true });
     writeFileSync(join(home, file), text);
   }
-  const environment = { PATH: process.env.PATH, HOME: home, AWS_EC2_METADATA_DISABLED: 'true', ...env };
+  const machine = { PATH: process.env.PATH, NODE_OPTIONS: typescriptOptions, HOME: home };
+  const environment = { ...machine, AWS_EC2_METADATA_DISABLED: 'true', ...env };
   const options = { cwd: ROOT, env: environment, timeout: 60_000 };
   const run = [join(ROOT, 'infra/commands', name), ...given];
   return new Promise<Ended>((resolve) => {

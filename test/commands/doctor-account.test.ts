@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { lookAtNotifications } from '../../infra/commands/doctor/notifications.ts';
 import { lookAtWorker } from '../../infra/commands/doctor/resources.ts';
 import { lookAtRemainingAccess } from '../../infra/commands/doctor/service.ts';
-import { matches } from '../../infra/local/aws/pattern.ts';
+import { compilePattern } from '../../infra/local/aws/pattern.ts';
 import { localTemplate } from '../../infra/local/aws/template.ts';
 import { accountOfEachTest, type Json, stackOf } from './account.ts';
 
@@ -23,7 +23,7 @@ describe('the path of notifications', () => {
     }),
     ListTargetsByRule: () => ({ Targets: change.targets ?? [{ Id: 'a', Arn: 'arn:a' }] }),
     TestEventPattern: ({ EventPattern, Event }: Json) => ({
-      Result: matches(JSON.parse(String(EventPattern)), JSON.parse(String(Event))),
+      Result: compilePattern(JSON.parse(String(EventPattern)))(JSON.parse(String(Event))),
     }),
   });
 

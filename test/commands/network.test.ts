@@ -101,7 +101,7 @@ test.each([
 });
 
 test('when there is no network, that is said, and no word of credentials', async () => {
-  const { stderr } = await smoke(['--url', API], { ...KEYS, AWS_ENDPOINT_URL: 'http://127.0.0.1:1' });
+  const { stderr } = await smoke(['--url', API], { ...KEYS, AWS_ENDPOINT_URL: 'http://127.0.0.1:9999' });
   expect(stderr).toMatch(/^AWS was not reached/);
   expect(stderr).not.toMatch(/credentials/i);
 });

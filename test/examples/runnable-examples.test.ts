@@ -1,6 +1,6 @@
 // Runs each example from a copy of its file, as a reader would, against the service on this machine with signatures checked.
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -34,6 +34,7 @@ beforeAll(async () => {
   });
   folder = mkdtempSync(join(tmpdir(), 'org-connections-examples-'));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
 });
 afterAll(async () => {
   await check.close();

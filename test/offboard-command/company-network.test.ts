@@ -34,7 +34,7 @@ test('when HTTP_PROXY is set, AWS and the API are reached through it; NO_PROXY n
   const env = { ...KEYS, AWS_ENDPOINT_URL: 'http://aws.example.test', http_proxy: proxy.url };
   const made = await offboard(plan(), { env });
   expect(made, made.stderr).toMatchObject({ status: 0 });
-  expect(new Set(proxy.seen)).toEqual(new Set(['POST aws.example.test', 'CONNECT api.example.test:80']));
+  expect(new Set(proxy.seen)).toEqual(new Set(['CONNECT aws.example.test:80', 'CONNECT api.example.test:80']));
   proxy.seen.length = 0;
   const without = await offboard(plan(), { env: { ...env, NO_PROXY: 'aws.example.test' } });
   expect(without.stderr).toMatch(/^AWS was not reached: .*aws\.example\.test.*Is there a network, a VPN/);

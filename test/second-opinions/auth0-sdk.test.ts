@@ -219,3 +219,18 @@ const send = (path: string, method = 'GET', body: string | null = null, signal: 
   return fetch(`${tenant.url}/api/v2${path}`, { method, headers, body, signal });
 };
 const get = async (path: string) => (await send(path)).json() as Promise<object>;
+
+test('client grants are listed, removed and added, as the SDK has them', async () => {
+  const GRANT = 'cgr_Orders0000000001';
+  const audience = 'https://api.example.com/';
+  tenant.setOrganizations({ [ORG]: [] });
+  tenant.setClientGrants(ORG, [{ id: GRANT, client_id: 'orders-sync', audience, scope: ['read:orders'] }]);
+  const scopes = ['read', 'create', 'delete'].map((verb) => `${verb}:organization_client_grants`);
+  const grants = client(tenant.issueToken(scopes.join(' '))).organizations.clientGrants;
+  expect((await grants.list(ORG)).data).toMatchObject([{ id: GRANT, audience, scope: ['read:orders'] }]);
+  await grants.delete(ORG, GRANT);
+  await grants.delete(ORG, GRANT);
+  expect((await grants.list(ORG)).data).toEqual([]);
+  expect(await grants.create(ORG, { grant_id: GRANT })).toMatchObject({ id: GRANT, client_id: 'orders-sync' });
+  await expect(grants.create(ORG, { grant_id: GRANT })).rejects.toMatchObject({ statusCode: 409 });
+});

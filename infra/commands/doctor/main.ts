@@ -44,7 +44,7 @@ async function main(): Promise<void> {
     );
   if (organization !== undefined && !/^org_[A-Za-z0-9]+$/.test(organization))
     throw new Refusal('The --organization is no id (org_ and letters and digits).');
-  useCompanyNetwork();
+  await useCompanyNetwork();
   const place = await placeOf(stage, who);
   await lookAtConcurrency(place);
   await lookAtAlarms(place);

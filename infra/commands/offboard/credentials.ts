@@ -1,13 +1,11 @@
 // The operator of the command: credentials, profile and region as the AWS CLI has them.
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import input from '@inquirer/input';
 import { loadSharedConfigFiles } from '@smithy/core/config';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { Refusal } from './ending.ts';
-import { networkAdviceFor, networkFaultOf, proxyOf } from './network.ts';
+import { networkAdviceFor, networkFaultOf } from './network.ts';
 import { quoted, reasonOf } from './terminal.ts';
 
 export interface Operator {
@@ -20,36 +18,40 @@ export interface Operator {
   client: {
     region: string;
     credentials: ReturnType<typeof fromNodeProviderChain>;
-    requestHandler: ReturnType<typeof requestHandler>;
+    requestHandler: FetchHttpHandler;
   };
 }
 
-/** For the clients of AWS's SDK, which have agents of their own. */
-export function requestHandler(): NodeHttpHandler {
-  const proxyEnv = proxyOf(process.env) ?? {};
-  return new NodeHttpHandler({
-    httpAgent: new HttpAgent({ keepAlive: true, proxyEnv }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, proxyEnv }),
-    connectionTimeout: 10_000,
+/**
+ * AWS's SDK fetches as all else here does, through the company's network. It names the length of a body, which `fetch` does
+ * itself; and its credential providers keep only the message of an error, so the cause is thrown, which `fetch` has inside.
+ */
+const fetchForSdk: typeof fetch = async (input, init) => {
+  const request = new Request(input, init);
+  request.headers.delete('content-length');
+  return fetch(request).catch((error: unknown) => {
+    let cause = error;
+    while (Object(cause).cause) cause = Object(cause).cause;
+    throw cause;
   });
-}
+};
 
 /** Asks AWS who the credentials are of. Throws a `Refusal` that says which profile was tried, and what to do. */
 export async function operator(options: { profile?: string; region?: string }): Promise<Operator> {
   const profile = options.profile ?? process.env.AWS_PROFILE;
   const named = profile ? `the profile ${profile}` : 'the environment or the default profile';
-  const handler = requestHandler();
+  const requestHandler = new FetchHttpHandler({ customFetch: fetchForSdk });
   const credentials = fromNodeProviderChain({
     ...(profile && { profile }),
     // Without a region: it would be taken for the region of the single sign-on, too.
-    clientConfig: { requestHandler: handler },
+    clientConfig: { requestHandler },
     mfaCodeProvider: async (serial) => {
       if (!process.stdin.isTTY) throw new Error(`${serial} asks for a code, and nobody can be asked here`);
       return (await input({ message: `Code of ${serial}:` })).trim();
     },
   });
   const given = { ...(profile && { profile }), ...regionOf(options.region) };
-  const sts = new STSClient({ ...given, credentials, requestHandler: handler });
+  const sts = new STSClient({ ...given, credentials, requestHandler });
   const region = await sts.config.region().catch(() => {
     throw new Refusal(`No region is set for ${named}: say --region, or set AWS_REGION.`);
   });
@@ -61,7 +63,7 @@ export async function operator(options: { profile?: string; region?: string }): 
       `No credentials that AWS takes in ${named}: ${reasonOf(error)}. Please ${advice}, or say another --profile.`,
     );
   });
-  return { arn: Arn, account: Account, region, advice, client: { region, credentials, requestHandler: handler } };
+  return { arn: Arn, account: Account, region, advice, client: { region, credentials, requestHandler } };
 }
 
 /** The AWS CLI's second name for it, which the SDK does not read, too. */

@@ -17,7 +17,7 @@ async function run(): Promise<number> {
   handleInterrupts();
   const options = program.commands.flatMap((command) => command.options.flatMap(({ long }) => (long ? [long] : [])));
   refuseHabits(process.argv.slice(2), new Set(options));
-  useCompanyNetwork();
+  await useCompanyNetwork();
   await program.parseAsync();
   return exitStatus;
 }

@@ -1,15 +1,20 @@
 // The network of a company: proxies, its own certificates, and how a missing network shows.
 import { readFileSync } from 'node:fs';
-import { setGlobalProxyFromEnv } from 'node:http';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { rootCertificates } from 'node:tls';
 import { Refusal } from './ending.ts';
 import { plain, reasonOf } from './terminal.ts';
 
-/** This machine, and where AWS's machines and containers get their credentials: no proxy reaches them. */
-const NEVER_BY_PROXY = ['localhost', '127.0.0.1', '[::1]', '169.254.169.254', '169.254.170.2', '169.254.170.23'];
+/** No proxy reaches this machine. */
+const NEVER_BY_PROXY = ['localhost', '127.0.0.1', '[::1]'];
 
-/** What the environment says about proxies, in capitals or not, as Node takes it. Throws a `Refusal` for a kind that it does not. */
-export function proxyOf(env: NodeJS.ProcessEnv): Record<string, string> | undefined {
+interface Proxy {
+  httpProxy: string;
+  httpsProxy: string;
+  noProxy: string;
+}
+
+/** The proxies that the environment names, in capitals or not. Throws a `Refusal` for a kind that is not supported. */
+function proxyOf(env: NodeJS.ProcessEnv): Proxy | undefined {
   const value = (name: string) => env[name.toLowerCase()] || env[name];
   const named = ['HTTPS_PROXY', 'HTTP_PROXY'].filter((name) => value(name));
   for (const name of named) {
@@ -22,28 +27,37 @@ export function proxyOf(env: NodeJS.ProcessEnv): Record<string, string> | undefi
   if (named.length === 0 && value('ALL_PROXY'))
     throw new Refusal('ALL_PROXY is not supported: set HTTPS_PROXY, or unset it.');
   if (named.length === 0) return undefined;
-  const NO_PROXY = [value('NO_PROXY'), ...NEVER_BY_PROXY].filter(Boolean).join(',');
-  return { ...Object.fromEntries(named.map((name) => [name, value(name) as string])), NO_PROXY };
+  return {
+    httpProxy: value('HTTP_PROXY') ?? '',
+    httpsProxy: value('HTTPS_PROXY') ?? '',
+    noProxy: [value('NO_PROXY'), ...NEVER_BY_PROXY].filter(Boolean).join(','),
+  };
 }
 
-/** Has all requests of this process use HTTPS_PROXY, HTTP_PROXY, NO_PROXY and AWS_CA_BUNDLE. Throws a `Refusal` for bad ones. */
-export function useCompanyNetwork(): void {
-  const { AWS_CA_BUNDLE: bundle } = process.env;
-  if (bundle) setDefaultCACertificates([...getCACertificates('default'), certificatesIn(bundle)]);
+/**
+ * Has every `fetch` of this process use HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE and NODE_EXTRA_CA_CERTS; AWS's SDK
+ * fetches, too (`credentials.ts`). Node's own support for proxies is not in every version that runs this. Throws a `Refusal` for
+ * a value that can not be used.
+ */
+export async function useCompanyNetwork(): Promise<void> {
+  const named = ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'].filter((name) => process.env[name]);
+  const connect = { ca: [...rootCertificates, ...named.map(certificatesIn)] };
   const proxy = proxyOf(process.env);
-  if (proxy) setGlobalProxyFromEnv(proxy);
+  if (!proxy && named.length === 0) return;
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import('undici');
+  setGlobalDispatcher(new EnvHttpProxyAgent({ ...proxy, connect, requestTls: connect, proxyTls: connect }));
 }
 
-function certificatesIn(bundle: string): string {
+function certificatesIn(variable: string): string {
   try {
-    return readFileSync(bundle, 'utf8');
+    return readFileSync(process.env[variable] as string, 'utf8');
   } catch (error) {
-    throw new Refusal(`AWS_CA_BUNDLE can not be read: ${reasonOf(error)}.`);
+    throw new Refusal(`${variable} can not be read: ${reasonOf(error)}.`);
   }
 }
 
 const NO_NETWORK =
-  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_PROXY_TUNNEL|socket hang up|Connection timed out/;
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|UND_ERR_|HTTP Tunneling|other side closed|Connection timed out/;
 const STRANGE_CERTIFICATE = /SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed certificate/;
 
 /** Why the network did not carry a request, if that is why `error` was thrown: "getaddrinfo ENOTFOUND sts…". */
