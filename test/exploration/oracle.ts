@@ -23,7 +23,7 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
   }
   const answer = after.story.cancelled[before.story.cancelled.length];
   if (answer?.status === 200) return nothingLeftToEnable(after, answer, scenario);
-  if (answer?.status === 404) return nothingWasThere(after, answer);
+  if (answer?.status === 404) return nothingWasThere(after, answer, scenario);
   return firstOf([recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, oldestIsTold], after, scenario);
 }
 
@@ -99,8 +99,16 @@ const isAnswered = ({ story }: World, id: string, organization: string) =>
   story.accepted[id]?.organization === organization && !story.accepted[id].isMaybe;
 
 /** 404 means that nothing was there. */
-function nothingWasThere(world: World, { before, organization }: Story['cancelled'][number]): string | undefined {
-  const pending = before.find((id) => isAnswered(world, id, organization) && PENDING.includes(statusIn(world, id)));
+function nothingWasThere(
+  world: World,
+  { before, organization }: Story['cancelled'][number],
+  { script }: Scenario,
+): string | undefined {
+  const isOnlyOne = script.filter(({ label }) => /^(DELETE|cancellation)/.test(label)).length === 1;
+  const isFound = (status: string) => PENDING.includes(status) || (isOnlyOne && status === 'cancelled');
+  const pending = before.find(
+    (id) => isAnswered(world, id, organization) && !world.story.accepted[id]?.time && isFound(statusIn(world, id)),
+  );
   return pending && `404 was answered, and ${pending} is ${statusIn(world, pending)}`;
 }
 
@@ -174,6 +182,8 @@ const openWork: Check = ({ items }) => {
     if (outbox.length > 0) return `${outbox[0]?.event} of ${outbox[0]?.offboarding_id} is never published`;
     const old = requests.find(({ is_unrecorded }) => is_unrecorded);
     if (old) return `The record of ${old.offboarding_id} stays out of date`;
+    const over = requests.find(({ status }) => status === 'cancelled');
+    if (over) return `${over.offboarding_id} is over, and stays in the organization's item`;
     const intent = ledger.find((one) => one.intent && !one.drifted_at);
     if (intent) return `What was planned for ${intent.id} is never done`;
   }
@@ -247,8 +257,10 @@ const givenBack: Check = (world, { connections, grants }) => {
   for (const [organization, all] of Object.entries(connections))
     for (const { id, isEnabled, level } of all) {
       const now = world.connections[organization]?.find((one) => one.id === id);
-      if (wants(organization, id) || world.story.touched.some((one) => one.id === id)) continue;
-      if (isEnabled && now && !now.isEnabled) return `${id} is disabled, and no offboarding can give it back`;
+      if (wants(organization, id)) continue;
+      const isTouched = world.story.touched.some((one) => one.id === id);
+      if (isEnabled && now && !now.isEnabled && !isTouched)
+        return `${id} is disabled, and no offboarding can give it back`;
       if (isEnabled && now && now.level !== level) return `${id} is enabled and its level was not given back`;
     }
   const grant = grants.find((one) => !world.grants.org_A?.includes(one) && !wants('org_A', one, true));

@@ -13,7 +13,7 @@ import {
   switchSessionsOff,
   TWO,
 } from './scenarios.ts';
-import { MINUTE_MS, ORG, type World } from './world.ts';
+import { MINUTE_MS, ORG, START, type World } from './world.ts';
 
 const isCompleted = hasStatus('A', 'completed');
 const isScheduled = hasStatus('A', 'scheduled');
@@ -180,8 +180,12 @@ export const rows = (): Scenario[] => [
   }),
   scenario(
     'row 18: a request waits behind a drift check that is due, and its message is lost',
-    [post('A', 'disable'), notification('N', { after: isCompleted }), post('B', 'disable')],
-    { faults: { 'lost message': 1 }, ...LONG },
+    [
+      post('A', 'disable'),
+      notification('N', { after: isCompleted }),
+      post('B', 'disable', { after: ({ now }) => now > START }),
+    ],
+    { faults: { 'lost message': 2 }, times: [START + MINUTE_MS, START + 2 * MINUTE_MS], ...LONG },
   ),
   scenario(
     'row 19: a drift check is refused once with a conflict',
