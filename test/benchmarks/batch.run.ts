@@ -3,7 +3,7 @@ import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import pMap from 'p-map';
 import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
-import type { ConnectionRecord } from '../../lib/offboarding/offboarding.ts';
+import type { ConnectionRecord, OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { answerOf, gatewayEvent } from '../service.ts';
 
 const count = Number(process.argv[2] ?? 100_000);
@@ -20,7 +20,7 @@ const accepted = { status, ms: Math.round(performance.now() - started), calls: a
 post.kill();
 
 process.env.OFFBOARDINGS_TABLE = TABLE;
-const { toItem } = await import('../../lib/offboarding/record.ts');
+const { toRecordItem } = await import('../../lib/offboarding/store/items.ts');
 const connections: ConnectionRecord[] = Array.from({ length: 10 }, (_, n) => ({
   connection_id: `con_${n}`,
   name: `connection-${n}`,
@@ -28,20 +28,21 @@ const connections: ConnectionRecord[] = Array.from({ length: 10 }, (_, n) => ({
   before: { is_enabled: true, show_as_button: true, assign_membership_on_login: false },
   outcome: 'disabled',
   error: null,
-  attempted: false,
   disabled_by_offboarding: true,
 }));
+const WORDS = { action: 'disable', requested_by: 'bench', reason: 'bench' } as const;
+const OPTIONS = { dry_run: false, on_reenable: 'report', end_sessions: false, end_machine_access: false } as const;
+const STATE = { caller: 'bench', revision: 1, status: 'completed', attempts: 0, connections } as const;
 const chunks = Array.from({ length: count / 25 }, (_, chunk) => chunk);
 const putChunk = async (chunk: number) => {
   const items = Array.from({ length: 25 }, (_, i) => {
     const time = new Date(1_700_000_000_000 + (chunk * 25 + i) * 1000).toISOString();
-    const keys = { organization_id: `org_l${chunk % 100}`, offboarding_id: `record-${chunk}-${i}`, version: '1' };
-    const state = { status: 'completed' as const, created_at: time, updated_at: time, ended_at: time, asked_at: time };
+    const keys = { organization_id: `org_l${chunk % 100}`, offboarding_id: `record-${chunk}-${i}` };
+    const dates = { requested_at: time, accepted_at: time, updated_at: time, ended_at: time };
     const request = { id: keys.offboarding_id, source: 'bench', time };
-    const asked = { action: 'disable' as const, dry_run: false, end_sessions: false, on_reenable: 'report' as const };
-    const people = { requested_by: 'bench', reason: 'bench', caller: 'bench', correlation_id: undefined };
-    const record = { ...keys, ...state, ...asked, ...people, request, attempts: 0, connections, batch_id: undefined };
-    return { PutRequest: { Item: marshall(toItem(record), { removeUndefinedValues: true }) } };
+    const record: OffboardingRecord = { ...keys, ...dates, ...WORDS, ...OPTIONS, ...STATE, request };
+    const Item = marshall(JSON.parse(JSON.stringify(toRecordItem(record))));
+    return { PutRequest: { Item } };
   });
   await dynamoDb.send(new BatchWriteItemCommand({ RequestItems: { [TABLE]: items } }));
 };
