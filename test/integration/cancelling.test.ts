@@ -230,7 +230,7 @@ test.each([
 ])('when the table %s, the answer is a 503 with Retry-After, and the next try works', async (_what, fault) => {
   await offboard();
   service.tenant.clearCalls();
-  service.aws.addFaults({ operation: 'GetItem', times: 1, ...fault });
+  service.aws.addFaults({ operation: 'GetItem', ...fault });
   expect(await cancel()).toMatchObject({ status: 503, body: { code: 'record_unavailable' } });
   expect(enabledByUs()).toEqual([]);
   service.aws.clearFaults();

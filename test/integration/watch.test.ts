@@ -1,5 +1,6 @@
 // Stays offboarded: checks by the clock and by notification, and somebody who enables connections behind the service's back.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { QUEUE } from '../../infra/local/environment.ts';
 import { randomOf } from '../random.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
@@ -37,7 +38,15 @@ const endsOfWatch = () =>
   service.aws.events
     .filter((event) => event['detail-type'] === 'organization.offboarding.watch_ended')
     .map(({ detail }) => detail.offboarding_id);
-const settled = () => service.settled();
+/** Nothing waits any more. A check looks again ten seconds after it has disabled something: these go by at once. */
+async function settled() {
+  const { aws, worker } = service;
+  for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
+    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
+    await service.hurry();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
 /** Three hours later the date of the next check has come. */
 async function makeCheckDue() {
   await service.pass(3 * HOUR_MS);
@@ -51,7 +60,8 @@ async function makeCheckDue() {
 async function checkByClock() {
   await service.worker.idle();
   await makeCheckDue();
-  await service.sweep();
+  await service.checkByClock();
+  await settled();
 }
 const notification = (change: object = {}, object: object = {}) => ({
   id: `notification-${Math.random()}`,
@@ -103,7 +113,7 @@ describe('a drift check by the clock', () => {
       { connection_id: CON, outcome: 'disabled', drift: 'reenabled' },
       { connection_id: CON2, outcome: 'disabled', drift: 'reenabled' },
     ]);
-    expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH', 'PATCH']);
+    expect(service.managementCalls().filter(({ method }) => method === 'PATCH').length).toBe(2);
   });
 
   test('when the request named connections, only these are disabled again; a new one is none of its business', async () => {
