@@ -1,6 +1,6 @@
 import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
-import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/visit.ts';
+import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
 import { finish } from './finish.ts';
 import { isInvisible, type Performer, performSingle } from './perform.ts';
 import {

@@ -7,7 +7,8 @@ import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
 import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
 import { recordOf } from '../rules/projection.ts';
-import { CLOCKS_APART_MS, visit } from '../worker/visit.ts';
+import { CLOCKS_APART_MS } from '../worker/lease.ts';
+import { visit } from '../worker/visit.ts';
 import { type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
