@@ -1,23 +1,55 @@
-// A batch of 1,000 accepted, and lists over a table of many records: `batch.run.ts RECORDS`. Prints figures as JSON.
+// A batch of 1,000 accepted and cancelled, the same as 1,000 requests of each bundle in BUNDLES, fifty at once, and lists over a
+// table of many records: `batch.run.ts RECORDS BUNDLES…`. Prints figures as JSON.
 import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import pMap from 'p-map';
 import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { createFunction } from '../../infra/local/lambda.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { answerOf, gatewayEvent } from '../service.ts';
 
-const count = Number(process.argv[2] ?? 100_000);
+const write = process.stdout.write.bind(process.stdout);
+const print = (figures: object) => write(`${JSON.stringify(figures)}\n`);
+const [records = '100000', ...bundles] = process.argv.slice(2);
+const count = Number(records);
 const local = await startEnvironment({ connected: false });
 const { aws, dynamoDb } = local;
 const organization_ids = Array.from({ length: 1000 }, (_, i) => `org_${String(i).padStart(16, '0')}`);
 const post = local.functionNamed('request-offboardings');
+const SINGLE = { action: 'disable', reason: 'bench' };
 const body = { organization_ids, action: 'disable', reason: 'bench' };
 await post.invoke(gatewayEvent('request-offboardings', { body: { ...body, organization_ids: ['org_warm'] } }));
 const calls = aws.calls.length;
-const started = performance.now();
-const { status } = answerOf(await post.invoke(gatewayEvent('request-offboardings', { body })));
-const accepted = { status, ms: Math.round(performance.now() - started), calls: aws.calls.length - calls };
+const time = async <T>(run: () => Promise<T>) => {
+  const started = performance.now();
+  const value = await run();
+  return { value, ms: Math.round(performance.now() - started) };
+};
+const posted = await time(async () => answerOf(await post.invoke(gatewayEvent('request-offboardings', { body }))));
+const accepted = { status: posted.value.status, ms: posted.ms, calls: aws.calls.length - calls };
 post.kill();
+const { batch_id = '' } = posted.value.body as { batch_id?: string };
+const cancel = local.functionNamed('cancel-offboardings');
+const deletion = gatewayEvent('cancel-offboardings', { query: { batch_id } });
+const cancelled = { ms: (await time(() => cancel.invoke(deletion))).ms };
+cancel.kill();
+
+/** Milliseconds that the bundle takes for a request of each organization, fifty at once. */
+async function oneByOne(bundle: string): Promise<number> {
+  const { NODE_OPTIONS: _, ...environment } = local.environment;
+  const container = createFunction('request-offboarding', { bundle, environment });
+  const event = (organization: string) => gatewayEvent('request-offboarding', { organization, body: SINGLE });
+  await container.invoke(event('org_warm'));
+  const { ms } = await time(() => pMap(organization_ids, (id) => container.invoke(event(id)), { concurrency: 50 }));
+  container.kill();
+  return ms;
+}
+const peers: number[] = [];
+for (const bundle of bundles) peers.push(await oneByOne(bundle));
+if (count === 0) {
+  print({ accepted, cancelled, peers });
+  process.exit(0);
+}
 
 process.env.OFFBOARDINGS_TABLE = TABLE;
 const { toRecordItem } = await import('../../lib/offboarding/store/items.ts');
@@ -66,5 +98,5 @@ const list = {
   calls_a_page: (aws.calls.length - before) / 20,
   heap_growth_kb: Math.round((process.memoryUsage().heapUsed - heap) / 1000),
 };
-process.stderr.write(`${JSON.stringify({ accepted, list })}\n`);
+print({ accepted, cancelled, peers, list });
 process.exit(0);
