@@ -9,6 +9,8 @@ import type { FunctionOptions, LocalFunction } from '../infra/local/lambda.ts';
 type Handler = (event: unknown, context: object) => unknown;
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
+/** The stand-ins share the event loop with the function, which may be late by this much, milliseconds. */
+const SLACK_MS = 1000;
 /** What logs on behalf of which container. */
 const logging = new AsyncLocalStorage<(line: string) => void>();
 let containers = 0;
@@ -82,7 +84,7 @@ export function createFunctionInProcess(
       const timer = setTimeout(() => {
         onLog(`Task timed out after ${milliseconds} ms`);
         reject(new Error(`Runtime.ExitError: ${name} timed out`));
-      }, milliseconds);
+      }, milliseconds + SLACK_MS);
       try {
         return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds))]);
       } finally {

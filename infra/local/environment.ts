@@ -164,7 +164,7 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
     mappings: stack.mappings,
     /** Resolves to the first event for which `test` holds among those put on the bus since `since` (Unix ms); rejects after 60 s. */
     async event(test: (event: (typeof aws.events)[number]) => boolean): Promise<(typeof aws.events)[number]> {
-      for (const end = Date.now() + Number(process.env.EVENT_WAIT_MS ?? 60_000); Date.now() < end; await sleep(20)) {
+      for (const end = Date.now() + 60_000; Date.now() < end; await sleep(20)) {
         const found = aws.events.find(test);
         if (found) return found;
       }
