@@ -44,7 +44,7 @@ export const rows = (): Scenario[] => [
   scenario('row 15: the caller has a long name', [post('A', 'disable', { requested_by: 'x'.repeat(239) })], SHORT),
   scenario("row 16: the answer of the cancellation's write is lost", [post('A', 'disable_then_remove'), cancel()], { faults: { 'lost answer': 1 }, ...SHORT }),
   scenario('row 17: the list is some seconds old', [post('A', 'disable_then_remove'), cancel()], { connections: LIMITED, faults: { 'stale list': 2 }, ...SHORT }),
-  scenario('row 18: a request waits behind a drift check that is due, and its message is lost', [post('A', 'disable'), notification('N', { after: isCompleted }), post('B', 'disable', { after: ({ now }) => now > START })], { faults: { 'lost message': 2 }, times: [START + MINUTE_MS, START + 2 * MINUTE_MS], ...LONG }),
+  scenario('row 18: a request waits behind a drift check that is due, and its message is lost', [post('A', 'disable'), notification('N', { after: isCompleted }), post('B', 'disable', { after: ({ now }) => now > START })], { faults: { 'lost message': 2 }, times: [START + MINUTE_MS, START + 2 * MINUTE_MS], lasts: 45 * MINUTE_MS }),
   scenario('row 19: a drift check is refused once with a conflict', [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()], { faults: { conflict: 1 }, ...SHORT }),
   scenario('row 20: batches are filed and cancelled', [batch('X', 'disable', { organizations: [ORG] }), cancelBatch('X', alone), batch('Y', 'disable', { organizations: [ORG], ...alone }), cancelBatch('Y', alone)], SHORT),
 ];
