@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
-import { LATE_MS } from '../../lib/late-writes.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
+import { LATE_MS } from '../../lib/late-writes.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Problem } from '../../lib/problem.ts';
 
