@@ -2,7 +2,7 @@
 // deploy role may make what the path consists of.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { matches } from '../../infra/local/aws/pattern.ts';
+import { compilePattern } from '../../infra/local/aws/pattern.ts';
 import { localTemplate } from '../../infra/local/aws/template.ts';
 import { may } from './iam.ts';
 import { deployPolicies, PLACE, stage } from './stages.ts';
@@ -16,7 +16,7 @@ const recordsOf = (source: string) =>
 const { Resources } = localTemplate();
 const taken = (rule: string, source: string) =>
   recordsOf(source)
-    .filter(({ event }) => matches(Resources[rule]?.Properties.EventPattern, event))
+    .filter(({ event }) => compilePattern(Resources[rule]?.Properties.EventPattern)(event))
     .map(({ name }) => name);
 
 describe('a rule', () => {
@@ -28,7 +28,9 @@ describe('a rule', () => {
   test('of the Event Stream, whatever the envelope, lets every event through', () => {
     expect(taken('NotificationRule', 'event-stream').length).toBe(recordsOf('event-stream').length);
     const [{ event } = { event: {} }] = recordsOf('event-stream');
-    expect(matches(Resources.NotificationRule?.Properties.EventPattern, { ...event, source: 'billing' })).toBe(false);
+    expect(compilePattern(Resources.NotificationRule?.Properties.EventPattern)({ ...event, source: 'billing' })).toBe(
+      false,
+    );
   });
 });
 
