@@ -1,5 +1,6 @@
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { primeCalls } from '../lib/auth0/management-api.ts';
+import { primeBus } from '../lib/aws/event-bus.ts';
 import { primeTable } from '../lib/aws/table.ts';
 import { deliver } from '../lib/offboarding/worker/delivery.ts';
 import { prime } from '../lib/priming.ts';
@@ -22,4 +23,4 @@ export async function handler(event: SQSEvent, context: Partial<Context> = {}): 
   return { batchItemFailures };
 }
 
-await prime(primeCalls(), primeTable());
+await prime(primeCalls(), primeTable(), primeBus());

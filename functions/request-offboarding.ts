@@ -5,6 +5,7 @@ import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
 import { acceptOffboarding } from '../lib/offboarding/intake/accept.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { OffboardingBody } from '../lib/offboarding/model/request.ts';
+import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
@@ -39,4 +40,4 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   return { status: 202, body: answer };
 }
 
-await prime(primeTable());
+await prime(primeTable(), primeQueue());

@@ -6,6 +6,7 @@ import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
 import { membersOf } from '../lib/offboarding/intake/batch-members.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
+import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
@@ -39,4 +40,4 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   return { status: 202, body: answer };
 }
 
-await prime(primeTable());
+await prime(primeTable(), primeQueue());

@@ -9,6 +9,8 @@ import type { FunctionOptions, LocalFunction } from '../infra/local/lambda.ts';
 type Handler = (event: unknown, context: object) => unknown;
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
+/** The stand-ins share the event loop with the function, which may be late by this much, milliseconds. */
+const SLACK_MS = 1000;
 /** What logs on behalf of which container. */
 const logging = new AsyncLocalStorage<(line: string) => void>();
 let containers = 0;
@@ -78,9 +80,15 @@ export function createFunctionInProcess(
   return {
     async invoke(event, milliseconds = timeout) {
       busy.add(event);
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const timer = setTimeout(() => {
+        onLog(`Task timed out after ${milliseconds} ms`);
+        reject(new Error(`Runtime.ExitError: ${name} timed out`));
+      }, milliseconds + SLACK_MS);
       try {
-        return await logging.run(onLog, () => run(event, milliseconds));
+        return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds))]);
       } finally {
+        clearTimeout(timer);
         busy.delete(event);
       }
     },

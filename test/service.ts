@@ -295,8 +295,19 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** The outcome event of the request `id`, while nothing that waits is waited for. */
     async outcomeInAHurry(id: string, outcome?: string) {
-      const hurry = setInterval(() => this.hurry().catch(() => undefined), 50);
-      return this.outcome(id, outcome).finally(() => clearInterval(hurry));
+      let isThere = false;
+      const hurrying = (async () => {
+        while (!isThere) {
+          await this.hurry().catch(() => undefined);
+          await sleep(50);
+        }
+      })();
+      try {
+        return await this.outcome(id, outcome);
+      } finally {
+        isThere = true;
+        await hurrying;
+      }
     },
 
     /** Nothing is in the queue any more, also of what was made to wait just now, and nobody is at work. */
@@ -379,8 +390,14 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** Between two tests: no fault is left, nothing is in the queue, and nobody is at work. */
     async startOver() {
+      // A container remembers what it was told of the tenant's limit.
+      if (tenant.calls().some(({ status }) => status === 429))
+        for (const one of [local.worker, ...functions.values()]) one.kill();
       tenant.clearFaults();
       aws.clearFaults();
+      // What a killed function had on its way is carried out all the same.
+      const arrived = () => tenant.calls().every(({ status }) => status !== 0);
+      for (const end = Date.now() + 3000; !arrived() && Date.now() < end; ) await sleep(20);
       aws.messages(QUEUE).splice(0);
       await local.worker.idle();
     },

@@ -60,7 +60,7 @@ const PERMISSIONS = {
   ],
   'get-offboarding': [...useToken, allow(['dynamodb:GetItem'], table)],
   'cancel-offboarding': [...useToken, readAndWrite, sendTo('OffboardingQueue')],
-  'cancel-offboardings': [readAndWrite, sendTo('OffboardingQueue')],
+  'cancel-offboardings': [readAndWrite, allow(['dynamodb:BatchGetItem'], table), sendTo('OffboardingQueue')],
   'offboard-organization': [
     ...useToken,
     publish,

@@ -1,8 +1,6 @@
+import { LATE_MS } from '../late-writes.ts';
 import type { Log } from '../log.ts';
 import type { Pacer } from './rate-limit.ts';
-
-/** Auth0 may still carry out a write for this long after its outcome became unknown: longer than we have seen any response take. */
-export const LATE_MS = 60_000;
 
 /** The context of one unit of work: what its calls of Auth0 need, and what they learn. One object a request or message; never shared. */
 export interface CallContext {

@@ -13,6 +13,9 @@ const MAX_ATTEMPTS = 4;
 const MAX_ENTRIES = 10;
 const CALLS_AT_ONCE = 10;
 
+/** For priming: a call without an event, which EventBridge refuses (API reference, PutEvents: at least one entry). */
+export const primeBus = (): Promise<unknown> => client.send(new PutEventsCommand({ Entries: [] }));
+
 /**
  * Puts events on the stage's bus, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix
  * time in milliseconds), also after it was tried again.

@@ -52,11 +52,14 @@ async function behindTls(url: string): Promise<string> {
 
 const standIns = fork(here('stand-ins.ts'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
 const [given] = (await once(standIns, 'message')) as [Record<string, string>];
+const { AWS_ENDPOINT_URL: aws = '' } = given;
+const secureAws = await behindTls(aws);
+// A queue's address names its host, too.
+const toSecure = ([name, value]: [string, string]) => [name, value.replace(aws, secureAws)];
 const environment = {
-  ...given,
+  ...Object.fromEntries(Object.entries(given).map(toSecure)),
   AUTH0_DOMAIN: await behindTls(given.AUTH0_DOMAIN ?? ''),
   AUTH0_AUDIENCE: `${given.AUTH0_DOMAIN}/api/v2/`,
-  AWS_ENDPOINT_URL: await behindTls(given.AWS_ENDPOINT_URL ?? ''),
   NODE_EXTRA_CA_CERTS: cert,
 };
 

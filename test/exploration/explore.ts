@@ -1,5 +1,6 @@
 import { keyOf } from './key.ts';
 import { checkRest, checkStep } from './oracle.ts';
+import { forgetStored } from './perform.ts';
 import { forgetPrograms } from './programs.ts';
 import type { Scenario } from './scenarios.ts';
 import { stepsOf } from './steps.ts';
@@ -20,6 +21,7 @@ export interface Explored {
 
 export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): Explored {
   forgetPrograms();
+  forgetStored();
   const { name, world: start } = scenario;
   const seen = new Map<string, { parent: string | undefined; label: string }>();
   let frontier: [string, World][] = [[keyOf(start), start]];

@@ -80,7 +80,8 @@ const storyKey = keyed<World['story']>((story) => ({
 function sequencesOf(events: World['story']['events']): Record<string, string[]> {
   const sequences: Record<string, string[]> = {};
   for (const { event, id, about, by } of events) {
-    const sequence = (sequences[id] ??= []);
+    const sequence = sequences[id] ?? [];
+    sequences[id] = sequence;
     const told = `${event} ${event === 'drifted' ? about : ''} ${by}`;
     if (sequence.at(-1) !== told) sequence.push(told);
   }

@@ -131,8 +131,21 @@ export function performSingle(world: World, effect: SingleEffect, by: Performer)
   }
 }
 
-/** As it comes out of the table. */
-const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value));
+const stored = new Map<string, unknown>();
+
+/** Before another scenario: what was stored is forgotten. */
+export const forgetStored = (): void => stored.clear();
+
+/** As it comes out of the table; the same content is the same object, and what is computed of it is computed once. */
+function plain<T>(value: T): T {
+  const text = JSON.stringify(value);
+  let known = stored.get(text);
+  if (known === undefined) {
+    known = JSON.parse(text);
+    stored.set(text, known);
+  }
+  return known as T;
+}
 
 const reads = (world: World, value: unknown): Performed[] =>
   ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
@@ -168,14 +181,30 @@ function writeItem(
  */
 function asSeenBy(item: Organization | undefined, { isByContent, nonce }: Performer): Organization | undefined {
   if (!item || !isByContent) return item;
+  let views = seen.get(item);
+  if (!views) {
+    views = new Map();
+    seen.set(item, views);
+  }
+  let view = views.get(nonce);
+  if (!view) {
+    view = viewOf(item, nonce);
+    views.set(nonce, view);
+  }
+  return view;
+}
+
+const seen = new WeakMap<Organization, Map<string, Organization>>();
+
+function viewOf(item: Organization, nonce: string): Organization {
   const owner =
     item.lease && (item.lease.owner.startsWith(nonce) || item.lease.owner === 'nobody' ? item.lease.owner : 'other');
-  const seen = { ...item, revision: 0, ...(item.lease && { lease: { ...item.lease, owner: owner as string } }) };
-  if (item.version?.startsWith(nonce)) return seen;
+  const view = { ...item, revision: 0, ...(item.lease && { lease: { ...item.lease, owner: owner as string } }) };
+  if (item.version?.startsWith(nonce)) return view;
   return {
-    ...seen,
+    ...view,
     version: createHash('md5')
-      .update(JSON.stringify({ ...seen, version: 0 }))
+      .update(JSON.stringify({ ...view, version: 0 }))
       .digest('base64'),
   };
 }

@@ -7,7 +7,8 @@ import { requestDriftCheck } from '../../lib/offboarding/intake/drift-check.ts';
 import type { Core, Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import { dispatchDueWork } from '../../lib/offboarding/worker/dispatch.ts';
-import { learn, nextEffect } from '../../lib/offboarding/worker/visit.ts';
+import { learn } from '../../lib/offboarding/worker/learn.ts';
+import { nextEffect } from '../../lib/offboarding/worker/visit.ts';
 import {
   startVisit,
   type VisitEnd,

@@ -13,7 +13,7 @@ import {
   switchSessionsOff,
   TWO,
 } from './scenarios.ts';
-import { MINUTE_MS, ORG, type World } from './world.ts';
+import { MINUTE_MS, ORG, START, type World } from './world.ts';
 
 const isCompleted = hasStatus('A', 'completed');
 const isScheduled = hasStatus('A', 'scheduled');
@@ -58,22 +58,32 @@ export const rows = (): Scenario[] => [
     ),
     scenario(
       `row 3: two batches with one key overlap; ${fault}`,
-      [batch('X', 'disable', { key: true }), batch('X', 'disable', { key: true, as: 'again' })],
-      { other: OTHER, faults: { [fault]: 1 }, ...SHORT },
+      [
+        batch('X', 'disable', { key: true, organizations: [ORG] }),
+        batch('X', 'disable', { key: true, as: 'again', organizations: [ORG] }),
+      ],
+      { faults: { [fault]: 1 }, ...SHORT },
     ),
   ]),
   scenario(
     'row 4: a superseded offboarding ends sessions while it is cancelled',
     [
       post('A', 'disable_then_remove', { sessions: true }),
-      post('B', 'disable_then_remove', { after: isScheduled }),
-      cancel('C', { after: hasStatus('A', 'superseded') }),
+      post('B', 'disable_then_remove', { after: (world) => isScheduled(world) && world.processes.length === 0 }),
+      cancel('C', {
+        after: (world) =>
+          hasStatus('A', 'superseded')(world) && !world.processes.some(({ name }) => name.startsWith('worker')),
+      }),
     ],
     { members: MEMBERS.slice(0, 2), lasts: MINUTE_MS },
   ),
   scenario(
     'row 5: a failed offboarding is cancelled while another worker has the lease',
-    [post('A', 'disable'), cancel('C', { after: hasStatus('A', 'failed') }), post('B', 'disable', { ids: ['con_1'] })],
+    [
+      post('A', 'disable'),
+      cancel('C', { after: hasStatus('A', 'failed') }),
+      post('B', 'disable', { ids: ['con_1'], after: hasStatus('A', 'failed') }),
+    ],
     { connections: TWO, workers: 2, faults: { refused: 1 }, ...SHORT },
   ),
   scenario(
@@ -170,8 +180,12 @@ export const rows = (): Scenario[] => [
   }),
   scenario(
     'row 18: a request waits behind a drift check that is due, and its message is lost',
-    [post('A', 'disable'), notification('N', { after: isCompleted }), post('B', 'disable')],
-    { faults: { 'lost message': 1 }, ...LONG },
+    [
+      post('A', 'disable'),
+      notification('N', { after: isCompleted }),
+      post('B', 'disable', { after: ({ now }) => now > START }),
+    ],
+    { faults: { 'lost message': 2 }, times: [START + MINUTE_MS, START + 2 * MINUTE_MS], lasts: 45 * MINUTE_MS },
   ),
   scenario(
     'row 19: a drift check is refused once with a conflict',

@@ -113,10 +113,11 @@ export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage =>
 
 /** What a caller was told. */
 export function answered(world: World, { about }: Process, end: unknown): World {
-  if (!about || about.kind === 'check') return world;
+  if (!about) return world;
+  if (about.kind === 'check') return withStory(world, { checks: world.story.checks + (end === true ? 1 : 0) });
   const { kind, requests, before } = about;
   if (kind === 'cancel') return withCancelled(world, statusOfCancel(end), before);
-  if (kind === 'cancel batch') return withCancelled(world, statusOfCancelBatch(end), before);
+  if (kind === 'cancel batch') return withCancelled(world, statusOfCancelBatch(end), before, true);
   const status = kind === 'post' ? statusOfPost(end) : statusOfBatch(end);
   if (status === 202) return requests.reduce((next, one) => withAccepted(next, one, { after: before }), world);
   if (status === 504)
@@ -238,7 +239,7 @@ export function cancelBatch(id: string, { as = id, after }: More = {}): Action {
   return { label: `DELETE batch ${as}`, apply, after };
 }
 
-/** A cancellation by event. Nobody waits for its answer: it is as good as 202. */
+/** A cancellation by event. Nobody waits for its answer: it is as good as 202, for what was requested in an earlier second. */
 export function cancelByEvent(id = 'CE', { early = 0, after }: More & { early?: number } = {}): Action {
   const apply = (world: World) => {
     const time = wholeSeconds(world.now - early);
@@ -249,7 +250,9 @@ export function cancelByEvent(id = 'CE', { early = 0, after }: More & { early?: 
         { kind: 'cancellation' as const, organization: ORG, event: { id, time }, visibleAt: world.now },
       ],
     };
-    return withCancelled(put, 202, acceptedIn(world));
+    const { accepted } = world.story;
+    const before = Object.keys(accepted).filter((one) => (accepted[one]?.time ?? accepted[one]?.at ?? 0) < time);
+    return withCancelled(put, 202, before);
   };
   return { label: `cancellation event ${id}`, apply, after };
 }
@@ -266,7 +269,7 @@ export function notification(as = 'N', { after }: More = {}): Action {
 /** Somebody enables a connection by hand. */
 export const enableByHand = (id: string, after?: Action['after']): Action => ({
   label: `somebody enables ${id}`,
-  after,
+  after: (world) => world.connections[ORG]?.some((one) => one.id === id) === true && after?.(world) !== false,
   apply: (world) => {
     const { story, ...changed } = withChange(world, {
       organization: ORG,

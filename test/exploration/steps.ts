@@ -1,6 +1,6 @@
 import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
-import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/visit.ts';
+import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
 import { finish } from './finish.ts';
 import { isInvisible, type Performer, performSingle } from './perform.ts';
 import {
@@ -185,24 +185,20 @@ function scriptSteps(world: World, scenario: Scenario): Step[] {
 function timeSteps(world: World, scenario: Scenario): Step[] {
   if (world.processes.some(({ isPaused }) => !isPaused)) return [];
   if (world.queue.some(({ visibleAt }) => visibleAt <= world.now) && world.processes.length === 0) return [];
-  if (world.processes.length === 0 && isOverdue(world)) {
-    const program = dispatchProgram({ nonce: `dispatch ${world.now}`, now: world.now, stage: scenario.stage });
-    return [
-      {
-        label: 'the dispatcher runs',
-        world: { ...world, processes: [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, program }] },
-      },
-    ];
-  }
-  const now = Math.min(...momentsOf(world, scenario).filter((time) => time > world.now && time <= scenario.until));
+  const past = (moments: number[]) =>
+    pass(world, Math.min(...moments.filter((time) => time > world.now && time <= scenario.until)));
+  if (world.processes.length > 0 || !isOverdue(world)) return past(momentsOf(world, scenario));
+  const program = dispatchProgram({ nonce: `dispatch ${world.now}`, now: world.now, stage: scenario.stage });
+  const processes = [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, program }];
+  // The dispatcher comes now and then: where a world has moments of its own, it may be one of these before.
+  return [{ label: 'the dispatcher runs', world: { ...world, processes } }, ...past(scenario.times)];
+}
+
+/** Time goes by until `now`. What Auth0 has not carried out by then, it never does. */
+function pass(world: World, now: number): Step[] {
   if (now === Number.POSITIVE_INFINITY) return [];
-  // What Auth0 has not carried out by then, it never does.
-  return [
-    {
-      label: `${Math.round((now - world.now) / 1000)} s go by`,
-      world: { ...world, now, late: world.late.filter(({ until }) => until >= now) },
-    },
-  ];
+  const late = world.late.filter(({ until }) => until >= now);
+  return [{ label: `${Math.round((now - world.now) / 1000)} s go by`, world: { ...world, now, late } }];
 }
 
 /** Whether the dispatcher would send a message. */

@@ -27,7 +27,7 @@ export interface Story {
   /** Requests that somebody began to make, answered or not. */
   begun: string[];
   /** Cancellations that were answered, 0 where the answer was lost: with what had been accepted before, and what had begun. */
-  cancelled: { organization: string; status: number; before: string[]; begun: string[] }[];
+  cancelled: { organization: string; status: number; before: string[]; begun: string[]; isBatch?: true }[];
   /** Changes at Auth0 in the last step: by whom, and who had the lease. */
   changes: {
     organization: string;
@@ -42,8 +42,10 @@ export interface Story {
   events: { event: string; id: string; about: string[]; by: string }[];
   /** Offboardings with a dead letter. */
   letters: string[];
-  /** Connections that somebody else has enabled, and when. */
-  touched: { id: string; at: number }[];
+  /** Notifications that led to a drift check. */
+  checks: number;
+  /** Connections that somebody else has enabled, and when; `isOver`: they were disabled again. */
+  touched: { id: string; at: number; isOver?: boolean }[];
   /** Members whose sessions were ended, and how many of them after a cancellation was answered. */
   ended: string[];
   endedAfter: number;
@@ -53,7 +55,7 @@ export interface Story {
 
 export const emptyStory = (): Story => ({
   ...{ accepted: {}, begun: [], rejected: [], cancelled: [], changes: [], events: [], letters: [], touched: [] },
-  ...{ ended: [], endedAfter: 0 },
+  ...{ ended: [], endedAfter: 0, checks: 0 },
 });
 
 export const withStory = (world: World, change: Partial<Story>): World => ({
@@ -78,13 +80,15 @@ export function withAccepted(world: World, request: Request, more: Partial<Accep
 export function unanswered(world: World, { about }: Process): World {
   if (!about || about.kind === 'check') return world;
   const { requests, before } = about;
-  if (about.kind === 'cancel' || about.kind === 'cancel batch') return withCancelled(world, 0, before);
+  if (about.kind === 'cancel' || about.kind === 'cancel batch')
+    return withCancelled(world, 0, before, about.kind === 'cancel batch');
   return requests
     .filter(({ id }) => !world.story.accepted[id])
     .reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);
 }
 
-export const withCancelled = (world: World, status: number, before: string[], organization = 'org_A'): World =>
-  withStory(world, {
-    cancelled: [...world.story.cancelled, { organization, status, before, begun: world.story.begun }],
-  });
+export function withCancelled(world: World, status: number, before: string[], isBatch = false): World {
+  const { cancelled, begun } = world.story;
+  const answer = { organization: 'org_A', status, before, begun, ...(isBatch && { isBatch: true as const }) };
+  return withStory(world, { cancelled: [...cancelled, answer] });
+}

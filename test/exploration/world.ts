@@ -144,7 +144,10 @@ type Change = Omit<LateChange, 'until'>;
 export function withChange(world: World, change: Change, by = 'Auth0'): World {
   const { organization, kind, id, goal, level } = change;
   const told = { organization, kind, id, goal, by, holder: world.items[organization]?.lease?.owner, at: world.now };
-  const story = { ...world.story, changes: [...world.story.changes, told] };
+  const touched = world.story.touched.map((one) =>
+    one.id === id && goal === 'disabled' && !one.isOver ? { ...one, isOver: true } : one,
+  );
+  const story = { ...world.story, touched, changes: [...world.story.changes, told] };
   if (kind === 'client_grant') {
     const others = (world.grants[organization] ?? []).filter((one) => one !== id);
     const grants = goal === 'enabled' ? [...others, id].sort() : others;

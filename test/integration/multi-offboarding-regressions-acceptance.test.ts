@@ -2,7 +2,7 @@
 // of them is in multi-offboarding-regressions.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { DEAD_LETTERS } from '../../infra/local/environment.ts';
+import { DEAD_LETTERS, QUEUE } from '../../infra/local/environment.ts';
 import { createFunction } from '../../infra/local/lambda.ts';
 import {
   DAY_MS,
@@ -59,12 +59,12 @@ async function whileWorkersStandStill<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The workers' processes are there: only then can they stand still. */
+/** The workers' processes are there, one for each message group: only then can they stand still. */
 beforeAll(async () => {
-  for (const organization of newOrganizations(2)) {
-    await post(organization, NOW);
-    await service.outcome(organization, 'completed');
-  }
+  const detail = { organization_id: newOne() };
+  const body = JSON.stringify({ 'detail-type': 'organization.offboarding.due', detail });
+  for (const group of ['single', 'batch', 'watch']) service.aws.send(QUEUE, body, group);
+  await service.until('all workers have started', () => service.aws.messages(QUEUE).length === 0, false);
 });
 
 describe('a cancellation and a request by event', () => {

@@ -10,11 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { openapi } from '../contract.ts';
-import { CON, ORG, type Service } from '../service.ts';
+import { CON, gatewayEvent, ORG, type Service } from '../service.ts';
 
 export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
 const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Who the terminal is, for STS and for the API. */
+const OPERATOR = 'arn:aws:sts::000000000000:assumed-role/on-call/you';
 const { NODE_OPTIONS = '' } = process.env;
 
 /** The lines of the fenced blocks of a kind. */
@@ -87,8 +89,10 @@ async function listen(service: Service) {
     const query = Object.fromEntries(searchParams);
     const headersSent = headers as Record<string, string>;
     try {
-      const asked = { ...ids, headers: headersSent, query, ...(body && { body }) };
-      const answer = await service.request(route.operationId, asked);
+      const { requestContext } = gatewayEvent(route.operationId, ids);
+      const event = { requestContext: { ...requestContext, authorizer: { iam: { userArn: OPERATOR } } } };
+      const given = { ...ids, headers: headersSent, query, event, ...(body && { body }) };
+      const answer = await service.request(route.operationId, given);
       const text = answer.body === undefined ? '' : JSON.stringify(answer.body);
       response.writeHead(answer.status, answer.headers).end(text);
     } catch (error) {

@@ -18,7 +18,7 @@ describe.each(PAGES)('%s', (name) => {
   const page = text(name);
 
   test('the page links only to what is there', () => {
-    for (const link of found(withoutBlocks(page), /\]\(([^)\s]+)\)/g)) {
+    for (const link of found(withoutBlocks(page), /(?:\]\(|src(?:set)?=")([^)"\s]+)[)"]/g)) {
       if (/^https?:/.test(link)) continue;
       const [path = '', anchor] = link.split('#');
       const target = path === '' ? name : normalize(join(dirname(name), path)).replace(/\/$/, '');

@@ -115,6 +115,8 @@ export function createEventBridge(
 /** The entries of a call; one that has too many or too large ones is refused as a whole. */
 function entriesOf(input: Json): Json[] {
   const entries = input.Entries as Json[];
+  if (entries.length === 0)
+    throw new AwsError('ValidationException', 'Member must have length greater than or equal to 1');
   if (entries.length > MAX_ENTRIES)
     throw new AwsError('ValidationException', `Member must have length less than or equal to ${MAX_ENTRIES}`);
   const sizeOf = (entry: Json) =>

@@ -5,8 +5,10 @@ import type { OffboardingRecord } from '../model/record.ts';
 import type { Stage } from '../model/stage.ts';
 import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
+import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
 import { recordOf } from '../rules/projection.ts';
-import { CLOCKS_APART_MS, visit } from '../worker/visit.ts';
+import { CLOCKS_APART_MS } from '../worker/lease.ts';
+import { visit } from '../worker/visit.ts';
 import { type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
@@ -68,10 +70,39 @@ function* recordCancellation(
   now: number,
   requestFor: (item: Organization, at: number) => CancellationRequest,
 ): Core<Updated<CancellationResult>> {
-  return yield* updateOrganization<CancellationResult>(input.organization_id, input, now, (item, at) => {
-    const result = acceptCancellation(item, requestFor(item, at), at);
-    return { item: result.is === 'removing' ? undefined : result.item, value: result };
-  });
+  const updated = yield* updateOrganization<CancellationResult | Unavailable>(
+    input.organization_id,
+    input,
+    now,
+    function* (item, at) {
+      const settled = yield* settleMembers(item, at);
+      if (settled.error) return { value: { is: 'unavailable', error: settled.error } };
+      const result = acceptCancellation(settled.item, requestFor(settled.item, at), at);
+      return { item: result.is === 'removing' ? undefined : result.item, value: result };
+    },
+  );
+  if (updated.is !== 'done') return updated;
+  const { value } = updated;
+  return value.is === 'unavailable' ? { is: 'unavailable', error: value.error, at: updated.at } : { ...updated, value };
+}
+
+type Unavailable = { is: 'unavailable'; error: EffectError };
+
+/** The organization with each member of a batch as the batch's item has it: one that counts is found, and one that never will is not. */
+function* settleMembers(
+  item: Organization,
+  now: number,
+): Core<{ item: Organization; error?: EffectError | undefined }> {
+  let settled = item;
+  for (const member of item.requests) {
+    const { batch } = member;
+    if (!batch || batch.is_accepted) continue;
+    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.id });
+    if (read.error) return { item, error: read.error };
+    if (isVoid(read.value, batch)) settled = withoutMember(settled, member);
+    else if (read.value?.status === 'accepted') settled = acceptMember(settled, member, now);
+  }
+  return { item: settled };
 }
 
 /** Visits the organization until the cancellation is carried out, or the time is over. True where it is over for good. */

@@ -11,7 +11,7 @@ export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'ca
 
 /** Open requests of an organization, and bytes of its item, beyond which it takes no more. The rest is room to end what is open. */
 export const MOST_OPEN = 20;
-export const MOST_BYTES = 120_000;
+export const MOST_BYTES = 90_000;
 
 export type Acceptance =
   | { is: 'accepted'; item: Organization; request: OpenRequest }

@@ -1,3 +1,4 @@
+import type { Batch } from '../model/batch.ts';
 import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '../model/organization.ts';
 import { keyOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
@@ -158,6 +159,10 @@ export function acceptMember(item: Organization, request: OpenRequest, now: numb
   const next = withRequest(item, accepted);
   return request.cancelled ? cancelRequest(next, accepted, request.cancelled, now) : next;
 }
+
+/** Whether a member of this attempt never counts: its batch was given up, is at a later attempt, or is gone. */
+export const isVoid = (batch: Batch | undefined, { attempt }: { attempt: number }): boolean =>
+  batch === undefined || batch.attempt > attempt || (batch.attempt === attempt && batch.status === 'void');
 
 /** The organization without a member whose batch was given up: it never counted, and leaves no trace. */
 export const withoutMember = (item: Organization, { offboarding_id }: OpenRequest): Organization => ({

@@ -1,13 +1,12 @@
 import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess } from '../model/organization.ts';
 import { keyOf } from '../model/organization.ts';
 import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
-import { after } from '../model/stage.ts';
+import { after, RETENTION } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { isOver } from './lifecycle.ts';
 import { disabledBy, isAccepted } from './requests.ts';
 
-/** Records are kept for as long after their end as the archive keeps events; a dry run is kept for a week. */
-const KEEP = 'P400D';
+/** A dry run is looked at for days. */
 const KEEP_DRY_RUN = 'P7D';
 
 /** The ledger entries that a request is or was about, in the order of its outcomes. */
@@ -93,7 +92,7 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
   const isFinal = existing?.ended_at !== undefined && existing.status === request.status;
   const connections = connectionsOf(item, request);
   const isLeaving = hasEnded(request) && isOver(item, { ...request, is_unrecorded: undefined });
-  const keep = parameters.dry_run ? KEEP_DRY_RUN : KEEP;
+  const keep = parameters.dry_run ? KEEP_DRY_RUN : RETENTION;
   return {
     ...(isFinal ? { ...parameters, ...pickParameters(existing) } : parameters),
     ...own,

@@ -3,7 +3,7 @@ import { shardOf } from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
 import type { Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
-import { after, iso } from '../model/stage.ts';
+import { after, iso, RETENTION } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { dueOf } from '../rules/due-work.ts';
 
@@ -13,9 +13,6 @@ import { dueOf } from '../rules/due-work.ts';
 /** The range keys of the items that are no records. */
 export const ORGANIZATION = 'organization';
 export const BATCH = 'batch';
-
-/** The organization's item is kept for so long after nothing in it is open any more. */
-const KEEP = 'P400D';
 
 export const organizationKey = (organization_id: string) => ({ organization_id, offboarding_id: ORGANIZATION });
 export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offboarding_id: BATCH });
@@ -38,7 +35,7 @@ export function toOrganizationItem(organization: Organization, now: number): Ite
     // For people who look into the table.
     lease_owner: lease?.owner,
     lease_until: lease && iso(lease.until),
-    expires_at: isIdle ? Math.floor(after(now, KEEP) / 1000) : undefined,
+    expires_at: isIdle ? Math.floor(after(now, RETENTION) / 1000) : undefined,
   };
 }
 
@@ -53,7 +50,7 @@ export function toBatchItem(batch: Batch, now: number): Item {
     version,
     state: JSON.stringify(batch),
     ...due,
-    expires_at: Math.floor(after(now, KEEP) / 1000),
+    expires_at: Math.floor(after(now, RETENTION) / 1000),
   };
 }
 

@@ -28,6 +28,10 @@ export const changeVisibility = (message: SQSRecord, ms: number) =>
 /** Sends a message to the end of its group, as it is. */
 export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, groupOf(message));
 
+/** For priming: a batch without a message, which SQS refuses (API reference, SendMessageBatch: `EmptyBatchRequest`). */
+export const primeQueue = (): Promise<unknown> =>
+  queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries: [] }));
+
 /** Sends a due notice for each of these organizations, in the message group of its priority. Throws when the queue does not take all of them. */
 export async function sendDue(notices: DueNotice[]): Promise<void> {
   const sendChunk = async (chunk: DueNotice[]) => {

@@ -42,7 +42,7 @@ async function perform(effect: SingleEffect, performer: Performer, log: Log): Pr
     return { at: Date.now(), value };
   } catch (cause) {
     const error = toEffectError(cause);
-    log.warn('effect_failed', { effect: effect.do, code: error.code, error: describeError(cause) });
+    log.warn('effect_failed', { effect: effect.do, problem: error.code, error: describeError(cause) });
     return { at: Date.now(), error };
   }
 }

@@ -1,5 +1,6 @@
 import * as table from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
+import type { Organization } from '../model/organization.ts';
 import {
   batchKey,
   fromBatchItem,
@@ -34,4 +35,33 @@ export const TABLE_EFFECTS = {
   },
   writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) =>
     table.putItem(toBatchItem(batch, Date.now()), expected),
+} satisfies Performer;
+
+interface WaitingRead {
+  organization_id: string;
+  resolve: (found: Organization | undefined) => void;
+  reject: (cause: unknown) => void;
+}
+let waiting: WaitingRead[] = [];
+
+/** One request for all that waits: as many as `CALLS_AT_ONCE`, of the hundred that BatchGetItem takes. */
+async function readWaiting(): Promise<void> {
+  const reads = waiting;
+  waiting = [];
+  try {
+    const items = await table.getItems(reads.map(({ organization_id }) => organizationKey(organization_id)));
+    const found = new Map(items.map((item) => [item.organization_id, fromOrganizationItem(item)]));
+    for (const { organization_id, resolve } of reads) resolve(found.get(organization_id));
+  } catch (cause) {
+    for (const { reject } of reads) reject(cause);
+  }
+}
+
+/** For a function that reads many organizations: those that it asks for at the same time are one request to DynamoDB. */
+export const READ_TOGETHER = {
+  readOrganization: ({ organization_id }) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ organization_id, resolve, reject });
+      if (waiting.length === 1) setImmediate(readWaiting);
+    }),
 } satisfies Performer;

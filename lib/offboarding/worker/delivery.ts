@@ -27,7 +27,7 @@ import * as queue from '../store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../store/queue-shell.ts';
 import { run } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
-import { WORKER_QUEUE_EFFECTS } from '../store/worker-queue-shell.ts';
+import { workerQueueEffects } from '../store/worker-queue-shell.ts';
 import { readableDetail } from '../views/rejected-event.ts';
 import { visit } from './visit.ts';
 import type { VisitEnd } from './visit-state.ts';
@@ -131,7 +131,7 @@ async function processMessage(work: Work): Promise<Processed> {
 const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
   run(
     core,
-    [TABLE_EFFECTS, DUE_EFFECTS, WORKER_QUEUE_EFFECTS, busEffects(context.log), auth0Effects(context)],
+    [TABLE_EFFECTS, DUE_EFFECTS, workerQueueEffects(context.log), busEffects(context.log), auth0Effects(context)],
     context.log,
   );
 
@@ -204,7 +204,7 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
   else {
     const detail = { ...readableDetail(raw), error };
     await busEffects(context.log).publish({ do: 'publish', events: [{ event: 'failed', detail }] });
-    context.log.error('offboarding_dead_lettered', { error });
+    context.log.error('offboarding_dead_lettered', { reason: `${error.code}: ${error.message}` });
     await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
   }
   return { is: 'given up' };

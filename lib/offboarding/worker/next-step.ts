@@ -1,5 +1,5 @@
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
-import { keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
 import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
@@ -234,6 +234,9 @@ function toEndSessions(item: Organization, { now, sent, input }: VisitState): St
     (one) => (sessionsDueAt(one) ?? '~') <= iso(now) && !sent.includes(`sessions ${one.offboarding_id}`),
   );
   if (!request) return undefined;
+  // The function that gets the message finds them in the item.
+  if (input.stage.canEndSessions && !request.sessions)
+    return { do: 'change', item: withRequest(item, { ...request, sessions: noSessions(now) }) };
   if (input.stage.canEndSessions) return { do: 'send sessions', request };
   const counts = request.sessions ?? { members: 0, revocations_requested: 0, skipped: 0, failed: 0 };
   const sessions = { ...counts, status: 'failed' as const, error: NOT_ENABLED.sessions, updated_at: iso(now) };

@@ -10,7 +10,9 @@ const OTHER = 'org_Qk2vN8sT5rWx1YzA';
 const CREDENTIALS = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const SCOPE = 'read:organization_connections update:organization_connections delete:organization_connections';
+const SCOPE = ['organization_connections', 'organization_client_grants']
+  .flatMap((what) => ['read', 'create', 'update', 'delete'].map((verb) => `${verb}:${what}`))
+  .join(' ');
 
 let service: Service;
 let terminal: Terminal;
@@ -50,7 +52,7 @@ test('Auth0 is down: a request waits for it, says for what, and is done when it 
   await terminal.found('Auth0 is down');
   await service.worker.idle();
   const shown = JSON.parse(await terminal.run('call GET "$API_URL/organizations/$ORG/offboarding"'));
-  expect(shown).toMatchObject({ auth0: 'not_asked', last_error: { code: 'auth0_unavailable' } });
+  expect(shown).toMatchObject({ connections_source: 'record', last_error: { code: 'auth0_unavailable' } });
   await terminal.run('curl -s $TENANT/_tenant/clearFaults');
   await until(statusOf, 'completed');
   expect(service.enabled()).toEqual({ [CON]: false });
@@ -124,7 +126,7 @@ describe('something is lost', () => {
     await terminal.run('curl -s $TENANT/_tenant/clearFaults');
     expect(service.aws.messages(QUEUE)).toEqual([]);
     expect(await terminal.mend('Oldest overdue', /list/)).toContain(ORG);
-    expect(await terminal.mend('Oldest overdue', /requeue \$ORG/)).toContain('Requeued: 1 offboarding');
+    expect(await terminal.mend('Oldest overdue', /requeue \$ORG/)).toContain('Requeued: 1 organization');
     await until(statusOf, 'completed');
     expect(service.enabled()).toEqual({ [CON]: false });
   });

@@ -1,4 +1,4 @@
-// The floor of plain-offboarding: the same calls over Node's own modules with a hand-made SigV4.
+// The limit of plain-offboarding: the same calls over Node's own modules with a hand-made signature.
 import { callAws } from './signed.ts';
 
 const { OFFBOARDINGS_TABLE = '', EVENT_BUS_NAME } = process.env;
@@ -8,10 +8,10 @@ const dynamoDb = (operation: string, body: object) =>
 async function request(organization_id: string, body: string) {
   const offboarding_id = crypto.randomUUID();
   const detail = { ...JSON.parse(body), organization_id, offboarding_id };
-  const Item = { organization_id: { S: organization_id }, offboarding_id: { S: `bare ${offboarding_id}` } };
+  const Item = { organization_id: { S: organization_id }, offboarding_id: { S: `limit ${offboarding_id}` } };
   await dynamoDb('PutItem', { Item: { ...Item, detail: { S: JSON.stringify(detail) } } });
   const DetailType = 'organization.offboarding.requested';
-  const entry = { EventBusName: EVENT_BUS_NAME, Source: 'bare', DetailType, Detail: JSON.stringify(detail) };
+  const entry = { EventBusName: EVENT_BUS_NAME, Source: 'limit', DetailType, Detail: JSON.stringify(detail) };
   await callAws('events', 'AWSEvents.PutEvents', '1.1', { Entries: [entry] });
   return { statusCode: 202, body: JSON.stringify({ offboarding_id }) };
 }

@@ -1,0 +1,3 @@
+import { exploreWorlds } from './exploration.ts';
+
+exploreWorlds(1, 2);
