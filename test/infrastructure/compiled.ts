@@ -1,6 +1,19 @@
 // Stages' templates as osls compiles them.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,17 +22,81 @@ import type { Template } from './cloudformation.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const STAGES = ['local', 'dev', 'staging', 'prod'] as const;
 
-/** What osls makes of `stage`, with more of its arguments. */
-export function packaged(stage: string, ...more: string[]): { template: Template; state: string } {
+/** What a template is compiled from. */
+const INPUTS = ['serverless.yml', 'package.json', 'infra', 'dist'];
+const CACHE = join(ROOT, 'node_modules/.cache/compiled-templates');
+/** Nothing compiles for that long, milliseconds: whoever had the lock is gone. */
+const LOCK_MS = 60_000;
+const A_DAY_MS = 86_400_000;
+
+interface Packaged {
+  template: Template;
+  state: string;
+}
+
+/** What osls makes of `stage`, with more of its arguments. It takes seconds, so test files share what was made of the same inputs. */
+export function packaged(stage: string, ...more: string[]): Packaged {
+  const given = ['--stage', stage, ...more];
+  const file = join(CACHE, `${createHash('sha256').update(`${inputsHash()} ${given}`).digest('hex')}.json`);
+  const release = lockUnless(() => existsSync(file), `${file}.lock`);
+  try {
+    if (release) write(file, JSON.stringify(compile(given)));
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } finally {
+    release?.();
+  }
+}
+
+let hash: string | undefined;
+function inputsHash(): string {
+  if (hash) return hash;
+  const all = createHash('sha256');
+  const add = (path: string) => {
+    all.update(path);
+    if (!statSync(join(ROOT, path)).isDirectory()) return void all.update(readFileSync(join(ROOT, path)));
+    for (const name of readdirSync(join(ROOT, path)).sort()) add(join(path, name));
+  };
+  INPUTS.forEach(add);
+  hash = all.digest('hex');
+  return hash;
+}
+
+/** Waits until there is nothing to do, or until this process alone may do it: returns what ends that. */
+function lockUnless(isDone: () => boolean, lock: string): (() => void) | undefined {
+  mkdirSync(CACHE, { recursive: true });
+  while (!isDone()) {
+    try {
+      mkdirSync(lock);
+      return () => rmSync(lock, { recursive: true, force: true });
+    } catch {
+      const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+      if (Date.now() - since > LOCK_MS) rmSync(lock, { recursive: true, force: true });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
+  }
+  return undefined;
+}
+
+/** Writes a file of the cache whole, and removes what was made of inputs of another day. */
+function write(file: string, text: string): void {
+  for (const name of readdirSync(CACHE)) {
+    const old = join(CACHE, name);
+    const { mtimeMs = Date.now() } = statSync(old, { throwIfNoEntry: false }) ?? {};
+    if (Date.now() - mtimeMs > A_DAY_MS) rmSync(old, { recursive: true, force: true });
+  }
+  writeFileSync(`${file}.part`, text);
+  renameSync(`${file}.part`, file);
+}
+
+function compile(given: string[]): Packaged {
   // In a copy: two that package the same folder at once are in each other's way.
   const folder = mkdtempSync(join(tmpdir(), 'org-connections-'));
   try {
-    for (const name of ['serverless.yml', 'package.json', 'infra', 'dist'])
-      cpSync(`${ROOT}${name}`, join(folder, name), { recursive: true });
+    for (const name of INPUTS) cpSync(`${ROOT}${name}`, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}node_modules`, join(folder, 'node_modules'));
     const { PATH, HOME } = process.env;
-    const given = [`${ROOT}node_modules/.bin/osls`, 'package', '--stage', stage, ...more];
-    execFileSync(process.execPath, given, { cwd: folder, env: { PATH, HOME }, stdio: 'pipe' });
+    const osls = [`${ROOT}node_modules/.bin/osls`, 'package', ...given];
+    execFileSync(process.execPath, osls, { cwd: folder, env: { PATH, HOME }, stdio: 'pipe' });
     const read = (name: string) => readFileSync(join(folder, '.serverless', name), 'utf8');
     return {
       template: JSON.parse(read('cloudformation-template-update-stack.json')),

@@ -23,13 +23,18 @@ export interface Request {
 }
 
 const list = <T>(value: Many<T>): T[] => [value].flat() as T[];
+/** Few patterns are asked about many values. */
+const compiled = new Map<string, RegExp>();
 /** `*` is any number of characters, slashes and colons among them, `?` is one. */
 function like(value: string, pattern: string): boolean {
+  const known = compiled.get(pattern);
+  if (known) return known.test(value);
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '.*')
     .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 's').test(value);
+  compiled.set(pattern, new RegExp(`^${source}$`, 's'));
+  return like(value, pattern);
 }
 /** Each of an ARN's six parts by itself. */
 function likeArn(value: string, pattern: string): boolean {
@@ -89,11 +94,22 @@ function namedAs({ Principal }: Statement, { principal }: Request): 'nobody' | '
   return named.some((one) => one === account || one.endsWith(`:iam::${account}:root`)) ? 'account' : 'nobody';
 }
 
+/** Whether a statement names an action: the same few are asked about each resource. */
+const naming = new WeakMap<Statement, Map<string, boolean>>();
+function namesAction(statement: Statement, action: string): boolean {
+  const known = naming.get(statement) ?? new Map<string, boolean>();
+  naming.set(statement, known);
+  const isNamed =
+    known.get(action) ?? list(statement.Action).some((pattern) => like(action.toLowerCase(), pattern.toLowerCase()));
+  known.set(action, isNamed);
+  return isNamed;
+}
+
 function applies(statement: Statement, request: Request): boolean {
-  const { Action, Resource, Condition = {} } = statement;
+  const { Resource, Condition = {} } = statement;
+  if (!namesAction(statement, request.action)) return false;
   const context = contextOf(request);
   return (
-    list(Action).some((pattern) => like(request.action.toLowerCase(), pattern.toLowerCase())) &&
     list(Resource).some((pattern) => like(request.resource, pattern)) &&
     namedAs(statement, request) !== 'nobody' &&
     Object.entries(Condition).every(([operator, keys]) =>

@@ -28,7 +28,9 @@ describe('a rule', () => {
   test('of the Event Stream, whatever the envelope, lets every event through', () => {
     expect(taken('NotificationRule', 'event-stream').length).toBe(recordsOf('event-stream').length);
     const [{ event } = { event: {} }] = recordsOf('event-stream');
-    expect(compilePattern(Resources.NotificationRule?.Properties.EventPattern)({ ...event, source: 'billing' })).toBe(false);
+    expect(compilePattern(Resources.NotificationRule?.Properties.EventPattern)({ ...event, source: 'billing' })).toBe(
+      false,
+    );
   });
 });
 
