@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
+import { primeCalls } from '../lib/auth0/management-api.ts';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
@@ -8,6 +10,7 @@ import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
+import { prime } from '../lib/priming.ts';
 import { STAGE } from '../lib/stage.ts';
 
 const Query = v.strictObject(CancellationQuery);
@@ -19,7 +22,12 @@ export const handler = httpApi(cancelOffboarding, { organization: true });
  * its offboardings had disabled is enabled again, and the watch of what is completed has ended. 202: that goes on by itself, and
  * ends in its event.
  */
-async function cancelOffboarding({ organizationId, query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
+async function cancelOffboarding({
+  organizationId,
+  query,
+  caller = 'unknown',
+  context,
+}: HttpRequest): Promise<HttpResponse> {
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
   // The core decides what is tried again.
@@ -29,3 +37,5 @@ async function cancelOffboarding({ organizationId, query, caller = 'unknown', co
   context.log.info('cancellation_requested', { ...body, ...act });
   return { status: body.status === 'cancelling' ? 202 : 200, body };
 }
+
+await prime(primeCalls(), primeTable());

@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
+import { memberIdOf } from '../lib/offboarding/intake/batch-members.ts';
 import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
+import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
-import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
+import { READ_TOGETHER, TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';
+import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
 
 const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
@@ -20,8 +24,12 @@ export const handler = httpApi(cancelOffboardings);
 async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
   const { batch_id, ...said } = parseQuery(Query, query);
   const act = { at: new Date().toISOString(), caller, ...said };
-  const core = cancelBatch({ batch_id, act, nonce: randomUUID(), deadline: context.deadline }, Date.now());
-  const result = await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log);
+  const offboardingIdOf = (organization_id: string) => memberIdOf(batch_id, organization_id);
+  const core = cancelBatch(
+    { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline },
+    Date.now(),
+  );
+  const result = await run(core, [TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS], context.log);
   if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
   if (result.is === 'unavailable') throw unavailable('unavailable');
   const { cancelling, not_pending } = result;
@@ -29,3 +37,5 @@ async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRe
   context.log.info('batch_cancellation_requested', { ...body, ...act });
   return { status: 202, body };
 }
+
+await prime(primeTable(), primeQueue());

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { disable, explainUnknown } from '../lib/auth0/management-api.ts';
+import { disable, explainUnknown, primeCalls } from '../lib/auth0/management-api.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
+import { prime } from '../lib/priming.ts';
 
 /** Nothing but disabling: this service takes access away. */
 const Body = v.strictObject({ is_enabled: v.literal(false) });
@@ -16,3 +17,5 @@ async function disableConnection(request: HttpRequest): Promise<HttpResponse> {
   context.log.metrics('connection_disabled', {}, { caller, connection: disabled });
   return { status: 200, body: disabled };
 }
+
+await prime(primeCalls());

@@ -1,7 +1,7 @@
 import type { Context, EventBridgeEvent } from 'aws-lambda';
 import { createLog } from '../lib/log.ts';
 import { notificationIn } from '../lib/offboarding/intake/auth0-notification.ts';
-import { dispatch, redriveDeadLetters, requeue, requestCheck } from '../lib/offboarding/worker/dispatcher.ts';
+import { dispatch, redriveDeadLetters, requestCheck, requeue } from '../lib/offboarding/worker/dispatcher.ts';
 
 type Event = Partial<EventBridgeEvent<string, unknown>> & { requeue?: unknown; redrive?: unknown };
 

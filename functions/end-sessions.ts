@@ -32,8 +32,19 @@ export async function handler(event: SQSEvent, context: Partial<Context> = {}): 
 }
 
 /** True when the message is done; false when SQS is to deliver it again. */
-async function processMessage(message: SQSRecord, about: { organization_id: string; offboarding_id: string }, deadline: number, log: Log) {
-  const input = { ...about, nonce: randomUUID(), deadline, allMembers: ALL_MEMBERS, stage: { ...STAGE, canEndSessions: true } };
+async function processMessage(
+  message: SQSRecord,
+  about: { organization_id: string; offboarding_id: string },
+  deadline: number,
+  log: Log,
+) {
+  const input = {
+    ...about,
+    nonce: randomUUID(),
+    deadline,
+    allMembers: ALL_MEMBERS,
+    stage: { ...STAGE, canEndSessions: true },
+  };
   const performers = [TABLE_EFFECTS, DUE_EFFECTS, sessionEffects(deadline, log)];
   const end = await run(endSessions(input, Date.now()), performers, log);
   if (end.is === 'not due') log.info('sessions_not_due_any_more');

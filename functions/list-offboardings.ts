@@ -1,9 +1,11 @@
 import * as v from 'valibot';
+import { primeQuery } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
 import { OrganizationId } from '../lib/ids.ts';
 import { BatchId } from '../lib/offboarding/model/request.ts';
 import { STATUSES } from '../lib/offboarding/model/status.ts';
 import { type ListedBy, listOffboardings } from '../lib/offboarding/views/list.ts';
+import { prime } from '../lib/priming.ts';
 
 /** A day or a moment; to the millisecond in UTC, as records have it. */
 const Time = v.pipe(
@@ -47,3 +49,5 @@ async function getPage({ query }: HttpRequest): Promise<HttpResponse> {
   const page = { limit: Number(limit), cursor, since, until, offboarding_id };
   return { status: 200, body: await listOffboardings(name as ListedBy, value, page) };
 }
+
+await prime(primeQuery());

@@ -1,5 +1,9 @@
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { primeCalls } from '../lib/auth0/management-api.ts';
+import { primeBus } from '../lib/aws/event-bus.ts';
+import { primeTable } from '../lib/aws/table.ts';
 import { deliver } from '../lib/offboarding/worker/delivery.ts';
+import { prime } from '../lib/priming.ts';
 
 /** What it takes to write the record and the log at the end, as a share of the function's time. */
 const MARGIN = 0.1;
@@ -18,3 +22,5 @@ export async function handler(event: SQSEvent, context: Partial<Context> = {}): 
   }
   return { batchItemFailures };
 }
+
+await prime(primeCalls(), primeTable(), primeBus());

@@ -1,5 +1,6 @@
-import { explainUnknown, remove } from '../lib/auth0/management-api.ts';
+import { explainUnknown, primeCalls, remove } from '../lib/auth0/management-api.ts';
 import { type HttpRequest, type HttpResponse, httpApi } from '../lib/http/http-api.ts';
+import { prime } from '../lib/priming.ts';
 
 export const handler = httpApi(removeConnection, { organization: true, connection: true });
 
@@ -10,3 +11,5 @@ async function removeConnection({ organizationId, connectionId, caller, context 
   context.log.metrics('connection_removed', {}, { caller });
   return { status: 204 };
 }
+
+await prime(primeCalls());

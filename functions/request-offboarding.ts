@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
 import { acceptOffboarding } from '../lib/offboarding/intake/accept.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { OffboardingBody } from '../lib/offboarding/model/request.ts';
+import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
 import { STAGE } from '../lib/stage.ts';
 
@@ -36,3 +39,5 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   context.log.info('offboarding_requested', { ...parameters, caller, ...answer });
   return { status: 202, body: answer };
 }
+
+await prime(primeTable(), primeQueue());

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
 import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
 import { membersOf } from '../lib/offboarding/intake/batch-members.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
+import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { prime } from '../lib/priming.ts';
 import { STAGE } from '../lib/stage.ts';
 
 export const handler = httpApi(requestOffboardings, { body: true });
@@ -27,9 +30,14 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   const { members, rejected, priority } = membersOf(batch_id, organization_ids, { parameters, caller, urgent });
   const fingerprint = fingerprintOf({ organization_ids, urgent, ...body });
   const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
-  const core = acceptBatch({ batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer }, Date.now());
+  const core = acceptBatch(
+    { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
+    Date.now(),
+  );
   const accepted = batchAcceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { batch_id });
   const answer = { batch_id, ...accepted, rejected };
   context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });
   return { status: 202, body: answer };
 }
+
+await prime(primeTable(), primeQueue());

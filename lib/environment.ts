@@ -23,9 +23,3 @@ export function auth0Tenant(): { origin: URL; audience: string } {
   const origin = new URL(url);
   return { origin, audience: process.env.AUTH0_AUDIENCE || `${origin.origin}/api/v2/` };
 }
-
-/** Settings of each client of an AWS service. Each call is small: one that takes seconds is lost and better made again. */
-export const AWS_CLIENT = {
-  maxAttempts: 3,
-  requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
-};

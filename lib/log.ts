@@ -2,6 +2,9 @@ type Fields = Record<string, unknown>;
 type Metrics = Record<string, number>;
 type Dimension = [name: string, value: string];
 
+/** Dimensions that stand alone: one alarm covers what every function reports of them. All others stand beside the function's name. */
+const OF_EVERY_FUNCTION = ['outcome'];
+
 /** Units of metrics (CloudWatch embedded metric format); of all others it is `Count`. */
 const UNITS: Record<string, string> = { TokenTimeToExpiry: 'Seconds', OldestOverdue: 'Seconds' };
 
@@ -63,7 +66,7 @@ export function describeError(error: unknown, depth = 4): Fields {
  * `value` as a line may show it: what JSON can hold, without secrets in values and in names, as much of it as there is `room`
  * for. Secrets go before there is JSON: what is cut out of a value can not break the line.
  */
-function shown(value: unknown, room: { bytes: number }, depth = 0): unknown {
+function toLoggable(value: unknown, room: { bytes: number }, depth = 0): unknown {
   room.bytes -= MEMBER_BYTES;
   if (typeof value === 'string') {
     const text = redact(value).toWellFormed();
@@ -75,9 +78,9 @@ function shown(value: unknown, room: { bytes: number }, depth = 0): unknown {
   if (value instanceof Error) return describeError(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= DEEPEST) return '…';
-  if (Array.isArray(value)) return value.flatMap((item) => (room.bytes > 0 ? [shown(item, room, depth + 1)] : []));
+  if (Array.isArray(value)) return value.flatMap((item) => (room.bytes > 0 ? [toLoggable(item, room, depth + 1)] : []));
   const members = Object.entries(value).flatMap(([name, member]) =>
-    member !== undefined && room.bytes > 0 ? [[shown(name, room), shown(member, room, depth + 1)]] : [],
+    member !== undefined && room.bytes > 0 ? [[toLoggable(name, room), toLoggable(member, room, depth + 1)]] : [],
   );
   return Object.fromEntries(members);
 }
@@ -95,11 +98,11 @@ const dimensionValue = (value: string) =>
  * the line is one of JSON (which escapes line ends) that CloudWatch takes whole.
  */
 export function createLog(context: Fields) {
-  const common = shown(context, { bytes: CONTEXT_BYTES }) as Fields;
+  const common = toLoggable(context, { bytes: CONTEXT_BYTES }) as Fields;
   const write = (level: Level, code: string, fields: Fields, embedded: Fields = { _aws: undefined }) => {
     const own = { timestamp: new Date().toISOString(), level, code, function: FUNCTION_NAME };
     // Named twice: they stand first, and nothing in a field takes their place.
-    const line = { ...own, ...common, ...(shown(fields, { bytes: LINE_BYTES }) as Fields), ...own, ...embedded };
+    const line = { ...own, ...common, ...(toLoggable(fields, { bytes: LINE_BYTES }) as Fields), ...own, ...embedded };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   };
   const log = (level: Level, code: string, fields: Fields = {}) => {
@@ -112,13 +115,14 @@ export function createLog(context: Fields) {
     error: log.bind(undefined, 'ERROR'),
     /**
      * One line that is a log line and metrics at once (CloudWatch embedded metric format), written whatever the function's log
-     * level is; `level` is the line's own. Each metric is of one set of dimensions: the function's name, and `dimension` beside
-     * it where one is given as `[name, value]`.
+     * level is; `level` is the line's own. Each metric has one set of dimensions: the function's name, and `dimension` beside it
+     * where one is given as `[name, value]`. The dimension `outcome` stands alone.
      */
     metrics(code: string, metrics: Metrics, fields: Fields = {}, dimension?: Dimension, level: Level = 'INFO') {
       const Metrics = Object.keys(metrics).map((Name) => ({ Name, Unit: UNITS[Name] ?? 'Count' }));
       const named = dimension && { [dimension[0]]: dimensionValue(dimension[1]) };
-      const Dimensions = [['function', ...Object.keys({ ...named })]];
+      const names = Object.keys({ ...named });
+      const Dimensions = [names.some((name) => OF_EVERY_FUNCTION.includes(name)) ? names : ['function', ...names]];
       const CloudWatchMetrics = [{ Namespace: 'org-connections', Dimensions, Metrics }];
       // Of a line without metrics CloudWatch is not to look for any.
       const _aws = Metrics.length > 0 ? { Timestamp: Date.now(), CloudWatchMetrics } : undefined;

@@ -1,4 +1,4 @@
-// What every answer and every event must be: held against the descriptions that callers and consumers use.
+// Checks every answer and every event against the descriptions that callers and consumers use.
 import { readFileSync } from 'node:fs';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -10,7 +10,7 @@ const read = (path: string) => parse(readFileSync(new URL(`../infra/contracts/${
 export const openapi = read('openapi.yml');
 export const asyncapi = read('asyncapi.yml');
 
-/** A schema of the bus's description without references and with one object for each `allOf`: as a consumer's tools want it. */
+/** A schema of the bus's description without references and with one object for each `allOf`, as a consumer's tools want it. */
 function flat(schema: unknown, all: Record<string, Schema>): unknown {
   if (Array.isArray(schema)) return schema.map((one) => flat(one, all));
   if (schema === null || typeof schema !== 'object') return schema;
@@ -35,7 +35,7 @@ interface EventSchema extends Schema {
   examples: { detail: object }[];
 }
 const all: Record<string, Schema> = asyncapi.components.schemas;
-/** The schema of each detail-type's events, envelope and all, out of those of the description. */
+/** The schema of each detail-type's events, with the envelope, made of the description. */
 export const eventSchemas = new Map<string, EventSchema>(
   Object.entries<{ name: string }>(asyncapi.components.messages).map(([key, { name }]) => {
     const { $id, title, ...schema } = flat(all[key], all) as EventSchema;
@@ -46,7 +46,7 @@ export const eventSchemas = new Map<string, EventSchema>(
   }),
 );
 
-/** What is sent is open to everybody but this project's own tests: they tell what is sent and not described. */
+/** The service's answers and events are open to everybody but this project's own tests, which find members that nobody described. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (!isObject(schema)) return schema;
@@ -67,13 +67,22 @@ export function createAjv() {
 const ajv = createAjv();
 const schemas = closed(openapi.components.schemas);
 ajv.addSchema({ ...openapi, components: { ...openapi.components, schemas } }, 'openapi');
-const details = new Map(
-  [...eventSchemas].map(([name, { properties }]) => [name, ajv.compile(closed(properties.detail) as object)]),
-);
+const details = new Map<string, ValidateFunction>();
+/** The check of an event's detail, made when it is first needed; undefined where nobody described the event. */
+function detailOf(type: string): ValidateFunction | undefined {
+  const schema = eventSchemas.get(type);
+  const validate = details.get(type) ?? (schema && ajv.compile(closed(schema.properties.detail) as object));
+  if (validate) details.set(type, validate);
+  return validate;
+}
 
 const requested = eventSchemas.get('organization.offboarding.requested')?.properties.detail as Schema;
-/** What a publisher may put on the bus to ask for an offboarding. */
-export const isRequested = ajv.compile(requested);
+/** Whether `value` is a detail with which a publisher may request an offboarding. */
+export function isRequested(value: unknown): boolean {
+  requests ??= ajv.compile(requested);
+  return requests(value);
+}
+let requests: ValidateFunction | undefined;
 
 interface Operation {
   operationId: string;
@@ -105,7 +114,7 @@ export interface Answer {
   body: unknown;
 }
 
-/** Throws unless `answer` is one that the description gives for the function `name`. */
+/** Throws unless `answer` is one that the OpenAPI description has for the function `name`. */
 export function assertDescribed(name: string, { status, headers, body }: Answer): void {
   const found = operations.get(name);
   if (!found) throw new Error(`${name} is not described`);
@@ -123,20 +132,34 @@ export function assertDescribed(name: string, { status, headers, body }: Answer)
   }
   const type = Object.keys(response.content).find((one) => headers['content-type']?.startsWith(one));
   if (!type) throw new Error(`${name}: ${status} is ${headers['content-type']}`);
-  // What passes by itself says when.
-  const code = (body as { code?: string }).code;
-  const passes = status === 429 || status === 503 || (status === 409 && name.startsWith('cancel'));
-  if (passes && code && !/^[1-9]\d*$/.test(headers['retry-after'] ?? ''))
-    throw new Error(`${name}: ${status} without Retry-After`);
-  const wrong = valid(`${pointer}/content/${escaped(type)}/schema`, body);
+  assertRetryAfter(name, status, headers, body);
+  // A problem of this service is always a whole one; the description lets generated clients read the gateway's message as well.
+  const isProblem = type === 'application/problem+json';
+  const wrong = valid(isProblem ? '/components/schemas/Problem' : `${pointer}/content/${escaped(type)}/schema`, body);
   if (wrong) throw new Error(`${name}: ${status} is not as described: ${wrong}`);
 }
 
-/** Throws unless `event` is one that the bus's description has of this service, or of another's. */
+/** A temporary problem says when to try again; a request of unknown acceptance says what to look up before that. */
+function assertRetryAfter(name: string, status: number, headers: Answer['headers'], body: unknown): void {
+  const { code, offboarding_id, batch_id } = body as { code?: string; offboarding_id?: string; batch_id?: string };
+  if (code === 'acceptance_unknown' && name.startsWith('request')) {
+    if (!offboarding_id && !batch_id) throw new Error(`${name}: ${code} without an id to look up`);
+    return;
+  }
+  const isTemporary = status === 429 || status === 503 || (status === 409 && name.startsWith('cancel'));
+  if (isTemporary && code && !/^[1-9]\d*$/.test(headers['retry-after'] ?? ''))
+    throw new Error(`${name}: ${status} without Retry-After`);
+}
+
+const REQUESTS: string[] = asyncapi.operations.takeRequests.messages.map(
+  ({ $ref }: { $ref: string }) => asyncapi.components.messages[$ref.split('/').at(-1) ?? ''].name,
+);
+
+/** Throws unless `event` is an outcome as the AsyncAPI description has it. Publishers' events and requests are not checked. */
 export function assertOutcome(event: { source: string; 'detail-type': string; detail: unknown }): void {
   const type = event['detail-type'];
-  if (event.source !== 'org-connections' || type.endsWith('requested')) return;
-  const validate = details.get(type);
+  if (event.source !== 'org-connections' || REQUESTS.includes(type)) return;
+  const validate = detailOf(type);
   if (!validate) throw new Error(`${type} is not described`);
   if (!validate(event.detail)) throw new Error(`${type}: ${ajv.errorsText(validate.errors)}`);
 }

@@ -1,4 +1,5 @@
-// The service under test: the packaged bundles, each in a process of its own, between the stand-ins of Auth0 and AWS.
+// The service under test: the packaged bundles between the stand-ins of Auth0 and AWS. They run in the test's own process, or, for
+// what only a process can show, each in one of its own.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -7,7 +8,6 @@ import {
   PutItemCommand,
   QueryCommand,
   ScanCommand,
-  UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
@@ -15,8 +15,13 @@ import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
 import type { Item } from '../lib/aws/table.ts';
-import { hasEnded, type Offboarding, type Organization } from '../lib/offboarding/offboarding.ts';
+import { emptyOrganization, type Organization } from '../lib/offboarding/model/organization.ts';
+import type { OffboardingRecord } from '../lib/offboarding/model/record.ts';
+import { dueOf } from '../lib/offboarding/rules/due-work.ts';
+import { recordOf } from '../lib/offboarding/rules/projection.ts';
+import { acceptedOf } from '../lib/offboarding/rules/requests.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
+import { createFunctionInProcess } from './in-process.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -124,62 +129,111 @@ const unlessRejected = (error: unknown) => {
   if (!(error instanceof ConditionalCheckFailedException)) throw error;
 };
 
-const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
-const CLOCKS = ['notice_at', 'held_until', 'check_asked_at'];
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
+/** The members that hold Unix milliseconds. */
+const CLOCKS = ['notice_at', 'until'];
 /** A value of the table with each time in it `ms` earlier. */
-function earlier(value: unknown, ms: number): unknown {
-  const shift = (time: string) => new Date(Date.parse(time) - ms).toISOString();
-  if (typeof value === 'string') return value.replace(TIMES, shift);
+function earlier(value: unknown, ms: number, name = ''): unknown {
+  const shift = (time: string) => {
+    const shifted = new Date(Date.parse(time) - ms).toISOString();
+    return time.includes('.') ? shifted : shifted.replace(/\.\d{3}Z/, 'Z');
+  };
+  if (typeof value === 'string') return value.replace(TIME, shift);
   if (Array.isArray(value)) return value.map((one) => earlier(one, ms));
-  if (typeof value !== 'object' || value === null || value instanceof Set) return value;
-  const members = Object.entries(value).map(([name, one]) => {
-    return [name, CLOCKS.includes(name) ? Number(one) - ms : earlier(one, ms)];
-  });
-  return Object.fromEntries(members);
+  if (typeof value === 'number') return CLOCKS.includes(name) ? value - ms : value;
+  if (typeof value !== 'object' || value === null) return value;
+  // A ledger entry's last change is `{goal, at}` with Unix milliseconds.
+  const isChange = name === 'changed' && typeof Object(value).at === 'number';
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [
+      key,
+      isChange && key === 'at' ? Number(one) - ms : earlier(one, ms, key),
+    ]),
+  );
 }
 
-export async function startService(options: Parameters<typeof startEnvironment>[0] = {}) {
+type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
+  /** Where the functions run; in the test's own process when left out. */
+  containers?: 'processes';
+};
+
+const PENDING = ['requested', 'working', 'removing', 'cancelling'];
+
+export async function startService({ containers, ...options }: Options = {}) {
   const logs: string[] = [];
   const answers: string[] = [];
-  const local: LocalEnvironment = await startEnvironment({ ...options, onLog: (line) => logs.push(line) });
+  const local: LocalEnvironment = await startEnvironment({
+    ...options,
+    onLog: (line) => logs.push(line),
+    ...(containers !== 'processes' && { createContainer: createFunctionInProcess }),
+  });
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;
-  const { fromItem } = await import('../lib/offboarding/record.ts');
+  const items = await import('../lib/offboarding/store/items.ts');
   const itemsOf = async (organization: string) => {
     const ExpressionAttributeValues = marshall({ ':id': organization });
     const where = { KeyConditionExpression: 'organization_id = :id', ExpressionAttributeValues };
     const query = new QueryCommand({ TableName: TABLE, ConsistentRead: true, ...where });
     return ((await local.dynamoDb.send(query)).Items ?? []).map((item) => unmarshall(item) as Item);
   };
-  const recordsOf = async (organization: string) => {
-    const items = await itemsOf(organization);
-    const records = items.filter(({ offboarding_id }) => offboarding_id !== 'organization').map(fromItem);
-    return records.sort((a, b) =>
-      `${a.created_at} ${a.offboarding_id}` < `${b.created_at} ${b.offboarding_id}` ? -1 : 1,
-    );
+  const isRecord = ({ offboarding_id }: Item) => ![items.ORGANIZATION, items.BATCH].includes(offboarding_id);
+  const organizationIn = (all: Item[]): Organization | undefined => {
+    const item = all.find(({ offboarding_id }) => offboarding_id === items.ORGANIZATION);
+    return item && items.fromOrganizationItem(item);
   };
+  /** Each offboarding as its organization's item has it, or as its record has it once it has left that. */
+  const recordsOf = async (organization: string): Promise<OffboardingRecord[]> => {
+    const all = await itemsOf(organization);
+    const item = organizationIn(all) ?? emptyOrganization(organization);
+    const records = new Map(all.filter(isRecord).map((one) => [one.offboarding_id, items.fromRecordItem(one)]));
+    for (const one of acceptedOf(item))
+      records.set(one.offboarding_id, recordOf(item, one, records.get(one.offboarding_id)));
+    const order = ({ requested_at, offboarding_id }: OffboardingRecord) => `${requested_at} ${offboarding_id}`;
+    return [...records.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  };
+  /** Writes what a test makes of an organization, unless somebody has written it meanwhile. */
+  async function changeOrganization(organization: string, change: (item: Organization) => Organization): Promise<void> {
+    const item = organizationIn(await itemsOf(organization));
+    if (!item) return;
+    const changed = { ...change(item), version: randomUUID() };
+    await put(items.toOrganizationItem(changed, Date.now()), item.version);
+  }
+  async function put(item: object, version?: string): Promise<void> {
+    const isStill = {
+      ConditionExpression: 'version = :version',
+      ExpressionAttributeValues: marshall({ ':version': version ?? '' }),
+    };
+    const Item = marshall(JSON.parse(JSON.stringify(item)));
+    const command = new PutItemCommand({ TableName: TABLE, Item, ...(version !== undefined && isStill) });
+    await local.dynamoDb.send(command).catch(unlessRejected);
+  }
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 
   const isAnybodyBusy = (text?: string) =>
     local.worker.isBusy(text) || [...functions.values()].some(({ isBusy }) => isBusy(text));
 
-  /** No minute is waited for until Auth0 can not carry out any more what was cut off: who is gone has the organization no longer. */
-  async function runOut(): Promise<void> {
-    const held = new ScanCommand({ TableName: TABLE, FilterExpression: 'attribute_exists(holder)' });
-    const { Items = [] } = await local.dynamoDb.send(held);
+  /** No minute is waited for until Auth0 cannot carry out any more what was cut off: leases of crashed workers are over. */
+  async function endLeases(): Promise<void> {
+    const leased = new ScanCommand({ TableName: TABLE, FilterExpression: 'attribute_exists(lease_owner)' });
+    const { Items = [] } = await local.dynamoDb.send(leased);
     if (isAnybodyBusy()) return;
-    for (const { organization_id, holder } of Items) await endLease(organization_id?.S ?? '', holder?.S ?? '');
+    for (const { organization_id } of Items) await endLease(organization_id?.S ?? '');
   }
 
-  async function endLease(organization_id: string, holder: string): Promise<void> {
-    const Key = marshall({ organization_id, offboarding_id: 'organization' });
-    const update = { UpdateExpression: 'SET held_until = :past', ConditionExpression: 'holder = :holder' };
-    const ExpressionAttributeValues = marshall({ ':holder': holder, ':past': 0 });
-    const command = new UpdateItemCommand({ TableName: TABLE, Key, ...update, ExpressionAttributeValues });
-    await local.dynamoDb.send(command).catch(unlessRejected);
-  }
+  const endLease = (organization: string) =>
+    changeOrganization(organization, (item) => ({
+      ...item,
+      ...(item.lease && { lease: { ...item.lease, until: 0 } }),
+    }));
 
+  async function passForBatch(batch_id: string, ms: number): Promise<void> {
+    const [found] = await itemsOf(batch_id);
+    if (!found) return;
+    const batch = items.fromBatchItem(found);
+    const shifted = { ...(earlier(batch, ms) as typeof batch), version: randomUUID() };
+    await put(items.toBatchItem(shifted, Date.now()), batch.version);
+  }
   function functionNamed(name: string): LocalFunction {
     const found = functions.get(name) ?? local.functionNamed(name);
     functions.set(name, found);
@@ -234,15 +288,26 @@ export async function startService(options: Parameters<typeof startEnvironment>[
 
     /** Has whatever waits in the queue be due now, and lets the leases of who is gone run out: no test waits for minutes. */
     async hurry() {
-      await runOut();
+      await endLeases();
       for (const message of aws.messages(QUEUE)) if (!message.inFlight) message.visibleAt = 0;
       aws.wake(QUEUE);
     },
 
     /** The outcome event of the request `id`, while nothing that waits is waited for. */
     async outcomeInAHurry(id: string, outcome?: string) {
-      const hurry = setInterval(() => this.hurry().catch(() => undefined), 50);
-      return this.outcome(id, outcome).finally(() => clearInterval(hurry));
+      let isThere = false;
+      const hurrying = (async () => {
+        while (!isThere) {
+          await this.hurry().catch(() => undefined);
+          await sleep(50);
+        }
+      })();
+      try {
+        return await this.outcome(id, outcome);
+      } finally {
+        isThere = true;
+        await hurrying;
+      }
     },
 
     /** Nothing is in the queue any more, also of what was made to wait just now, and nobody is at work. */
@@ -278,15 +343,13 @@ export async function startService(options: Parameters<typeof startEnvironment>[
         const isBusy = messages().some(({ inFlight }) => inFlight) || isAuth0Busy() || isAnybodyBusy(organization);
         quiet = isBusy ? 0 : quiet + 1;
         if (quiet < 2) continue;
-        await this.runOut(organization);
+        await this.endLease(organization);
         if (messages().length > 0) continue;
-        const { holder, held_until = 0, removing, open = [], due_at } = await this.organization(organization);
-        // Whoever was killed when nothing was left to do has it no more, and nobody else needs it.
-        const isHeld = holder !== undefined && (held_until > Date.now() || due_at !== undefined);
-        const isLeft = ({ status, unpublished, accept_by, offboarding_id }: Offboarding) =>
-          unpublished !== undefined ||
-          (accept_by ? open.includes(offboarding_id) : !hasEnded({ status }) && status !== 'scheduled');
-        if (!isHeld && !removing && !(await recordsOf(organization)).some(isLeft)) return;
+        const item = await this.organization(organization);
+        // A lease of a crashed worker in whose organization nothing is left to do is nobody's.
+        const { due_at } = dueOf(item);
+        const isPending = acceptedOf(item).some(({ status }) => PENDING.includes(status));
+        if (!isPending && !(due_at !== undefined && due_at <= new Date().toISOString())) return;
         await this.pass(HOUR_MS, organization);
         await local.checkByClock();
       }
@@ -301,65 +364,59 @@ export async function startService(options: Parameters<typeof startEnvironment>[
     /** The organization's records, oldest first. */
     records: (organization = ORG) => recordsOf(organization),
 
-    /** The organization's own item: what is open, due, accepted, and who works on it. */
-    async organization(organization = ORG): Promise<Partial<Organization>> {
-      const item = (await itemsOf(organization)).find(({ offboarding_id }) => offboarding_id === 'organization');
-      return (item ?? {}) as Partial<Organization>;
-    },
+    /** The organization's own item, which decides: lease, requests, ledger, outbox. */
+    organization: async (organization = ORG): Promise<Organization> =>
+      organizationIn(await itemsOf(organization)) ?? emptyOrganization(organization),
 
-    /** Time passes: all that is on record of the organization was `ms` ago; what somebody writes meanwhile stays as it is. */
+    /** Time passes: all that is stored of the organization was `ms` ago; what somebody writes meanwhile stays as it is. */
     async pass(ms: number, organization = ORG) {
-      for (const item of await itemsOf(organization)) {
-        const Item = marshall(earlier(item, ms), { removeUndefinedValues: true });
-        const isStill = { ':version': { S: String(item.version) } };
-        const put = {
-          TableName: TABLE,
-          Item,
-          ConditionExpression: 'version = :version',
-          ExpressionAttributeValues: isStill,
-        };
-        await local.dynamoDb.send(new PutItemCommand(put)).catch(unlessRejected);
+      const all = await itemsOf(organization);
+      const item = organizationIn(all);
+      for (const batch of new Set(item?.requests.flatMap((one) => (one.batch ? [one.batch.id] : []))))
+        await passForBatch(batch, ms);
+      await changeOrganization(organization, (one) => earlier(one, ms) as Organization);
+      for (const one of all.filter(isRecord)) {
+        const shifted = earlier(items.fromRecordItem(one), ms) as OffboardingRecord;
+        const expires_at = shifted.expires_at && shifted.expires_at - Math.round(ms / 1000);
+        await put(items.toRecordItem({ ...shifted, expires_at }));
       }
     },
 
-    /** Nobody works on the organization any more who has it still: for tests that know that Auth0 carries out nothing late. */
-    async runOut(organization: string) {
-      const { holder } = await this.organization(organization);
-      if (holder) await endLease(organization, holder);
-    },
+    /** Changes the organization's item behind the service's back. */
+    changeOrganization,
+
+    /** The lease of whoever worked on the organization is over: for tests that know that Auth0 carries out nothing late. */
+    endLease: (organization: string): Promise<void> => endLease(organization),
 
     /** Between two tests: no fault is left, nothing is in the queue, and nobody is at work. */
     async startOver() {
+      // A container remembers what it was told of the tenant's limit.
+      if (tenant.calls().some(({ status }) => status === 429))
+        for (const one of [local.worker, ...functions.values()]) one.kill();
       tenant.clearFaults();
       aws.clearFaults();
+      // What a killed function had on its way is carried out all the same.
+      const arrived = () => tenant.calls().every(({ status }) => status !== 0);
+      for (const end = Date.now() + 3000; !arrived() && Date.now() < end; ) await sleep(20);
       aws.messages(QUEUE).splice(0);
       await local.worker.idle();
     },
 
-    /** Deletes the organization's records. */
+    /** Deletes everything that is stored of the organization. */
     async forget(organization = ORG) {
-      const organizationItem = { organization_id: organization, offboarding_id: 'organization' };
-      for (const { organization_id, offboarding_id } of [...(await recordsOf(organization)), organizationItem]) {
+      for (const { organization_id, offboarding_id } of await itemsOf(organization)) {
         const Key = marshall({ organization_id, offboarding_id });
         await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
       }
     },
 
-    /** Has the organization's scheduled removals be due now, and Scheduler say so. */
+    /** The organization's scheduled removal is due now, and Scheduler says so. */
     async makeDue(organization = ORG) {
-      const removal_due_at = new Date(Date.now() - 1000).toISOString();
-      const scheduled = (await recordsOf(organization)).filter(({ status }) => status === 'scheduled');
-      for (const { offboarding_id } of scheduled)
-        await local.changeRecord(organization, offboarding_id, { removal_due_at });
-      if (scheduled.length > 0) await local.changeRecord(organization, 'organization', { due_at: removal_due_at });
+      const dates = (await recordsOf(organization)).flatMap(({ status, removal_due_at }) =>
+        status === 'scheduled' && removal_due_at ? [Date.parse(removal_due_at)] : [],
+      );
+      if (dates.length > 0) await this.pass(Math.max(...dates) - Date.now() + 1000, organization);
       aws.fireAll(organization);
-    },
-
-    /** Makes the organization's records `days` older. */
-    async age(days: number, organization = ORG) {
-      const created_at = new Date(Date.now() - days * 86_400_000).toISOString();
-      for (const { offboarding_id } of await recordsOf(organization))
-        await local.changeRecord(organization, offboarding_id, { created_at });
     },
 
     /** Whether each connection is enabled, as Auth0 has it; a removed one is not there. */

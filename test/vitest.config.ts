@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { typescriptOptions } from '../infra/older-node/typescript.mjs';
 
 /** What waits for a minute of real time begins first: all else is done meanwhile. */
 class LongestWaitFirst extends BaseSequencer {
@@ -15,18 +17,30 @@ const shared = {
   pool: 'forks' as const,
   // A machine that is busy is slow: what is waited for may take its time.
   expect: { poll: { timeout: 30_000 } },
+  // Cases that only wait, for a retry or a deadline, wait at the same time.
+  maxConcurrency: 30,
   // What files of lib/ want to know when they are loaded; the service under test gets an environment of its own.
-  env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings' },
+  env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings', NODE_OPTIONS: typescriptOptions },
+  setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
 // Most tests wait for a socket or a pause; two cores do more than one file at a time.
 const maxWorkers = 4;
+const WITHOUT = ['**/node_modules/**'];
 
 export default defineConfig({
   test: {
     maxWorkers,
     sequence: { sequencer: LongestWaitFirst },
     projects: [
-      { test: { ...shared, name: 'default', include: ['test/**/*.test.ts'], exclude: ['test/end-to-end/**'] } },
+      {
+        test: {
+          ...shared,
+          name: 'default',
+          include: ['test/**/*.test.ts'],
+          exclude: [...WITHOUT, 'test/end-to-end/**', 'test/second-opinions/**'],
+        },
+      },
+      { test: { ...shared, name: 'second-opinions', include: ['test/second-opinions/**/*.test.ts'] } },
       { test: { ...shared, name: 'e2e', include: ['test/end-to-end/**/*.test.ts'], fileParallelism: false } },
     ],
   },

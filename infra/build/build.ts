@@ -71,25 +71,25 @@ const notInLambda: Plugin = {
 const names = readdirSync(`${root}functions`).map((file) => file.replace(/\.ts$/, ''));
 rmSync(`${root}dist`, { recursive: true, force: true });
 mkdirSync(`${root}dist`);
-for (const name of names) {
-  const { metafile } = await build({
-    entryPoints: [`${root}functions/${name}.ts`],
-    outfile: `${root}dist/${name}.mjs`,
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minify: true,
-    legalComments: 'none',
-    mainFields: ['module', 'main'],
-    conditions: ['module'],
-    // Bodies are Node's own streams here; the first look at the global loads the web's beside them.
-    define: { ReadableStream: 'undefined' },
-    metafile: true,
-    plugins: [builtinsOnDemand, notInLambda],
-  });
-  writeFileSync(`${root}dist/${name}.meta.json`, JSON.stringify(metafile));
-  const [output] = Object.values(metafile.outputs);
-  if (!process.argv.includes('--quiet')) console.log(`dist/${name}.mjs  ${Math.round((output?.bytes ?? 0) / 1000)} KB`);
+const { metafile } = await build({
+  entryPoints: names.map((name) => `${root}functions/${name}.ts`),
+  outdir: `${root}dist`,
+  outExtension: { '.js': '.mjs' },
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  minify: true,
+  legalComments: 'none',
+  mainFields: ['module', 'main'],
+  conditions: ['module'],
+  // Bodies are Node's own streams here; the first look at the global loads the web's beside them.
+  define: { ReadableStream: 'undefined' },
+  metafile: true,
+  plugins: [builtinsOnDemand, notInLambda],
+});
+for (const [path, output] of Object.entries(metafile.outputs)) {
+  writeFileSync(root + path.replace(/mjs$/, 'meta.json'), JSON.stringify({ outputs: { [path]: output } }));
+  if (!process.argv.includes('--quiet')) console.log(`${path}  ${Math.round(output.bytes / 1000)} KB`);
 }

@@ -46,5 +46,5 @@ current=$(aws secretsmanager describe-secret --secret-id "org-connections/$stage
   --query 'length(values(VersionIdsToStages || `{}`))' --output text)
 if [ "$current" = 0 ]; then
   say "Deployed. No client credentials are stored yet: until they are, and the token was rotated, every call of Auth0 is answered 503,"
-  say "and the alarms \"token not rotated\" and \"rotate-management-token errors\" are red (README, \"From an empty account\")."
+  say "and the alarms \"token not rotated\" and \"rotate-management-token errors\" are red (docs/deployment.md, \"From an empty account\")."
 fi

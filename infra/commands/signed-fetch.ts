@@ -22,7 +22,14 @@ export interface Credentials {
   sessionToken?: string;
 }
 
-/** `fetch` with requests that are signed for API Gateway as whoever has `credentials`. */
+/** As a signature has it (RFC 3986): a blank is `%20`. */
+const encoded = (text: string) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/**
+ * `fetch` with requests that are signed for API Gateway as whoever has `credentials` (AWS Signature Version 4). The query is sent
+ * exactly as it is signed: API Gateway takes a `+` for a plus, and refuses what was signed as a blank.
+ */
 export function signedFetchAs(credentials: Credentials | (() => Promise<object>), region = 'us-east-1') {
   const signer = new SignatureV4({
     service: 'execute-api',
@@ -33,7 +40,8 @@ export function signedFetchAs(credentials: Credentials | (() => Promise<object>)
   return async (input: Request | string | URL, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     const { method, signal, redirect } = request;
-    const { protocol, hostname, host, port, pathname, searchParams } = new URL(request.url);
+    const address = new URL(request.url);
+    const { protocol, hostname, host, port, pathname, searchParams } = address;
     const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
     const { headers } = await signer.sign({
       protocol,
@@ -45,6 +53,7 @@ export function signedFetchAs(credentials: Credentials | (() => Promise<object>)
       headers: { ...Object.fromEntries(request.headers), host },
       body,
     });
-    return fetch(request.url, { method, headers, signal, redirect, ...(body && { body }) });
+    address.search = [...searchParams].map((pair) => pair.map(encoded).join('=')).join('&');
+    return fetch(address, { method, headers, signal, redirect, ...(body && { body }) });
   };
 }

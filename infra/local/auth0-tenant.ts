@@ -40,7 +40,9 @@ export async function startAuth0Tenant({
   let faults: Fault[] = [];
   let calls: Call[] = [];
   let currentPlan = plan;
+  let latency = 0;
   const logStreams: ((event: LogEvent) => void)[] = [];
+  const callListeners: ((call: Call) => void)[] = [];
   const buckets = createBuckets();
   const tokens = createTokens(() => url, tokenLifetime);
   const connections = createConnections();
@@ -62,6 +64,10 @@ export async function startAuth0Tenant({
     calls: () => calls,
     clearCalls() {
       calls = [];
+    },
+    /** How long each call takes at least, milliseconds. */
+    setLatency(ms: number) {
+      latency = ms;
     },
     setPlan(name: Plan) {
       currentPlan = name;
@@ -117,13 +123,18 @@ export async function startAuth0Tenant({
       at: Date.now(),
     };
     calls.push(entry);
+    response.once('close', () => {
+      for (const listener of callListeners) listener(entry);
+    });
     const fault = meets(entry);
     const answer = (): Reply =>
       target.pathname === '/oauth/token'
         ? tokens.oauthToken(body, request.headers['content-type'])
         : manage(request, target, body);
-    if (fault?.late !== undefined) return void setTimeout(answer, fault.late).unref();
-    if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    if (fault?.late !== undefined) setTimeout(answer, fault.late).unref();
+    if (fault?.late !== undefined && fault.status === undefined) return;
+    const delay = latency + (fault?.delay ?? 0);
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     if (fault?.reset === 'before') return request.socket.resetAndDestroy();
     const reply = fault?.status === undefined ? answer() : { status: fault.status, body: fault.body };
     if (fault?.shape) Object.assign(reply, { body: undefined, ...SHAPES[fault.shape](reply, target) });
@@ -147,6 +158,10 @@ export async function startAuth0Tenant({
   return {
     ...control,
     stream: connections.stream,
+    /** `listener` gets each call of the Management API and of /oauth/token when it is over; status 0 is no answer. */
+    onCall(listener: (call: Call) => void) {
+      callListeners.push(listener);
+    },
     /** Log stream: `listener` gets an event for each write of the Management API that succeeded. */
     streamLogs(listener: (event: LogEvent) => void) {
       logStreams.push(listener);

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { giveClientGrants } from './demo-grants.ts';
 import { startEnvironment } from './environment.ts';
 import { freePort, startGateway } from './gateway.ts';
 
@@ -33,6 +34,13 @@ tenant.setOrganizations({
   ),
   [INITECH]: [named(PING, 'initech-ping', 'pingfederate'), named(LDAP, 'initech-ldap', 'ad')],
 });
+
+for (const [id, name] of [
+  [ACME, 'acme'],
+  [GLOBEX, 'globex'],
+  [INITECH, 'initech'],
+] as const)
+  giveClientGrants(tenant, id, name);
 
 // Bob works for two customers: what he has open may be for the other one.
 tenant.addMembers(GLOBEX, ['auth0|ann', 'auth0|bob']);

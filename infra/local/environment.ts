@@ -42,13 +42,18 @@ interface Options {
   /** Whether queues and schedules invoke functions by themselves; they do, unless this is false. */
   connected?: boolean;
   functions?: Pick<FunctionOptions, 'execArgv' | 'timeout' | 'freezes'>;
+  /** What makes a container of a function; a process of its own when left out. */
+  createContainer?: typeof createFunction;
   /** AWS's own retries come so many times as soon. */
   retrySpeed?: number;
+  /** Resolves when the bundles are there; no function is invoked before. */
+  bundles?: Promise<unknown>;
 }
 
 /** Starts everything; the management token is in place, by a real rotation, when this resolves. */
 export async function startEnvironment({ onLog: showLog = () => {}, ...options }: Options = {}) {
   const { plan = 'unlimited', random = Math.random, connected = true, retrySpeed = 1, scopes = SCOPES } = options;
+  const { createContainer = createFunction } = options;
   const tenant = await startAuth0Tenant({ port: options.tenantPort ?? 0, plan, random });
   const aws = await startAws({ port: options.awsPort ?? 0, retrySpeed });
   /** Each line that a function logs goes through here: subscriptions read it, too. */
@@ -90,7 +95,7 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
     const found = stack.functions.find((one) => one.name === name);
     if (!found) throw new Error(`${name} is not in the template`);
     const variables = { ...found.environment, ...place };
-    return createFunction(name, { timeout: found.timeout, environment: variables, onLog, ...options.functions });
+    return createContainer(name, { timeout: found.timeout, environment: variables, onLog, ...options.functions });
   }
   tenant.stream((organizationId, connectionId) => {
     const object = { organization: { id: organizationId }, connection: { id: connectionId }, is_enabled: true };
@@ -98,7 +103,7 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
     const envelope = { id: randomUUID(), time: cloudEvent.time, 'detail-type': cloudEvent.type };
     aws.publish({
       ...envelope,
-      source: 'aws.partner/auth0.com/local/events',
+      source: 'aws.partner/auth0.com/local/auth0.events',
       detail: { ...cloudEvent, data: { object } },
     });
   });
@@ -128,6 +133,7 @@ export async function startEnvironment({ onLog: showLog = () => {}, ...options }
   invoked.set('dispatch-due-work', watch).set('rotate-management-token', rotation);
 
   const client = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
+  await options.bundles;
   aws.setSecretValue(CLIENT_SECRET, JSON.stringify(client));
   aws.setSecretValue(SESSION_CLIENT_SECRET, JSON.stringify(session));
   await aws.rotate(TOKEN_SECRET);

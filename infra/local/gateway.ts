@@ -1,11 +1,22 @@
-// The HTTP functions behind serverless-offline, which plays API Gateway's HTTP API by the routes of serverless.yml.
-import { spawn } from 'node:child_process';
+// API Gateway's HTTP API on this machine: the routes of the compiled template, each with its function's real bundle behind it.
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { localTemplate, type Resources } from './aws/template.ts';
+import { gatewayEvent, type Route } from './gateway-event.ts';
+import { createFunction, type LocalFunction } from './lambda.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const OSLS = fileURLToPath(new URL('../../node_modules/.bin/osls', import.meta.url));
+/** API Gateway answers 503 for an integration that takes longer (quotas of HTTP APIs). */
+const INTEGRATION_LIMIT_MS = 30_000;
+/** A larger payload is answered 413 (quotas of HTTP APIs). */
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
+interface Result {
+  statusCode?: number;
+  headers?: Record<string, string>;
+  cookies?: string[];
+  body?: string;
+  isBase64Encoded?: boolean;
+}
 
 /** `wanted` if that port is free right now, else one that is. */
 export async function freePort(wanted = 0): Promise<number> {
@@ -21,56 +32,104 @@ export async function freePort(wanted = 0): Promise<number> {
   return port;
 }
 
+/** The template's routes with the names of their functions. */
+function routesOf(resources: Resources): Route[] {
+  return Object.values(resources)
+    .filter(({ Type }) => Type === 'AWS::ApiGatewayV2::Route')
+    .map(({ Properties: { RouteKey, Target } }) => {
+      const [, integrationId] = JSON.stringify(Target).match(/"Ref":"(\w+)"/) ?? [];
+      const uri = JSON.stringify(resources[integrationId ?? '']?.Properties.IntegrationUri);
+      const [, functionId] = uri.match(/"Fn::GetAtt":\["(\w+)"/) ?? [];
+      const { FunctionName } = resources[functionId ?? '']?.Properties ?? {};
+      const [method = '', template = ''] = String(RouteKey).split(' ');
+      const names = [...template.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+      const path = new RegExp(`^${template.replaceAll(/\{\w+\}/g, '([^/]+)')}$`);
+      return { key: RouteKey, method, path, names, functionName: FunctionName.replace('org-connections-local-', '') };
+    });
+}
+
+/** One event at a time for each container, as in Lambda; as many containers as there are requests at once. */
+function createContainers(create: () => LocalFunction) {
+  const containers: LocalFunction[] = [];
+  return {
+    invoke(event: unknown): Promise<unknown> {
+      const free = containers.find((container) => !container.isBusy()) ?? create();
+      if (!containers.includes(free)) containers.push(free);
+      return free.invoke(event, INTEGRATION_LIMIT_MS);
+    },
+    kill: () => containers.forEach((container) => void container.kill()),
+  };
+}
+
+/** The body of a request; undefined where it is larger than API Gateway takes. */
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming) {
+    bytes += chunk.length;
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  return bytes > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks);
+}
+
+function refuse(outgoing: ServerResponse, status: number, message: string): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message }));
+}
+
+/** A result in the format of payload 2.0; anything without a status code is a body by itself. */
+function answer(outgoing: ServerResponse, result: unknown): void {
+  const isFormatted = typeof result === 'object' && result !== null && 'statusCode' in result;
+  const {
+    statusCode = 200,
+    headers,
+    cookies,
+    body,
+    isBase64Encoded,
+  }: Result = isFormatted
+    ? (result as Result)
+    : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(result) };
+  outgoing.writeHead(statusCode, { ...headers, ...(cookies && { 'set-cookie': cookies }) });
+  outgoing.end(body && isBase64Encoded ? Buffer.from(body, 'base64') : body);
+}
+
 /**
- * Starts the gateway on `port`; resolves when it answers. `onLine` gets what the functions log, and what the gateway says when
- * it can not start.
+ * Starts the gateway on `port` of this machine alone; resolves when it answers. The functions get `environment`; `onLine` gets
+ * what they log. Throws when the port is taken.
  */
 export async function startGateway(port: number, environment: Record<string, string>, onLine: (line: string) => void) {
-  if ((await freePort(port)) !== port) throw new Error(`Port ${port} is taken; PORT=… chooses another`);
-  const child = spawn(
-    process.execPath,
-    [OSLS, 'offline', '--stage', 'local', '--httpPort', String(port), '--lambdaPort', String(await freePort())],
-    {
-      cwd: ROOT,
-      // A group of its own: Ctrl-C reaches this process alone, which then stops everything in order.
-      detached: true,
-      env: {
-        PATH: process.env.PATH,
-        HOME: process.env.HOME,
-        ...environment,
-        ORG_CONNECTIONS_PLACE: 'laptop',
-        SLS_NOTIFICATIONS_MODE: 'off',
-        NODE_OPTIONS: `--import ${new URL('request-ids.ts', import.meta.url)}`,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+  const routes = routesOf(localTemplate().Resources);
+  const functions = new Map(
+    routes.map(({ functionName }) => {
+      const create = () => createFunction(functionName, { environment, onLog: onLine });
+      return [functionName, createContainers(create)];
+    }),
   );
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    let rest = '';
-    stream.on('data', (chunk: Buffer) => {
-      const all = `${rest}${chunk}`.split('\n');
-      rest = all.pop() ?? '';
-      lines.push(...all);
-      lines.splice(0, lines.length - 50);
-      for (const line of all) if (line.startsWith('{"timestamp"')) onLine(line);
-    });
-  }
-  const url = `http://localhost:${port}`;
-  for (const end = Date.now() + 60_000; ; ) {
-    if (child.exitCode !== null || Date.now() > end) throw new Error(`The gateway did not start:\n${lines.join('\n')}`);
-    const answer = await fetch(`${url}/`, { signal: AbortSignal.timeout(1000) }).catch(() => undefined);
-    if (answer) break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const server = createServer(async (incoming, outgoing) => {
+    const body = await bodyOf(incoming).catch(() => undefined);
+    if (!body) return refuse(outgoing, 413, 'Request Entity Too Large');
+    const url = new URL(incoming.url ?? '', 'http://localhost');
+    const route = routes.find(({ method, path }) => method === incoming.method && path.test(url.pathname));
+    if (!route) return refuse(outgoing, 404, 'Not Found');
+    const begun = Date.now();
+    await functions
+      .get(route.functionName)
+      ?.invoke(gatewayEvent(route, url, incoming, body))
+      .then((result) => answer(outgoing, result))
+      .catch(() => {
+        const isLate = Date.now() - begun >= INTEGRATION_LIMIT_MS;
+        refuse(outgoing, isLate ? 503 : 500, isLate ? 'Service Unavailable' : 'Internal Server Error');
+      });
+  });
+  await once(server.listen(port, 'localhost'), 'listening').catch(() => {
+    throw new Error(`Port ${port} is taken; PORT=… chooses another`);
+  });
   return {
-    url,
+    url: `http://localhost:${port}`,
     async close() {
-      if (child.exitCode !== null) return;
-      child.kill('SIGTERM');
-      const killer = setTimeout(() => child.kill('SIGKILL'), 3000);
-      await once(child, 'exit');
-      clearTimeout(killer);
+      for (const one of functions.values()) one.kill();
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
     },
   };
 }

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { traceOfInvocation } from './aws/trace.ts';
 
-const RUNTIME = fileURLToPath(new URL('lambda-runtime.ts', import.meta.url));
+const RUNTIME = fileURLToPath(new URL('lambda-runtime.mjs', import.meta.url));
 const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 
 export interface FunctionOptions {

@@ -42,7 +42,8 @@ export async function wrongSignature(
   if (hash !== undefined && hash !== createHash('sha256').update(body).digest('hex'))
     return 'x-amz-content-sha256 is not that of the body';
 
-  const { pathname, searchParams } = new URL(url, 'http://localhost');
+  // A plus is a plus for API Gateway, and no blank.
+  const { pathname, searchParams } = new URL(url.replaceAll('+', '%2B'), 'http://localhost');
   const { accessKeyId, secretAccessKey } = known;
   const signer = new SignatureV4({
     service,

@@ -1,19 +1,6 @@
-// The functions' environment. In AWS it names the stack's own resources; behind `npm start` (ORG_CONNECTIONS_PLACE=laptop) it has
-// what the local environment has set up.
+// The functions' environment, made of the stack's own resources.
 
 const sessions = require('./sessions.cjs');
-
-/** Variables that the local environment (infra/local/environment.ts) gives to `npm start`. */
-const LOCAL = [
-  'AUTH0_DOMAIN',
-  'MANAGEMENT_TOKEN_SECRET_ID',
-  'MANAGEMENT_CLIENT_SECRET_ID',
-  'EVENT_BUS_NAME',
-  'OFFBOARDING_QUEUE_URL',
-  'OFFBOARDINGS_TABLE',
-  'REMOVAL_SCHEDULE_GROUP',
-  'REMOVAL_SCHEDULE_ROLE_ARN',
-];
 
 const shared = {
   aws: {
@@ -37,19 +24,21 @@ const shared = {
     // A young generation of a fixed small size: resident memory after bursts is a fifth less, at no cost in time.
     NODE_OPTIONS: '--max-semi-space-size=4',
   },
-  laptop: {
-    ...Object.fromEntries(LOCAL.map((name) => [name, process.env[name] ?? 'not-started'])),
-    LOG_LEVEL: '${param:logLevel}',
-  },
 };
 
 module.exports = async (serverless) => {
-  const ends = String(await serverless.resolveVariable('param:machineAccess')) === 'true';
-  const machineAccess = ends ? { MACHINE_ACCESS: 'true' } : {};
+  const parameter = async (name) => String(await serverless.resolveVariable(`param:${name}`));
+  const machineAccess = { MACHINE_ACCESS: await parameter('machineAccess') };
   const { workerEnvironment, rotationEnvironment } = await sessions(serverless);
   return {
     ...shared,
     machineAccess,
+    // These refuse at once what the stage does not do.
+    requests: { ...machineAccess, END_SESSIONS: await parameter('endSessions') },
+    // The queues, beside the offboarding queue's own dead letters, that hold messages to be moved back.
+    dispatcher: {
+      UNDELIVERED_QUEUE_URLS: { 'Fn::Join': [',', [{ Ref: 'RequestsUndelivered' }, { Ref: 'RemovalsUndelivered' }]] },
+    },
     worker: { ...workerEnvironment, ...machineAccess },
     rotation: { ...rotationEnvironment, ...machineAccess },
   };

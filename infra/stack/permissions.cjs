@@ -32,7 +32,6 @@ const publish = allow(['events:PutEvents'], arnOf('EventBus'), {
 const table = arnOf('OffboardingsTable');
 const indexes = (...names) => names.map((name) => sub(`\${OffboardingsTable.Arn}/index/${name}`));
 const readAndWrite = allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table);
-const readMany = allow(['dynamodb:BatchGetItem'], table);
 
 const schedules = sub(
   'arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RemovalScheduleGroup}/*',
@@ -55,15 +54,17 @@ const PERMISSIONS = {
   'remove-connection': useToken,
   'request-offboarding': [readAndWrite, sendTo('OffboardingQueue')],
   'request-offboardings': [readAndWrite, sendTo('OffboardingQueue')],
-  'list-offboardings': [allow(['dynamodb:Query'], [table, ...indexes('by_status', 'by_batch')]), readMany],
-  'get-offboarding': [...useToken, allow(['dynamodb:GetItem'], table), readMany],
-  'cancel-offboarding': [...useToken, readAndWrite, readMany, sendTo('OffboardingQueue')],
-  'cancel-offboardings': [readAndWrite, sendTo('OffboardingQueue')],
+  'list-offboardings': [
+    allow(['dynamodb:Query'], [table, ...indexes('by_status', 'by_batch')]),
+    allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem'], table),
+  ],
+  'get-offboarding': [...useToken, allow(['dynamodb:GetItem'], table)],
+  'cancel-offboarding': [...useToken, readAndWrite, sendTo('OffboardingQueue')],
+  'cancel-offboardings': [readAndWrite, allow(['dynamodb:BatchGetItem'], table), sendTo('OffboardingQueue')],
   'offboard-organization': [
     ...useToken,
     publish,
     readAndWrite,
-    readMany,
     ...createSchedules,
     ...workOn('OffboardingQueue'),
     sendTo('OffboardingQueue'),
@@ -72,6 +73,7 @@ const PERMISSIONS = {
   'dispatch-due-work': [
     allow(['dynamodb:Query'], indexes('by_due')),
     readAndWrite,
+    allow(['dynamodb:UpdateItem'], table),
     sendTo('OffboardingQueue'),
     // Moves dead letters back, once their cause is repaired.
     takeFrom('OffboardingDeadLetters', 'RequestsUndelivered', 'RemovalsUndelivered'),
@@ -101,7 +103,6 @@ const SESSION_PERMISSIONS = {
     sendTo('OffboardingQueue'),
   ],
   'offboard-organization': [sendTo('SessionQueue')],
-  'dispatch-due-work': [takeFrom('SessionDeadLetters')],
 };
 
 /** The functions that may do one of `actions` to `resource`, by their names. */

@@ -106,7 +106,6 @@ const Resources = {
   },
   EndSessionsRole: roleOf('end-sessions', SESSION_PERMISSIONS['end-sessions']),
   SessionSenderPolicy: grant('offboard-organization', SESSION_PERMISSIONS['offboard-organization']),
-  SessionDeadLettersPolicy: grant('dispatch-due-work', SESSION_PERMISSIONS['dispatch-due-work']),
   SessionRotationPolicy: grant('rotate-management-token', [
     allow(['secretsmanager:GetSecretValue'], { Ref: 'SessionClientSecret' }),
     allow(

@@ -1,8 +1,8 @@
 // The rules whose events end in RequestsUndelivered where they can not be delivered.
 
+const { ruleIds } = require('./notifications.cjs');
+
 const RULES = ['RequestRule'];
 
-module.exports = async ({ resolveVariable }) => {
-  const hasNotifications = await resolveVariable("param:auth0EventSource, ''");
-  return [...RULES, ...(hasNotifications ? ['NotificationRule'] : [])].map((rule) => ({ 'Fn::GetAtt': [rule, 'Arn'] }));
-};
+module.exports = async (serverless) =>
+  [...RULES, ...(await ruleIds(serverless))].map((rule) => ({ 'Fn::GetAtt': [rule, 'Arn'] }));

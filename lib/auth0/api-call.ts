@@ -9,9 +9,9 @@ import { type Bucket, readRateLimit } from './rate-limit.ts';
 
 /** One attempt may take this long: long for Auth0, and short enough that a stalled one leaves time for another. */
 const ATTEMPT_MS = 10_000;
-/** How often an attempt may end in each verdict before the call ends; the first is the context's own limit. */
+/** How often an attempt may end in each verdict before the call ends; the first two are the context's own limits. */
 const DEFAULT_MAX_ATTEMPTS = 4;
-const MAX_RATE_LIMITED = 5;
+const DEFAULT_MAX_RATE_LIMITED = 5;
 const MAX_TOKENS = 2;
 
 /** A call of the Management API; it must be idempotent, for it is made again while that can help. */
@@ -96,8 +96,8 @@ const BEFORE_NEXT_ATTEMPT: Record<Verdict, BeforeNextAttempt> = {
   },
 
   // The pacer has noted the response, and waits before the next attempt.
-  rate_limited: (problem, { bucket }, { pacer }, { failures }) => {
-    if (failures.rate_limited >= MAX_RATE_LIMITED) throw rateLimited(pacer.delay(bucket), problem.upstream);
+  rate_limited: (problem, { bucket }, { pacer, maxRateLimited = DEFAULT_MAX_RATE_LIMITED }, { failures }) => {
+    if (failures.rate_limited >= maxRateLimited) throw rateLimited(pacer.delay(bucket), problem.upstream);
   },
 
   token_rejected: async (_, { tokens }, { deadline, log, maxAttempts }, progress) => {

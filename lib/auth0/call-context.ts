@@ -1,8 +1,6 @@
+import { LATE_MS } from '../late-writes.ts';
 import type { Log } from '../log.ts';
 import type { Pacer } from './rate-limit.ts';
-
-/** Auth0 may still carry out a write for this long after its outcome became unknown: longer than we have seen any response take. */
-export const LATE_MS = 60_000;
 
 /** The context of one unit of work: what its calls of Auth0 need, and what they learn. One object a request or message; never shared. */
 export interface CallContext {
@@ -18,6 +16,8 @@ export interface CallContext {
   longestWait?: number;
   /** Attempts of a call that fails with a transient error; four when left out. */
   maxAttempts?: number;
+  /** Attempts of a call that Auth0 answers with 429; five when left out. */
+  maxRateLimited?: number;
   /**
    * Set by a write attempt with an unknown outcome, also where a later attempt of the same call succeeds or is refused: until
    * then (Unix ms) Auth0 may still carry that attempt out.

@@ -118,6 +118,15 @@ function privateKey(stored: string) {
   throw wrong('the private key is not an RSA key; assertions are signed with RS256');
 }
 
+/** The errors by which an authorization server refuses a client for good (RFC 6749, 5.2). */
+const REFUSALS = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unsupported_grant_type',
+]);
+
 /** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */
 function refusal({ status, headers, body, failure }: Response): ClientCredentialsError {
   if (failure) return new ClientCredentialsError('unreachable', 'Auth0 gave no answer', { cause: failure.cause });
@@ -132,5 +141,7 @@ function refusal({ status, headers, body, failure }: Response): ClientCredential
   if (status === 403 && error === 'access_denied')
     return new ClientCredentialsError('audience_not_granted', 'the application has no grant for the Management API');
   if (status === 401 || status === 403) return wrong('Auth0 does not know the client by these credentials');
+  // The usual status of a refusal (RFC 6749, 5.2); only these words tell it from a gateway's own 400.
+  if (status === 400 && REFUSALS.has(error)) return wrong(`Auth0 refuses the client's request: ${error}`);
   return new ClientCredentialsError('unreachable', `Auth0 answered ${status}, not as it documents`);
 }

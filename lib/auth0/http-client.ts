@@ -1,8 +1,6 @@
 import { once } from 'node:events';
-import * as http from 'node:http';
-import * as https from 'node:https';
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type * as http from 'node:http';
+import { addressOf, noticeClosed, onceConnected, transportOf } from './http-agents.ts';
 
 // Node's own https, not fetch: the AWS SDK's handler has loaded it already, while the first fetch loads undici beside it.
 
@@ -10,14 +8,6 @@ const MAX_BODY_BYTES = 1_000_000;
 
 /** Error codes of a connection whose peer is not trusted; trying again does not help. */
 const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_)/;
-
-/** Bounded, so that a burst of requests in one container can not exhaust its file descriptors; the rest queue inside the agent. */
-const AGENT_OPTIONS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 64 };
-const plain = { request: http.request, agent: new http.Agent(AGENT_OPTIONS) };
-const secure = { request: https.request, agent: new https.Agent(AGENT_OPTIONS) };
-
-/** Sockets that were connected, and their peers trusted. */
-const connected = new WeakSet<Socket>();
 
 export interface Request {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -58,6 +48,7 @@ class TooLate extends Error {}
  */
 export async function send(request: Request): Promise<Response> {
   const json = request.body && JSON.stringify(request.body);
+  await noticeClosed();
   const outgoing = open(request, json);
   const state = { timedOut: false, sent: false };
   // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.
@@ -90,23 +81,14 @@ export async function send(request: Request): Promise<Response> {
 }
 
 function open({ method, origin, path, headers }: Request, json: string | undefined): http.ClientRequest {
-  const { request, agent } = origin.protocol === 'https:' ? secure : plain;
-  // An IPv6 host stands in brackets in a URL and without them in a socket's address.
-  const [host, port] = [origin.hostname.replace(/^\[|\]$/g, ''), origin.port || undefined];
+  const { request, agent } = transportOf(origin);
   const content = json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
-  return request({ agent, host, port, method, path, headers: { accept: 'application/json', ...headers, ...content } });
-}
-
-/** Calls `then` once the request's socket is connected, and its peer trusted, as long as the request is not given up. */
-function onceConnected(outgoing: http.ClientRequest, then: () => void): void {
-  outgoing.once('socket', (socket) => {
-    const isConnected = () => {
-      connected.add(socket);
-      if (!outgoing.destroyed) then();
-    };
-    // A socket that was used before says nothing of it again.
-    if (connected.has(socket)) isConnected();
-    else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', isConnected);
+  return request({
+    agent,
+    ...addressOf(origin),
+    method,
+    path,
+    headers: { accept: 'application/json', ...headers, ...content },
   });
 }
 

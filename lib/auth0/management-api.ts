@@ -1,10 +1,12 @@
 import * as v from 'valibot';
-import { required } from '../environment.ts';
+import { auth0Tenant, required } from '../environment.ts';
 import { ConnectionId, OrganizationId } from '../ids.ts';
 import { lenient, parseAs } from '../json.ts';
+import { PRIMING_MS } from '../priming.ts';
 import { Problem } from '../problem.ts';
 import { type ApiRequest, call } from './api-call.ts';
 import { type CallContext, noteUnknownOutcome } from './call-context.ts';
+import { openConnection } from './http-agents.ts';
 import { createTokenSource } from './management-token.ts';
 import { listAll, pageOf } from './pages.ts';
 import { CONNECTION_SCOPES, ORGANIZATION_NAME_SCOPE } from './scopes.ts';
@@ -26,6 +28,13 @@ const Page = pageOf('connections', OrganizationConnection);
 
 /** The management client's token, for all calls but those that end sessions. */
 export const tokens = createTokenSource(required('MANAGEMENT_TOKEN_SECRET_ID'));
+
+/**
+ * What the first call needs, done before there is one: the token is read, and the connection to Auth0 opened. No token is minted and
+ * no rotation requested; Auth0 is sent nothing. For `prime`.
+ */
+export const primeCalls = (): Promise<unknown> =>
+  Promise.allSettled([tokens.get(Date.now() + PRIMING_MS), openConnection(auth0Tenant().origin)]);
 
 /** The path of an organization in the Management API; throws where the id is none. */
 export const pathOf = (organizationId: string) => `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}`;

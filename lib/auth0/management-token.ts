@@ -1,16 +1,15 @@
 import * as secrets from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
+import { AWS_CLIENT } from '../aws/clients.ts';
 import { parseSecret } from '../aws/stored-secret.ts';
 import { withDeadline } from '../deadline.ts';
-import { AWS_CLIENT } from '../environment.ts';
-import { describeError, type Log, registerSecret } from '../log.ts';
+import { type Log, registerSecret } from '../log.ts';
 import { Problem } from '../problem.ts';
+import { createRotationRequest } from './rotation-request.ts';
 import { claimsOf, scopeOf } from './token-claims.ts';
 
 /** Before this much of its life is left, a token is used from memory without asking; then the secret is read again. */
 const RENEW_BEFORE_EXPIRY_MS = 60_000;
-/** No container asks for a rotation more often, and none does when the secret was rotated this recently: a wrong setup can not cause a storm of tokens. */
-const ROTATION_PAUSE_MS = 5 * 60_000;
 /** The four steps take a few seconds; what is not done after twice that long has failed. */
 const ROTATION_TAKES_S = 15;
 const ROTATION_IS_LATE_MS = 2 * ROTATION_TAKES_S * 1000;
@@ -45,31 +44,6 @@ export function parseManagementToken(secret: secrets.GetSecretValueCommandOutput
 /** The one client of Secrets Manager that a function has. */
 export const secretsManager = new secrets.SecretsManagerClient(AWS_CLIENT);
 
-/** The result of requesting a rotation; `unfinished`: one was under way already, or has failed and is attempted again. */
-type Rotation = 'started' | 'unfinished' | 'not requested';
-
-async function requestRotation(SecretId: string, versionId: string | undefined, log: Log): Promise<Rotation> {
-  try {
-    const description = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
-    const { RotationEnabled, LastRotatedDate } = description;
-    const since_rotation_ms = Date.now() - (LastRotatedDate?.getTime() ?? 0);
-    if (!RotationEnabled || since_rotation_ms < ROTATION_PAUSE_MS) {
-      const reason = RotationEnabled ? 'the rejected token is fresh from a rotation' : 'the secret is not rotated';
-      log.error('rotation_not_requested', { reason, since_rotation_ms });
-      return 'not requested';
-    }
-    const answer = await secretsManager.send(new secrets.RotateSecretCommand({ SecretId, RotateImmediately: true }));
-    const rotation = (answer.VersionId ?? versionId) === versionId ? 'not requested' : 'started';
-    log.warn('rotation_requested', { rotation });
-    return rotation;
-  } catch (error) {
-    // Secrets Manager refuses a second request while one is not complete, and attempts that one again.
-    const rotation = /previous rotation/i.test(String(error)) ? 'unfinished' : 'not requested';
-    log.warn('rotation_requested', { rotation, error: describeError(error) });
-    return rotation;
-  }
-}
-
 export type TokenSource = ReturnType<typeof createTokenSource>;
 
 /**
@@ -79,7 +53,7 @@ export type TokenSource = ReturnType<typeof createTokenSource>;
 export function createTokenSource(SecretId: string) {
   let current: ManagementToken | undefined;
   let reading: Promise<ManagementToken> | undefined;
-  let rotation: { requestedAt: number; versionId: string | undefined; result: Promise<Rotation> } | undefined;
+  const requestRotation = createRotationRequest(secretsManager, SecretId);
 
   async function readSecret(): Promise<ManagementToken> {
     current = parseManagementToken(await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId })));
@@ -104,20 +78,23 @@ export function createTokenSource(SecretId: string) {
     },
 
     /**
-     * What a caller is told when Auth0 rejects even the token that was just read again; asks for a rotation, at most once in five
-     * minutes. Why a rotation has failed is nothing that this role may read: the rotation's own log has it.
+     * What a caller is told when Auth0 rejects even the token that was just read again; a rotation is requested where that is
+     * due. Why a rotation has failed is nothing that this role may read: the rotation's own log has it.
      */
     async rejected({ versionId }: ManagementToken, deadline: number, log: Log): Promise<Problem> {
-      if (!rotation || Date.now() - rotation.requestedAt > ROTATION_PAUSE_MS)
-        rotation = { requestedAt: Date.now(), versionId, result: requestRotation(SecretId, versionId, log) };
-      const latest = rotation;
-      const result = await withDeadline(deadline, latest.result, late).catch(() => 'not requested');
+      const rotation = await withDeadline(deadline, requestRotation(versionId, log), late).catch(() => undefined);
       const rejected = (why: string) => new Problem('management_token_rejected', `Auth0 rejected the token, ${why}`);
-      if (result === 'not requested' || latest.versionId !== versionId) return rejected('also after it was read again');
-      if (Date.now() - latest.requestedAt > ROTATION_IS_LATE_MS)
+      if (rotation?.result === 'too early') {
+        const seconds = Math.max(1, Math.ceil((rotation.nextAt - Date.now()) / 1000));
+        const wait = `the next one is requested in ${seconds} s, and an operator may start it now`;
+        return rejected(`which is fresh from a rotation; ${wait}`);
+      }
+      if (!rotation || rotation.result === 'not requested' || rotation.versionId !== versionId)
+        return rejected('also after it was read again');
+      if (Date.now() - rotation.requestedAt > ROTATION_IS_LATE_MS)
         return rejected('and its rotation has not succeeded; the log of the rotation says why');
       const unfinished = 'its rotation has not finished: where that lasts, the log of the rotation says why';
-      const detail = `Auth0 rejected the token; ${result === 'started' ? 'a new one is on its way' : unfinished}`;
+      const detail = `Auth0 rejected the token; ${rotation.result === 'started' ? 'a new one is on its way' : unfinished}`;
       return new Problem('management_token_unavailable', detail, { retryAfter: ROTATION_TAKES_S });
     },
   };

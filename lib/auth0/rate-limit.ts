@@ -51,11 +51,12 @@ export type Bucket =
   | 'whole';
 
 /**
- * The message groups of the work that shares a tenant's limit, each with its headroom: the tokens that it leaves in a bucket. The
- * bucket is where they meet: a group that leaves more gives way to one that leaves fewer, and loses nothing when it is alone. One
- * token is always left, so that an urgent request of another client finds one.
+ * The work that shares a tenant's limit, each with its headroom: the tokens that it leaves in a bucket. `single`, `batch` and `watch`
+ * are the worker's message groups, `route` is what a function does while its HTTP caller waits. The bucket is where they meet: who
+ * leaves more gives way to who leaves fewer, and loses nothing when it is alone. So a caller who floods a route leaves the worker
+ * what it needs. One token is always left, so that an urgent request of another client finds one.
  */
-export const HEADROOM = { single: 1, batch: 3, watch: 5 };
+export const HEADROOM = { single: 1, batch: 3, route: 3, watch: 5 };
 
 /** Tokens that must have come in before the interval between two is known well enough, at first and later on. */
 const TOKENS_FOR_FIRST_ESTIMATE = 4;
@@ -70,6 +71,8 @@ const LENGTHENED = 1.1;
 const ALLOWANCE = 1.02;
 /** The interval as long as nothing is known of it, and the reset time where the headers have none, milliseconds. */
 const ASSUMED_INTERVAL_MS = 1000;
+/** After this pause one call asks again: a wrong header, or somebody else's storm, stops no container for longer, milliseconds. */
+const LONGEST_PAUSE_MS = 60_000;
 /** The one bucket that holds so little is the Free plan's, which counts the whole API together; no headroom is left in it. */
 const SMALL_BUCKET = 3;
 
@@ -110,9 +113,8 @@ function createIntervalEstimate() {
 type BucketState = { next: number; throttled: number; estimate: ReturnType<typeof createIntervalEstimate> };
 
 /**
- * Keeps a worker within the tenant's limit: what the responses say of their buckets tells when the next call may go. It leaves
- * `headroom` tokens in a bucket: those of a message group, or none where a caller waits. It knows what it was told: one that lives
- * as long as its container gives way from the second call on.
+ * Keeps a function within the tenant's limit: what the responses say of their buckets tells when the next call may go. It leaves
+ * `headroom` tokens in a bucket. It knows what it was told: it lives as long as its container, and gives way from the second call on.
  */
 export function createPacer(headroom = HEADROOM.single) {
   const states = new Map<Bucket, BucketState>();
@@ -139,7 +141,9 @@ export function createPacer(headroom = HEADROOM.single) {
       state.next = Date.now();
       if (status === 429) {
         state.estimate.lengthen();
-        state.next += waitAfter429(rateLimit, state.throttled) + left * ASSUMED_INTERVAL_MS;
+        // One 429 may be a moment's burst. After two in a row others need the bucket: the headroom comes in first.
+        const isContended = state.throttled > 1;
+        state.next += waitAfter429(rateLimit, state.throttled) + (isContended ? left * ASSUMED_INTERVAL_MS : 0);
       } else if (remaining !== undefined) {
         state.estimate.observe(remaining, wasIdle);
         // At the headroom the next token is ours; below it others fill it again.
@@ -149,6 +153,7 @@ export function createPacer(headroom = HEADROOM.single) {
         const byEstimate = interval === undefined ? byHeader : missing * interval * ALLOWANCE;
         if (missing > 0) state.next += Math.min(byEstimate, byHeader);
       }
+      state.next = Math.min(state.next, Date.now() + LONGEST_PAUSE_MS);
     },
   };
 }

@@ -8,6 +8,7 @@ import { ClientCredentialsError, parseClientCredentials, requestToken } from './
 import { type Response, send } from './http-client.ts';
 import { parseManagementToken, secretsManager } from './management-token.ts';
 import { ORGANIZATION_NAME_SCOPE, REQUIRED_SCOPES, SESSION_SCOPES, WANTED_SCOPES } from './scopes.ts';
+import { claimsOf, scopeOf } from './token-claims.ts';
 
 const { origin, audience } = auth0Tenant();
 
@@ -83,7 +84,7 @@ async function findPair(SecretId: string, versionId: string) {
 /** Asks Auth0 for a token and stores it as the pending version, unless that holds one already. */
 async function createSecret(rotation: Rotation): Promise<void> {
   const { pair, SecretId, versionId, deadline } = rotation;
-  await reportTimeToExpiry(rotation);
+  await reportCurrentToken(rotation);
   const pending = await readToken(SecretId, 'AWSPENDING', versionId).catch(() => undefined);
   if (pending && pending.expiresAt > Date.now()) return;
   if (pending) await discard(rotation, 'other', 'The pending token has expired');
@@ -94,11 +95,26 @@ async function createSecret(rotation: Rotation): Promise<void> {
   await secretsManager.send(new secrets.PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
 }
 
-/** Proves that Auth0 takes the pending token and that it carries every scope; throws with the scopes that are missing. */
+/** Proves the pending token, and warns of its scopes. */
 async function testSecret(rotation: Rotation): Promise<void> {
+  const { granted } = await provePending(rotation);
+  warnOfScopes(rotation, granted);
+}
+
+/**
+ * Proves that Auth0 takes the pending token and that it carries every required scope; returns when
+ * it expires (Unix ms) and what it was granted. Throws where there is none, with the scopes that are missing, and where Auth0 does
+ * not take it.
+ */
+async function provePending(rotation: Rotation) {
   const { SecretId, versionId, deadline } = rotation;
-  const { value, scope } = await readToken(SecretId, 'AWSPENDING', versionId);
-  await checkScopes(rotation, scope ? scope.split(' ') : []);
+  const { value, expiresAt, scope } = await readToken(SecretId, 'AWSPENDING', versionId);
+  // The token's own claims go before what is written beside it.
+  const granted = (scopeOf(claimsOf(value)) || scope).split(' ');
+  if (expiresAt <= Date.now()) await discard(rotation, 'other', 'The pending token has expired');
+  const missing = lacking(rotation.pair.required, granted);
+  if (missing.length > 0)
+    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
   const proven = async () => {
     const { verdict, status, cause } = await prove(rotation, value);
     if (verdict === 'scope_missing') await discard(rotation, verdict, 'The new token lacks a scope of its first call');
@@ -106,18 +122,18 @@ async function testSecret(rotation: Rotation): Promise<void> {
     if (verdict === 'unknown') throw new Error(`Auth0 answered ${status} to the new token`, { cause });
   };
   await retry(proven, (error) => !(error instanceof ClientCredentialsError), deadline);
+  return { expiresAt, granted };
 }
 
-/** Throws when a required scope is missing, and warns of one that is wanted or not needed. Where nobody says what was granted, later calls show it. */
-async function checkScopes(rotation: Rotation, granted: string[]): Promise<void> {
-  const { pair, log } = rotation;
-  if (granted.length === 0) return;
-  const lacking = (scopes: string[]) => scopes.filter((one) => !granted.includes(one));
-  const missing = lacking(pair.required);
-  if (missing.length > 0)
-    await discard(rotation, 'scope_missing', `The new token lacks the scopes ${missing.join(', ')}`);
-  if (lacking(pair.wanted).length > 0) log.warn('scopes_wanted', { pair: pair.name, scopes: lacking(pair.wanted) });
-  const needed = [...pair.required, ...pair.wanted, ...pair.known];
+/** Which of `scopes` were not granted; none where nobody says what was granted: later calls show it. */
+const lacking = (scopes: string[], [first = '', ...more]: string[]) =>
+  first === '' ? [] : scopes.filter((one) => ![first, ...more].includes(one));
+
+/** Warns of a scope that is wanted and was not granted, and of one that was granted and is not needed. */
+function warnOfScopes({ pair, log }: Rotation, granted: string[]): void {
+  const wanted = lacking(pair.wanted, granted);
+  if (wanted.length > 0) log.warn('scopes_wanted', { pair: pair.name, scopes: wanted });
+  const needed = [...pair.required, ...pair.wanted, ...pair.known, ''];
   const more = granted.filter((one) => !needed.includes(one));
   if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
 }
@@ -149,12 +165,16 @@ async function discard({ SecretId, versionId }: Rotation, reason: string, why: s
   throw new ClientCredentialsError(reason, why);
 }
 
-/** Makes the pending version the current one. */
+/**
+ * Makes the pending version the current one, once it is proven again: whoever may call this step alone, or may write the pending
+ * version after its test, makes nothing current that Auth0 does not take.
+ */
 async function finishSecret(rotation: Rotation): Promise<void> {
   const { SecretId, versionId, currentId } = rotation;
+  const { expiresAt } = await provePending(rotation);
   const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: currentId };
   await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(move));
-  await reportTimeToExpiry(rotation);
+  reportTimeToExpiry(rotation, expiresAt, 'taken');
 }
 
 const readToken = async (SecretId: string, VersionStage: string, VersionId?: string) =>
@@ -163,15 +183,18 @@ const readToken = async (SecretId: string, VersionStage: string, VersionId?: str
   );
 
 /**
- * How long the current token has still to live; its alarm warns when several rotations in a row have failed. One that Auth0
- * rejects (revoked, or signed with a key that is no more) has no time left, whatever it says of itself.
+ * How long the current token has still to live. One that Auth0 rejects (revoked, or signed with a key that is no more) has no time
+ * left, whatever it says of itself.
  */
-async function reportTimeToExpiry(rotation: Rotation): Promise<void> {
-  const { name } = rotation.pair;
+async function reportCurrentToken(rotation: Rotation): Promise<void> {
   const token = await readToken(rotation.SecretId, 'AWSCURRENT').catch(() => undefined);
   const verdict = token && (await prove(rotation, token.value)).verdict;
-  const expiresAt = verdict === 'rejected' ? 0 : (token?.expiresAt ?? 0);
+  reportTimeToExpiry(rotation, verdict === 'rejected' ? 0 : (token?.expiresAt ?? 0), verdict);
+}
+
+/** The time that is left until `expiresAt` (Unix ms) as a metric; its alarm warns when several rotations in a row have failed. */
+function reportTimeToExpiry({ pair: { name }, log }: Rotation, expiresAt: number, verdict: string | undefined): void {
   const metrics = { TokenTimeToExpiry: Math.max(0, (expiresAt - Date.now()) / 1000) };
   const dimension: [string, string] | undefined = name === 'management' ? undefined : ['pair', name];
-  rotation.log.metrics('token_time_to_expiry', metrics, { pair: name, verdict }, dimension);
+  log.metrics('token_time_to_expiry', metrics, { pair: name, verdict }, dimension);
 }

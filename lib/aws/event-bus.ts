@@ -1,8 +1,9 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import pMap from 'p-map';
 import { backoff, sleep } from '../deadline.ts';
-import { AWS_CLIENT, required } from '../environment.ts';
+import { required } from '../environment.ts';
 import { chunksOf } from '../json.ts';
+import { AWS_CLIENT } from './clients.ts';
 
 const EventBusName = required('EVENT_BUS_NAME');
 const client = new EventBridgeClient(AWS_CLIENT);
@@ -11,6 +12,9 @@ const MAX_ATTEMPTS = 4;
 /** What PutEvents takes in one call. */
 const MAX_ENTRIES = 10;
 const CALLS_AT_ONCE = 10;
+
+/** For priming: a call without an event, which EventBridge refuses (API reference, PutEvents: at least one entry). */
+export const primeBus = (): Promise<unknown> => client.send(new PutEventsCommand({ Entries: [] }));
 
 /**
  * Puts events on the stage's bus, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import * as sqs from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
-import { AWS_CLIENT } from '../environment.ts';
+import { AWS_CLIENT } from './clients.ts';
 
 // What both queues have in common. Which queue it is, and when a message comes back, is its owner's.
 

@@ -1,8 +1,9 @@
 import * as dynamodb from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { backoff, sleep } from '../deadline.ts';
-import { AWS_CLIENT, required } from '../environment.ts';
+import { required } from '../environment.ts';
 import { Problem } from '../problem.ts';
+import { AWS_CLIENT } from './clients.ts';
 
 // The one table: items that are read as they are now, and written upon the version that their writer expects.
 
@@ -44,6 +45,13 @@ export async function getItem(key: Key): Promise<Item | undefined> {
   return Item && (unmarshall(Item) as Item);
 }
 
+/** No organization has this id: a read of it opens a connection and reads nothing. */
+const NOBODY = 'none';
+/** For priming: one read of the table. */
+export const primeTable = (): Promise<unknown> => getItem({ organization_id: NOBODY, offboarding_id: NOBODY });
+/** For priming a function that lists. */
+export const primeQuery = (): Promise<unknown> => readPartition(NOBODY, ['offboarding_id']).next();
+
 /** The items of these keys as they are now, in the same order; what is not there is left out. At most 100. */
 export async function getItems(keys: Key[]): Promise<Item[]> {
   const found = new Map<string, Item>();
@@ -69,7 +77,12 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
  * written) and `ItemRejected`. (DynamoDB: "Condition expressions".)
  */
 export const putItem = (item: Item, expected: string | undefined): Promise<boolean> =>
-  put(item, expected ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) } : IS_NEW);
+  put(
+    item,
+    expected
+      ? { ConditionExpression: 'version = :expected', ExpressionAttributeValues: marshall({ ':expected': expected }) }
+      : IS_NEW,
+  );
 
 const IS_NEW = { ConditionExpression: 'attribute_not_exists(offboarding_id)' };
 
@@ -80,7 +93,10 @@ export const putProjection = (item: Item & { revision: number }): Promise<boolea
     ExpressionAttributeValues: marshall({ ':revision': item.revision }),
   });
 
-async function put(item: Item, condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>) {
+async function put(
+  item: Item,
+  condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
+) {
   // As JSON has it: what is undefined in it, at any depth, is left out and not null.
   const Item = marshall(JSON.parse(JSON.stringify(item)));
   try {
@@ -136,7 +152,11 @@ export interface Part {
 }
 
 /** A page of at most `limit` items of an index, which may be late, and the cursor of the next; undefined where it is the last. */
-export async function readIndexPage({ index, attribute, value, position, above = ' ', below = '\uffff' }: Part, limit: number, cursor?: string) {
+export async function readIndexPage(
+  { index, attribute, value, position, above = ' ', below = '\uffff' }: Part,
+  limit: number,
+  cursor?: string,
+) {
   const query = new dynamodb.QueryCommand({
     TableName,
     IndexName: index,

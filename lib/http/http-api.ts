@@ -4,7 +4,7 @@ import httpJsonBodyParser from '@middy/http-json-body-parser';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { createCallContext, workFields, workMetrics } from '../auth0/call-context.ts';
-import { createPacer, type Pacer } from '../auth0/rate-limit.ts';
+import { createPacer, HEADROOM } from '../auth0/rate-limit.ts';
 import { requestDeadline, withDeadline } from '../deadline.ts';
 import { ConnectionId, CorrelationId, OrganizationId } from '../ids.ts';
 import { parseOr } from '../json.ts';
@@ -13,6 +13,12 @@ import { asProblem, Problem } from '../problem.ts';
 
 /** A call that ends at the deadline needs a moment to say so. */
 const GRACE_MS = 200;
+/**
+ * How a route shares the tenant's limit, however many callers it has. One pacer for all requests of a container: a pacer that knows
+ * one request alone asks Auth0 anew each time. The caller can wait better than a running function can, so a wait that is longer
+ * than this many milliseconds is answered 429 at once, with its length in `Retry-After`; and Auth0's 429 is retried once.
+ */
+const PACE = { pacer: createPacer(HEADROOM.route), longestWait: 1500, maxRateLimited: 2 };
 const ID_SHAPE = 'followed by letters and digits, 50 characters at most';
 
 /** What a route gets: validated ids, the parsed body, who calls, and the deadline and log that its calls of Auth0 need. */
@@ -26,8 +32,6 @@ interface Options {
   organization?: true;
   connection?: true;
   body?: true;
-  /** One for all requests of a container, which gives way to others by its headroom; else each request has its own, which gives way to none. */
-  pacer?: Pacer;
 }
 
 type GatewayEvent = APIGatewayProxyEventV2WithIAMAuthorizer;
@@ -44,10 +48,10 @@ type Step = middy.Request<PipelineEvent, GatewayResponse, Error, Context>;
  * one log line that holds its metrics, too.
  */
 export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, options: Options = {}) {
-  // CallContext of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
+  // Calls of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
   const late = () => new Problem('internal_error', 'A service that the request needs did not answer in time');
   return middy<PipelineEvent, GatewayResponse>({ timeoutEarlyInMillis: 0 })
-    .use(requestAndResponse(options.pacer))
+    .use(requestAndResponse)
     .before(({ event: { request, body } }) => {
       if (options.organization && !v.is(OrganizationId, request.organizationId))
         throw new Problem('invalid_path', `organization_id must be org_ ${ID_SHAPE}`);
@@ -67,12 +71,14 @@ export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, 
 }
 
 /** The outermost step: what the request is before the others see it, and the one place that completes responses. */
-const requestAndResponse = (pacer: Pacer | undefined) => ({
+const requestAndResponse = {
   before(step: Step) {
     // Names in lower case, as HTTP API sends them and as other senders of this event may not; values that are text.
     const texts = Object.entries(step.event?.headers ?? {}).filter(([, value]) => typeof value === 'string');
     const headers = Object.fromEntries(texts.map(([name, value]) => [name.toLowerCase(), value]));
-    step.event = { ...step.event, headers, request: readRequest({ ...step.event, headers }, step.context, pacer) };
+    // Blanks before a parameter are allowed (RFC 9110, 5.6.6), and the parser of the body does not know them.
+    if (headers['content-type']) headers['content-type'] = headers['content-type'].replace(/\s*;\s*/g, ';').trim();
+    step.event = { ...step.event, headers, request: readRequest({ ...step.event, headers }, step.context) };
   },
 
   after: (step: Step) => complete(step, 'ok'),
@@ -87,10 +93,10 @@ const requestAndResponse = (pacer: Pacer | undefined) => ({
     step.response = { statusCode: problem.status, headers, body: JSON.stringify(problem.toMembers(requestId)) };
     complete(step, problem.code);
   },
-});
+};
 
 /** The gateway's event as a route reads it. */
-function readRequest(event: GatewayEvent, context: Context, pacer = createPacer(0)) {
+function readRequest(event: GatewayEvent, context: Context) {
   const { requestContext, pathParameters, headers } = event;
   const ids = [requestContext?.requestId, context.awsRequestId];
   const requestId = ids.find((id) => v.is(CorrelationId, id)) ?? randomUUID();
@@ -123,7 +129,7 @@ function readRequest(event: GatewayEvent, context: Context, pacer = createPacer(
     query: event.queryStringParameters ?? {},
     // What may be sent again without harm anyway takes no key.
     idempotencyKey: http?.method === 'POST' ? headers['idempotency-key'] : undefined,
-    context: createCallContext({ deadline, log, pacer }),
+    context: createCallContext({ deadline, log, ...PACE }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { updateOrganization, type Updated } from '../offboarding/intake/update.ts';
+import { type Updated, updateOrganization } from '../offboarding/intake/update.ts';
 import { type Core, type EffectError, perform } from '../offboarding/model/effects.ts';
 import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
 import { noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
@@ -67,13 +67,15 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
   let sessions: Sessions = { ...before, status: 'ending' };
   let failing: { place: number; error: EffectError } | undefined;
   for (let place = before.position ?? 0; place < ids.length; place++) {
-    if (now + MEMBER_TAKES_MS > input.deadline) return { sessions: at(sessions, failing?.place ?? place), end: { is: 'later' }, now };
+    if (now + MEMBER_TAKES_MS > input.deadline)
+      return { sessions: at(sessions, failing?.place ?? place), end: { is: 'later' }, now };
     const isStopped = yield* isStoppedNow(input);
     if (isStopped) return { sessions: at(sessions, failing?.place ?? place), end: { is: 'not due' }, now };
     const outcome = yield* endMember(input, ids[place] ?? '', isDryRun);
     now = Math.max(now, outcome.at);
     if (typeof outcome.is !== 'string') {
-      const isMember = outcome.is.code !== 'rate_limited' && !REFUSALS.includes(outcome.is.code) && outcome.is.is_transient;
+      const isMember =
+        outcome.is.code !== 'rate_limited' && !REFUSALS.includes(outcome.is.code) && outcome.is.is_transient;
       if (!isMember) return endByError(at(sessions, failing?.place ?? place), outcome.is, input.stage, now);
       const tries = (before.position === place ? (before.tries ?? 0) : 0) + 1;
       // Of two in a row it is not the member; of one, the next one shows.
@@ -86,7 +88,13 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
     failing = undefined;
     sessions = counted(sessions, outcome.is);
   }
-  if (failing) return endByError({ ...at(sessions, failing.place), tries: (before.position === failing.place ? (before.tries ?? 0) : 0) + 1 }, failing.error, input.stage, now);
+  if (failing)
+    return endByError(
+      { ...at(sessions, failing.place), tries: (before.position === failing.place ? (before.tries ?? 0) : 0) + 1 },
+      failing.error,
+      input.stage,
+      now,
+    );
   const done = { ...sessions, position: undefined, tries: undefined, cursor: next, members: sessions.members };
   return { sessions: next === undefined ? { ...done, status: 'ended' } : done, now };
 }
@@ -94,7 +102,11 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
 const at = (sessions: Sessions, position: number): Sessions => ({ ...sessions, position });
 
 type Count = 'revocations_requested' | 'skipped' | 'failed';
-const counted = (sessions: Sessions, count: Count): Sessions => ({ ...sessions, [count]: sessions[count] + 1, members: sessions.members + 1 });
+const counted = (sessions: Sessions, count: Count): Sessions => ({
+  ...sessions,
+  [count]: sessions[count] + 1,
+  members: sessions.members + 1,
+});
 
 /** Whether the customer stays, or is back: its people keep their sessions from then on. */
 function* isStoppedNow({ organization_id, offboarding_id }: EndSessionsInput): Core<boolean> {
@@ -104,9 +116,15 @@ function* isStoppedNow({ organization_id, offboarding_id }: EndSessionsInput): C
 }
 
 /** One member: what became of it, or Auth0's error. */
-function* endMember(input: EndSessionsInput, user_id: string, isDryRun: boolean): Core<{ is: Count | EffectError; at: number }> {
+function* endMember(
+  input: EndSessionsInput,
+  user_id: string,
+  isDryRun: boolean,
+): Core<{ is: Count | EffectError; at: number }> {
   const { organization_id, allMembers } = input;
-  const elsewhere = allMembers ? { value: false, at: 0, error: undefined } : yield* perform<'isMemberElsewhere'>({ do: 'isMemberElsewhere', user_id, organization_id });
+  const elsewhere = allMembers
+    ? { value: false, at: 0, error: undefined }
+    : yield* perform<'isMemberElsewhere'>({ do: 'isMemberElsewhere', user_id, organization_id });
   if (elsewhere.error) return { is: memberFailure(elsewhere.error), at: elsewhere.at };
   if (elsewhere.value) return { is: 'skipped', at: elsewhere.at };
   if (isDryRun) return { is: 'revocations_requested', at: elsewhere.at };
@@ -115,7 +133,8 @@ function* endMember(input: EndSessionsInput, user_id: string, isDryRun: boolean)
 }
 
 /** Auth0's own refusal of this member, or an error. */
-const memberFailure = (error: EffectError): 'failed' | EffectError => (error.is_transient || REFUSALS.includes(error.code) ? error : 'failed');
+const memberFailure = (error: EffectError): 'failed' | EffectError =>
+  error.is_transient || REFUSALS.includes(error.code) ? error : 'failed';
 
 /** The end that an error is. Only age ends what may pass, counted from the last page that was done. */
 function endByError(sessions: Sessions, error: EffectError, stage: Stage, now: number): Page {
@@ -128,14 +147,21 @@ function endByError(sessions: Sessions, error: EffectError, stage: Stage, now: n
 }
 
 /** Writes a page upon what it began with. False where another delivery has done it, or a cancellation has stopped it. */
-function* savePage(input: EndSessionsInput, before: Sessions, { sessions, now }: Page, pages: number): Core<Updated<boolean>> {
+function* savePage(
+  input: EndSessionsInput,
+  before: Sessions,
+  { sessions, now }: Page,
+  pages: number,
+): Core<Updated<boolean>> {
   const { organization_id, offboarding_id, nonce, deadline } = input;
   const writer = { nonce: `${nonce}.${pages}`, deadline: deadline + MEMBER_TAKES_MS };
-  const isProgress = sessions.members > before.members || sessions.cursor !== before.cursor || sessions.status !== before.status;
-  return yield* updateOrganization<boolean>(organization_id, writer, now, function* (item: Organization, written: number) {
+  const isProgress =
+    sessions.members > before.members || sessions.cursor !== before.cursor || sessions.status !== before.status;
+  return yield* updateOrganization<boolean>(organization_id, writer, now, (item: Organization, written: number) => {
     const request = requestOf(item, offboarding_id);
     const known = request && (request.sessions ?? before);
-    if (!known || known.cursor !== before.cursor || known.members !== before.members || known.status !== before.status) return { value: false };
+    if (!known || known.cursor !== before.cursor || known.members !== before.members || known.status !== before.status)
+      return { value: false };
     const saved = { ...sessions, sent_at: known.sent_at, updated_at: isProgress ? iso(written) : before.updated_at };
     const changed: OpenRequest = { ...request, sessions: saved };
     const isEnd = !['due', 'ending'].includes(saved.status);

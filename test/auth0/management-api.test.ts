@@ -3,8 +3,9 @@ import { createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
-import { type CallContext, createCallContext, LATE_MS } from '../../lib/auth0/call-context.ts';
+import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
+import { LATE_MS } from '../../lib/late-writes.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Problem } from '../../lib/problem.ts';
 

@@ -168,13 +168,14 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
   });
   test('is not rotated where it is fresh from a rotation, or is not rotated at all, or nothing came of it', async () => {
     local.aws.addFaults(rotated(5 * MINUTE - 1000));
-    expect(await told()).toMatchObject({ ...rejected, message: expect.stringContaining('read again') });
+    expect(await told()).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 1 s') });
     expect(lines).toMatchObject([
       {
         code: 'rotation_not_requested',
         level: 'ERROR',
         reason: expect.stringContaining('fresh'),
         since_rotation_ms: 5 * MINUTE - 1000,
+        next_request_in_s: 1,
       },
     ]);
     local.aws.addFaults(rotated(undefined, false));
@@ -192,6 +193,16 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
       rotation: 'not requested',
       error: { name: 'AccessDeniedException' },
     });
+  });
+  test('when it is fresh from a rotation, the next one is requested five minutes after that one, not after the first 401', async () => {
+    const source = tokens.createTokenSource('a');
+    local.aws.addFaults(rotated(4 * MINUTE));
+    expect(await told(source)).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 60 s') });
+    vi.setSystemTime(NOW + 30_000);
+    expect(await told(source)).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 30 s') });
+    vi.setSystemTime(NOW + MINUTE + 1);
+    local.aws.addFaults(rotated(5 * MINUTE), rotates('v-2'));
+    expect(await told(source)).toMatchObject(underway);
   });
   test('whose rotation is under way is waited for, half a minute at most', async () => {
     const source = tokens.createTokenSource('a');

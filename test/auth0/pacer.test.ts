@@ -79,7 +79,7 @@ describe('the pacer', () => {
     expect(wait(5, 0, { limit: 3 }), 'in a small bucket nothing is left').toBe(700);
     expect(wait(5, 1, { limit: 3 })).toBe(0);
     expect(wait(1, 0, { limit: undefined })).toBe(700);
-    expect(HEADROOM).toEqual({ single: 1, batch: 3, watch: 5 });
+    expect(HEADROOM).toEqual({ single: 1, batch: 3, route: 3, watch: 5 });
     const pacer = createPacer();
     pacer.note('connections_write', 200, says(1));
     expect(pacer.delay('connections_write'), 'the least that is left').toBe(700);

@@ -15,25 +15,25 @@ afterEach(() => local.aws.clearFaults());
 
 const put = async (count: number, deadline?: number) => {
   const run = randomUUID();
-  const details = Array.from({ length: count }, (_, n) => ({ run, n }));
-  await bus.putEvents('a.type', details, deadline);
+  const events = Array.from({ length: count }, (_, n) => ({ type: 'a.type', detail: { run, n } }));
+  await bus.putEvents(events, deadline);
   const found = local.aws.events.filter(({ detail }) => detail.run === run);
   return found.map(({ source, detail, ...event }) => ({ n: detail.n, source, type: event['detail-type'] }));
 };
 
-test('more than one call takes are put, each once, as the service', async () => {
+test('when there are more events than one call takes, each is put once, as the service', async () => {
   const found = await put(23);
   expect(found.length).toBe(23);
   for (let n = 0; n < 23; n++) expect(found).toContainEqual({ n, source: 'org-connections', type: 'a.type' });
   expect(await put(0)).toEqual([]);
 });
 
-test('those that the bus refused of a call are put again, and only those', async () => {
+test('when the bus refuses some events of a call, these are put again, and only these', async () => {
   local.aws.addFaults({ operation: 'PutEvents', entries: [0, 2] });
   expect((await put(4)).map(({ n }) => n)).toEqual([1, 3, 0, 2]);
 });
 
-test('what is refused again and again is told, with why', async () => {
+test('when the bus refuses an event again and again, the error says why', async () => {
   local.aws.addFaults({ operation: 'PutEvents', entries: [0], times: 9 });
   await expect(put(1)).rejects.toThrow(/rejected the event: \w/);
   local.aws.clearFaults();
@@ -41,7 +41,7 @@ test('what is refused again and again is told, with why', async () => {
   await expect(put(1)).rejects.toThrow('no entry');
 });
 
-test('is not put once the time is over: who was told of an error must not have it done later', async () => {
+test('when the time is over, nothing is put: a caller that was answered with an error must not have it done later', async () => {
   const before = local.aws.events.length;
   await expect(put(1, Date.now())).rejects.toThrow('in time');
   expect(local.aws.events.length).toBe(before);

@@ -1,4 +1,4 @@
-// One bulk offboarding in a process whose clock runs faster (scaled-clock.ts): `bulk.run.ts PLAN ORGANIZATIONS ours|conventional`.
+// One bulk offboarding in a process whose clock runs faster (scaled-clock.mjs): `bulk.run.ts PLAN ORGANIZATIONS ours|conventional`.
 // Ten connections an organization, one request in ten sent twice. Prints figures as JSON.
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { ManagementClient } from 'auth0';
@@ -13,7 +13,7 @@ const local = await startEnvironment({
   visibilityTimeout: 65_000,
   environment: { CLOCK_SPEED, CLOCK_BASE },
   functions: {
-    execArgv: ['--import', new URL('../scaled-clock.ts', import.meta.url).href],
+    execArgv: ['--import', new URL('../scaled-clock.mjs', import.meta.url).href],
     // A cold start takes its real time, however fast the clock runs.
     timeout: 60_000 * Math.max(1, Number(CLOCK_SPEED) / 60),
   },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { REQUESTED } from '../../lib/offboarding/messages.ts';
+import { REQUESTED } from '../../lib/offboarding/model/messages.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';

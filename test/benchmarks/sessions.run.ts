@@ -1,4 +1,4 @@
-// The sessions of an organization's members ended, in a process whose clock runs faster (scaled-clock.ts):
+// The sessions of an organization's members ended, in a process whose clock runs faster (scaled-clock.mjs):
 // `sessions.run.ts PLAN MEMBERS only_here|all SHARE`. One member in ten belongs elsewhere, too. Prints figures as JSON.
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { PLANS, type Plan } from '../../infra/local/auth0-tenant.ts';
@@ -15,7 +15,7 @@ const local = await startEnvironment({
   visibilityTimeout: 905_000,
   environment: { CLOCK_SPEED, CLOCK_BASE, SESSION_MEMBERS: whose, SESSION_SHARE: share },
   functions: {
-    execArgv: ['--expose-gc', ...load('../scaled-clock.ts'), ...load('../report-memory.ts')],
+    execArgv: ['--expose-gc', ...load('../scaled-clock.mjs'), ...load('../report-memory.mjs')],
     timeout: 900_000,
   },
   onLog: (line) => {
@@ -23,7 +23,7 @@ const local = await startEnvironment({
   },
 });
 Object.assign(process.env, local.environment);
-const { getRecord } = await import('../../lib/offboarding/record.ts');
+const { readOrganization } = await import('./organization-items.ts');
 const { sendSessionsDue } = await import('../../lib/sessions/queue.ts');
 
 const { tenant, ending } = local;
@@ -40,7 +40,8 @@ tenant.setPlan(plan);
 const realStart = process.hrtime.bigint();
 await sendSessionsDue(ids);
 
-const isEnded = async () => (await getRecord(ids.organization_id, ids.offboarding_id))?.sessions?.status === 'ended';
+/** How far the ending has come, as the organization's item says. */
+const sessionsNow = async () => (await readOrganization(local, ORG))?.requests[0]?.sessions;
 // The calls are counted and let go: a hundred thousand members are a quarter of a million of them.
 const seen = { members: 0, users: 0, limited: 0, first: 0, last: 0 };
 function tally() {
@@ -55,7 +56,7 @@ function tally() {
 }
 for (let ended = false; !ended; tally()) {
   await realSleep(500);
-  ended = await isEnded();
+  ended = (await sessionsNow())?.status === 'ended';
   // Before it has made a call, the function may not listen yet.
   if (seen.first > 0) ending.signal('SIGUSR2');
 }
@@ -63,13 +64,12 @@ await realSleep(200);
 const seconds = (seen.last - seen.first) / 1000;
 const whole = (PLANS[plan] as Record<string, { burst: number; perMinute: number }>).whole;
 const allowed = whole && Number(share) * (whole.burst + (whole.perMinute * seconds) / 60);
-const { sessions } = (await getRecord(ids.organization_id, ids.offboarding_id)) ?? {};
 console.log(
   JSON.stringify({
     plan,
     whose,
     share,
-    sessions,
+    sessions: await sessionsNow(),
     seconds: Math.round(seconds),
     realSeconds: Math.round(Number(process.hrtime.bigint() - realStart) / 1e9),
     membersASecond: people.length / seconds,

@@ -1,26 +1,51 @@
-// The stand-ins of the benchmark, in a process of their own; prints the functions' environment and then what was called.
+// The stand-ins of the benchmark, in a process of their own; sends the functions' environment and then what was called.
 import { randomUUID } from 'node:crypto';
-import { startEnvironment } from '../../infra/local/environment.ts';
+import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { emptyOrganization, type LedgerEntry, type OpenRequest } from '../../lib/offboarding/model/organization.ts';
 import { CON, ORG } from './event.ts';
 
 const local = await startEnvironment({ connected: false });
 Object.assign(process.env, local.environment);
-const { createRecord, put } = await import('../../lib/offboarding/record.ts');
-const { admit } = await import('../../lib/offboarding/organization.ts');
-const { begin, finish } = await import('../../lib/offboarding/transitions.ts');
+const { organizationKey } = await import('../../lib/offboarding/store/items.ts');
+const { putOrganization } = await import('./organization-items.ts');
+
+/** A scheduled offboarding that has disabled the organization's connection. */
+function scheduled() {
+  const [offboarding_id, time] = [randomUUID(), new Date().toISOString()];
+  const options = { dry_run: false, on_reenable: 'report', end_sessions: false, end_machine_access: false } as const;
+  const parameters = { action: 'disable_then_remove', requested_by: 'bench', reason: 'bench', ...options } as const;
+  const request: OpenRequest = {
+    offboarding_id,
+    requested_at: time,
+    accepted_at: time,
+    parameters,
+    request: { id: offboarding_id, source: 'org-connections', time },
+    caller: 'bench',
+    status: 'scheduled',
+    updated_at: time,
+    removal_due_at: new Date(Date.now() + 30 * 86_400_000).toISOString(),
+    attempts: 0,
+    outcomes: { [CON]: { outcome: 'disabled' } },
+  };
+  const entry: LedgerEntry = {
+    ...{ kind: 'connection', id: CON, name: null, strategy: null },
+    before: { is_enabled: true },
+    claims: [offboarding_id],
+    disabled_by_us: true,
+  };
+  const about = { revision: 1, last_requested_at: time };
+  return { ...emptyOrganization(ORG), ...about, requests: [request], ledger: [entry] };
+}
 
 /** What each function finds: a connection that is enabled, or a scheduled offboarding that has disabled it. */
 async function reset(name: string): Promise<void> {
-  const cancelling = name === 'cancel-offboarding';
-  local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: !cancelling }] });
-  if (!cancelling) return;
-  const order = { action: 'disable_then_remove', requested_by: 'bench', reason: 'bench', dry_run: false } as const;
-  const asked = { ...order, organization_id: ORG, on_reenable: 'report', end_sessions: false } as const;
-  const { record } = await createRecord({ ...asked, offboarding_id: randomUUID(), caller: 'bench' });
-  const connection = { connection_id: CON, name: null, strategy: null, before: {}, error: null, attempted: false };
-  const disabled = { ...connection, outcome: 'disabled', disabled_by_offboarding: true } as const;
-  await admit(record);
-  await put({ ...finish(begin(record, [disabled]), 'scheduled'), unpublished: undefined });
+  const isCancelled = name === 'cancel-offboarding';
+  local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: !isCancelled }] });
+  await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key: marshall(organizationKey(ORG)) }));
+  if (!isCancelled) return;
+  await putOrganization(local, scheduled());
 }
 local.worker.kill();
 local.rotation.kill();

@@ -10,7 +10,8 @@ const LARGEST_BYTES = 200_000;
 const NAMES = Array.from({ length: 50 }, (_, index) => `con_${String(index).padStart(46, 'x')}`);
 const CONNECTIONS = NAMES.map((id) => ({ id, isEnabled: true, level: 'limited' }));
 const LONGEST = { reason: '\u{1F600}'.repeat(1000), requested_by: '\u{1F600}'.repeat(200) };
-const quiet = (name: string, options: Parameters<typeof scenario>[2] = {}): Scenario => scenario(name, [], { connections: CONNECTIONS, workers: 0, ...options });
+const quiet = (name: string, options: Parameters<typeof scenario>[2] = {}): Scenario =>
+  scenario(name, [], { connections: CONNECTIONS, workers: 0, ...options });
 
 /** The world at rest, when always the first of what can happen does. */
 function rest(world: World, about: Scenario): World {
@@ -20,7 +21,8 @@ function rest(world: World, about: Scenario): World {
     now = { ...step.world, story: { ...step.world.story, changes: [] } };
   }
 }
-const act = (world: World, about: Scenario, action: Action) => rest(action.apply(world, about.stage), { ...about, until: world.now });
+const act = (world: World, about: Scenario, action: Action) =>
+  rest(action.apply(world, about.stage), { ...about, until: world.now });
 const bytesOf = (world: World) => Buffer.byteLength(JSON.stringify(world.items[ORG] ?? {}));
 
 /** Fills the organization with requests until it takes no more. */
@@ -37,17 +39,20 @@ test.each([
   ['long', LONGEST],
   ['long, and each names fifty connections', { ...LONGEST, ids: NAMES }],
   ['short', {}],
-])('when an organization has as many open requests as it takes, and they are %s, a later one is refused and DELETE cancels all', (_, options) => {
-  const about = quiet('requests');
-  const full = filled(about, (index) => post(`A${index}`, 'disable_then_remove', options));
-  expect(full.story.rejected.length).toBeGreaterThanOrEqual(5);
-  expect(Object.keys(full.story.accepted).length).toBeGreaterThanOrEqual(5);
-  const working = { ...about, workers: 1, connections: about.connections };
-  const cancelled = rest(cancel().apply(full, about.stage), working);
-  expect(cancelled.story.cancelled.map(({ status }) => status)).toEqual([200]);
-  expect(checkRest(cancelled, working)).toBeUndefined();
-  expect(cancelled.items[ORG]?.requests).toEqual([]);
-});
+])(
+  'when an organization has as many open requests as it takes, and they are %s, a later one is refused and DELETE cancels all',
+  (_, options) => {
+    const about = quiet('requests');
+    const full = filled(about, (index) => post(`A${index}`, 'disable_then_remove', options));
+    expect(full.story.rejected.length).toBeGreaterThanOrEqual(5);
+    expect(Object.keys(full.story.accepted).length).toBeGreaterThanOrEqual(5);
+    const working = { ...about, workers: 1, connections: about.connections };
+    const cancelled = rest(cancel().apply(full, about.stage), working);
+    expect(cancelled.story.cancelled.map(({ status }) => status)).toEqual([200]);
+    expect(checkRest(cancelled, working)).toBeUndefined();
+    expect(cancelled.items[ORG]?.requests).toEqual([]);
+  },
+);
 
 test('when every open request has begun on fifty connections, DELETE gives all of them back', () => {
   const about = quiet('begun', { workers: 1 });

@@ -32,7 +32,13 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
     for (let at: string | undefined = key; at; at = seen.get(at)?.parent) path.unshift(seen.get(at)?.label ?? '');
     return path;
   };
-  const violated = (what: string, path: string[]): Explored => ({ name, states: seen.size, ends, violation: { what, path }, left: 0 });
+  const violated = (what: string, path: string[]): Explored => ({
+    name,
+    states: seen.size,
+    ends,
+    violation: { what, path },
+    left: 0,
+  });
   while (frontier.length > 0) {
     const next: [string, World][] = [];
     for (const [place, [key, world]] of frontier.entries()) {

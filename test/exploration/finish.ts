@@ -3,7 +3,7 @@ import type { VisitEnd } from '../../lib/offboarding/worker/visit-state.ts';
 import { endOf, workProgram } from './programs.ts';
 import { answered, type Scenario, stageOf } from './scenarios.ts';
 import { withStory } from './story.ts';
-import { type Message, MINUTE_MS, type Process, withDue, type World } from './world.ts';
+import { type Message, MINUTE_MS, type Process, type World, withDue } from './world.ts';
 
 /** A message that waits comes back at the next full minute: queues may be late, and who finds a lease in force changes nothing. */
 const laterBy = ({ now }: World, ms: number) => Math.ceil((now + Math.max(ms, 1)) / MINUTE_MS) * MINUTE_MS;
@@ -43,15 +43,25 @@ function afterEvent(rest: World, process: Process, end: EventEnd, scenario: Scen
   if (is === 'refused') return { label: `${name} refuses`, world: failed(rest, message) };
   if (is !== 'visit' && is !== 'found') return { label: `${name} is done`, world: rest };
   const nonce = `visit ${rest.serial}`;
-  const program = workProgram(message.organization, { nonce, now: rest.now + skew + elapsed, stage: stageOf(rest, scenario) });
-  return { label: `${name} visits`, world: { ...rest, serial: rest.serial + 1, processes: [...rest.processes, { ...process, nonce, program }] } };
+  const program = workProgram(message.organization, {
+    nonce,
+    now: rest.now + skew + elapsed,
+    stage: stageOf(rest, scenario),
+  });
+  return {
+    label: `${name} visits`,
+    world: { ...rest, serial: rest.serial + 1, processes: [...rest.processes, { ...process, nonce, program }] },
+  };
 }
 
 /** A request by event that can never be carried out has its event and its dead letter. */
 function failed(world: World, { event, kind }: Message): World {
   if (!event || kind !== 'request') return world;
   const { events, letters } = world.story;
-  return withStory(world, { events: [...events, { event: 'failed', id: event.id, about: [], by: 'worker' }], letters: [...letters, event.id] });
+  return withStory(world, {
+    events: [...events, { event: 'failed', id: event.id, about: [], by: 'worker' }],
+    letters: [...letters, event.id],
+  });
 }
 
 function afterVisit(rest: World, { name, message }: Process, end: VisitEnd): Step {
@@ -65,7 +75,9 @@ function afterVisit(rest: World, { name, message }: Process, end: VisitEnd): Ste
 /** What the dispatcher told of the oldest overdue work, and what is so by the requests that count. */
 function dispatched(world: World, { oldest }: { oldest: number }): World {
   const waiting = Object.values(world.items).flatMap(({ requests }) =>
-    requests.filter(({ status, batch }) => status === 'requested' && batch?.is_accepted !== false).map(({ accepted_at }) => Date.parse(accepted_at)),
+    requests
+      .filter(({ status, batch }) => status === 'requested' && batch?.is_accepted !== false)
+      .map(({ accepted_at }) => Date.parse(accepted_at)),
   );
   return withStory(world, { oldest: { told: oldest, is: Math.min(world.now, ...waiting) } });
 }

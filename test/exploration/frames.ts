@@ -21,7 +21,10 @@ const prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})(
 const originalNext = prototype.next;
 
 /** A computation run to its last result, and what is left of its past. */
-export function replay(start: () => Core<unknown>, path: Result[]): { step: IteratorResult<Effect, unknown>; key: string } {
+export function replay(
+  start: () => Core<unknown>,
+  path: Result[],
+): { step: IteratorResult<Effect, unknown>; key: string } {
   const open = new Map<AnyGenerator, string[]>();
   const calls: Call[] = [];
   prototype.next = function next(this: AnyGenerator, given?: unknown) {
@@ -65,7 +68,9 @@ export function tokenOf(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   let token = tokens.get(value);
   if (token === undefined) {
-    const parts = Object.entries(value).map(([name, part]) => `${name}:${tokenOf(part)}`).join();
+    const parts = Object.entries(value)
+      .map(([name, part]) => `${name}:${tokenOf(part)}`)
+      .join();
     token = parts.length < 40 ? `{${parts}}` : createHash('md5').update(parts).digest('base64');
     tokens.set(value, token);
   }

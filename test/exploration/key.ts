@@ -3,13 +3,31 @@ import type { Process, World } from './world.ts';
 
 /** What tells two worlds apart: everything but the names of versions, which are new with every write. */
 export function keyOf(world: World): string {
-  const { items, records, processes, previous, story, now, notices, late, queue, batches, connections, grants, faults, script, isSessionsOff } = world;
+  const {
+    items,
+    records,
+    processes,
+    previous,
+    story,
+    now,
+    notices,
+    late,
+    queue,
+    batches,
+    connections,
+    grants,
+    faults,
+    script,
+    isSessionsOff,
+  } = world;
   const parts = [
     [now, script, isSessionsOff, faults, notices, late],
     [queue, batches, connections, grants].map(partKey),
     previous && previous.until >= now && (faults['stale list'] ?? 0) > 0 ? partKey(previous) : 0,
     Object.values(items).map((item) => `${itemKey(item)} ${item.lease && ownerOf(item.lease.owner, processes)}`),
-    Object.values(records).map((record) => `${recordKey(record)} ${record.revision - (items[record.organization_id]?.revision ?? 0)}`),
+    Object.values(records).map(
+      (record) => `${recordKey(record)} ${record.revision - (items[record.organization_id]?.revision ?? 0)}`,
+    ),
     // Two workers are alike.
     processes.map((process) => `${processKey(process)} ${isCurrent(process, world)}`).sort(),
     storyKey(story),
@@ -39,16 +57,31 @@ function keyed<T extends object>(compute: (one: T) => unknown): (one: T) => stri
 }
 
 const partKey = keyed<object>((part) => part);
-const itemKey = keyed<World['items'][string]>((item) => ({ ...item, version: 0, revision: 0, lease: item.lease?.until }));
+const itemKey = keyed<World['items'][string]>((item) => ({
+  ...item,
+  version: 0,
+  revision: 0,
+  lease: item.lease?.until,
+}));
 const recordKey = keyed<World['records'][string]>((record) => ({ ...record, revision: 0 }));
-const processKey = keyed<Process>((process) => ({ ...process, name: process.name.replace(/\d$/, ''), nonce: 0, program: programKey(process) }));
-const storyKey = keyed<World['story']>((story) => ({ ...story, events: sequencesOf(story.events), letters: [...new Set(story.letters)] }));
+const processKey = keyed<Process>((process) => ({
+  ...process,
+  name: process.name.replace(/\d$/, ''),
+  nonce: 0,
+  program: programKey(process),
+}));
+const storyKey = keyed<World['story']>((story) => ({
+  ...story,
+  events: sequencesOf(story.events),
+  letters: [...new Set(story.letters)],
+}));
 
 /** The events of each offboarding in their order; one that is told twice in a row is told once. */
 function sequencesOf(events: World['story']['events']): Record<string, string[]> {
   const sequences: Record<string, string[]> = {};
   for (const { event, id, about, by } of events) {
-    const sequence = (sequences[id] ??= []);
+    const sequence = sequences[id] ?? [];
+    sequences[id] = sequence;
     const told = `${event} ${event === 'drifted' ? about : ''} ${by}`;
     if (sequence.at(-1) !== told) sequence.push(told);
   }
@@ -57,12 +90,20 @@ function sequencesOf(events: World['story']['events']): Record<string, string[]>
 
 /** Whether what a visit holds is what the table has. */
 function isCurrent({ program }: Process, { items }: World): boolean {
-  return program.is === 'visit' && program.state.stored?.version === items[program.state.input.organization_id]?.version;
+  return (
+    program.is === 'visit' && program.state.stored?.version === items[program.state.input.organization_id]?.version
+  );
 }
 
 function programKey({ program }: Process): unknown {
   if (program.is === 'core') return program.node.id;
   const { stored, item, input, writes, ...state } = program.state;
-  const same = (one: typeof item) => one && { ...one, version: one.version === stored?.version, revision: 0, lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce } };
+  const same = (one: typeof item) =>
+    one && {
+      ...one,
+      version: one.version === stored?.version,
+      revision: 0,
+      lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce },
+    };
   return [state, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25];
 }

@@ -8,21 +8,29 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { instrument } from '../mutation/instrument.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' } },
+});
 
-const inRoom = (room: string) => readdirSync(`lib/offboarding/${room}`).map((file) => `lib/offboarding/${room}/${file}`);
+const inRoom = (room: string) =>
+  readdirSync(`lib/offboarding/${room}`).map((file) => `lib/offboarding/${room}/${file}`);
 const DECIDING = [
   ...inRoom('rules'),
   ...inRoom('worker').filter((file) => !/deliver|dispatcher/.test(file)),
-  ...['update', 'accept', 'accept-event', 'accept-batch', 'cancel', 'cancel-batch', 'drift-check'].map((name) => `lib/offboarding/intake/${name}.ts`),
+  ...['update', 'accept', 'accept-event', 'accept-batch', 'cancel', 'cancel-batch', 'drift-check'].map(
+    (name) => `lib/offboarding/intake/${name}.ts`,
+  ),
   ...['lib/offboarding/model/status.ts', 'lib/sessions/end-sessions.ts'],
 ].filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)));
 
 const { sources, mutants } = await instrument(DECIDING);
 const copy = mkdtempSync(path.join(tmpdir(), 'mutants-'));
 try {
-  for (const name of ['lib', 'test/exploration', 'package.json']) cpSync(name, path.join(copy, name), { recursive: true });
-  for (const [file, source] of Object.entries(sources)) writeFileSync(path.join(copy, file), `// @ts-nocheck\n${source}`);
+  for (const name of ['lib', 'test/exploration', 'package.json'])
+    cpSync(name, path.join(copy, name), { recursive: true });
+  for (const [file, source] of Object.entries(sources))
+    writeFileSync(path.join(copy, file), `// @ts-nocheck\n${source}`);
   symlinkSync(path.resolve('node_modules'), path.join(copy, 'node_modules'));
   mkdirSync(path.join(copy, 'mutants'));
   writeFileSync(path.join(copy, 'mutants/all.json'), JSON.stringify(mutants));

@@ -24,7 +24,12 @@ export interface Performer {
   at: number;
 }
 
-const failure = (code: string, is_transient: boolean, may_be_done: boolean): EffectError => ({ code, message: code, is_transient, may_be_done });
+const failure = (code: string, is_transient: boolean, may_be_done: boolean): EffectError => ({
+  code,
+  message: code,
+  is_transient,
+  may_be_done,
+});
 const AWAY = failure('record_unavailable', true, false);
 /** What AWS did not answer may be done. */
 const UNANSWERED = failure('internal_error', true, true);
@@ -32,7 +37,10 @@ const UNANSWERED = failure('internal_error', true, true);
 const LATE_MS = MINUTE_MS;
 const SLOW_MS = 8000;
 
-const use = (world: World, fault: Fault): World => ({ ...world, faults: { ...world.faults, [fault]: (world.faults[fault] ?? 0) - 1 } });
+const use = (world: World, fault: Fault): World => ({
+  ...world,
+  faults: { ...world.faults, [fault]: (world.faults[fault] ?? 0) - 1 },
+});
 const has = (world: World, fault: Fault): boolean => (world.faults[fault] ?? 0) > 0;
 
 /** As it should end, and with each of these faults that the world has left. */
@@ -64,11 +72,15 @@ export function performSingle(world: World, effect: SingleEffect, by: Performer)
       const { record } = effect;
       const known = world.records[record.offboarding_id];
       const isNewer = !known || known.revision <= record.revision;
-      const written = isNewer ? { ...world, records: { ...world.records, [record.offboarding_id]: plain(record) } } : world;
+      const written = isNewer
+        ? { ...world, records: { ...world.records, [record.offboarding_id]: plain(record) } }
+        : world;
       return ways({ world: written }, { 'refused write': () => ({ world, error: AWAY }) });
     }
     case 'listConnections':
       return lists(world, effect.organization_id);
+    case 'readName':
+      return [{ how: 'ok', world, value: null }];
     case 'listGrants':
       return grants(world, effect.organization_id);
     case 'change':
@@ -78,19 +90,38 @@ export function performSingle(world: World, effect: SingleEffect, by: Performer)
     case 'sendDeadLetter':
       return [{ how: 'ok', world: withStory(world, { letters: [...world.story.letters, String(effect.body.id)] }) }];
     case 'sendDue': {
-      const sent = effect.notices.reduce((next, { organization_id }) => withDue(next, organization_id, world.now), world);
-      return ways({ world: sent }, { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) });
+      const sent = effect.notices.reduce(
+        (next, { organization_id }) => withDue(next, organization_id, world.now),
+        world,
+      );
+      return ways(
+        { world: sent },
+        { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) },
+      );
     }
     case 'sendSessionsDue': {
-      const message = { kind: 'sessions' as const, organization: effect.organization_id, offboarding: effect.offboarding_id, visibleAt: world.now };
-      return ways({ world: { ...world, queue: [...world.queue, message] } }, { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) });
+      const message = {
+        kind: 'sessions' as const,
+        organization: effect.organization_id,
+        offboarding: effect.offboarding_id,
+        visibleAt: world.now,
+      };
+      return ways(
+        { world: { ...world, queue: [...world.queue, message] } },
+        { 'queue away': () => ({ world, error: UNANSWERED }), 'lost message': () => ({ world }) },
+      );
     }
     case 'readDue':
       return [{ how: 'ok', world, value: { due: dueOf(world, effect.before), cursor: undefined } }];
     case 'markNoticed': {
       const { organization_id, due_at, notice_at } = effect;
       const isStill = dueOfItem(world.items[organization_id] as Organization).due_at === due_at;
-      return [{ how: 'ok', world: isStill ? { ...world, notices: { ...world.notices, [organization_id]: notice_at } } : world }];
+      return [
+        {
+          how: 'ok',
+          world: isStill ? { ...world, notices: { ...world.notices, [organization_id]: notice_at } } : world,
+        },
+      ];
     }
     case 'scheduleRemoval':
     case 'pause':
@@ -116,7 +147,8 @@ function plain<T>(value: T): T {
   return known as T;
 }
 
-const reads = (world: World, value: unknown): Performed[] => ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
+const reads = (world: World, value: unknown): Performed[] =>
+  ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
 
 /** A conditional write: it may be refused by a throttled table, or be carried out while its answer is lost. */
 function writes(world: World, write: () => { world: World; value: boolean }): Performed[] {
@@ -128,12 +160,19 @@ function writes(world: World, write: () => { world: World; value: boolean }): Pe
   });
 }
 
-function writeItem(world: World, { item, expected }: EffectOf<'writeOrganization'>, by: Performer): { world: World; value: boolean } {
+function writeItem(
+  world: World,
+  { item, expected }: EffectOf<'writeOrganization'>,
+  by: Performer,
+): { world: World; value: boolean } {
   const known = world.items[item.organization_id];
   if (expected !== known?.version && expected !== asSeenBy(known, by)?.version) return { world, value: false };
   const { notice_at = 0 } = item;
   const notices = { ...world.notices, [item.organization_id]: notice_at };
-  return { world: { ...world, notices, items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) } }, value: true };
+  return {
+    world: { ...world, notices, items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) } },
+    value: true,
+  };
 }
 
 /**
@@ -158,16 +197,26 @@ function asSeenBy(item: Organization | undefined, { isByContent, nonce }: Perfor
 const seen = new WeakMap<Organization, Map<string, Organization>>();
 
 function viewOf(item: Organization, nonce: string): Organization {
-  const owner = item.lease && (item.lease.owner.startsWith(nonce) || item.lease.owner === 'nobody' ? item.lease.owner : 'other');
+  const owner =
+    item.lease && (item.lease.owner.startsWith(nonce) || item.lease.owner === 'nobody' ? item.lease.owner : 'other');
   const view = { ...item, revision: 0, ...(item.lease && { lease: { ...item.lease, owner: owner as string } }) };
   if (item.version?.startsWith(nonce)) return view;
-  return { ...view, version: createHash('md5').update(JSON.stringify({ ...view, version: 0 })).digest('base64') };
+  return {
+    ...view,
+    version: createHash('md5')
+      .update(JSON.stringify({ ...view, version: 0 }))
+      .digest('base64'),
+  };
 }
 
 /** The same as it goes back into the table. */
 function asWritten(item: Organization, known: Organization | undefined): Organization {
   const owner = item.lease?.owner === 'other' ? known?.lease?.owner : item.lease?.owner;
-  return { ...item, revision: (known?.revision ?? 0) + 1, ...(item.lease && { lease: { ...item.lease, owner: owner ?? 'gone' } }) };
+  return {
+    ...item,
+    revision: (known?.revision ?? 0) + 1,
+    ...(item.lease && { lease: { ...item.lease, owner: owner ?? 'gone' } }),
+  };
 }
 
 function lists(world: World, organization: string): Performed[] {
@@ -180,11 +229,14 @@ function lists(world: World, organization: string): Performed[] {
     }));
   const { previous } = world;
   const isStale = previous && previous.until >= world.now;
-  return ways({ world, value: listed(world.connections) }, {
-    ...(isStale && { 'stale list': () => ({ world, value: listed(previous.connections) }) }),
-    'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
-    'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
-  });
+  return ways(
+    { world, value: listed(world.connections) },
+    {
+      ...(isStale && { 'stale list': () => ({ world, value: listed(previous.connections) }) }),
+      'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
+    },
+  );
 }
 
 function grants(world: World, organization: string): Performed[] {
@@ -198,27 +250,47 @@ function changes(world: World, effect: EffectOf<'change'>, { name, nonce, at }: 
   if (at >= send_before) return [{ how: 'ok', world, error: failure('lease_ended', true, false) }];
   const change = { organization, kind, id, goal, level };
   const isThere = kind === 'client_grant' || (world.connections[organization] ?? []).some((one) => one.id === id);
-  if (!isThere) return [{ how: 'ok', world, ...(goal === 'removed' ? { value: { is_uncertain: false } } : { error: failure('unknown_connection', false, false) }) }];
+  if (!isThere)
+    return [
+      {
+        how: 'ok',
+        world,
+        ...(goal === 'removed'
+          ? { value: { is_uncertain: false } }
+          : { error: failure('unknown_connection', false, false) }),
+      },
+    ];
   const by = name.startsWith('worker') ? nonce : name;
   const done = withChange(world, change, by);
   const lateOf = (now: World) => ({ ...now, late: [...now.late, { ...change, until: world.now + LATE_MS }] });
   const failed = failure('auth0_unavailable', true, true);
-  return ways({ world: done, value: { is_uncertain: false } }, {
-    'late write': () => ({ world: lateOf(world), error: failed }),
-    'failed after': () => ({ world: done, error: failed }),
-    'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
-    repeated: () => ({ world: lateOf(done), value: { is_uncertain: true } }),
-    refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
-    conflict: () => ({ world, error: failure('conflict', false, false) }),
-    limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
-    slow: () => ({ world: { ...done, now: world.now + SLOW_MS }, value: { is_uncertain: false } }),
-  });
+  return ways(
+    { world: done, value: { is_uncertain: false } },
+    {
+      'late write': () => ({ world: lateOf(world), error: failed }),
+      'failed after': () => ({ world: done, error: failed }),
+      'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      repeated: () => ({ world: lateOf(done), value: { is_uncertain: true } }),
+      refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
+      conflict: () => ({ world, error: failure('conflict', false, false) }),
+      limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
+      slow: () => ({ world: { ...done, now: world.now + SLOW_MS }, value: { is_uncertain: false } }),
+    },
+  );
 }
 
 function published(world: World, { events }: EffectOf<'publish'>, { name }: Performer): World {
   const told = events.map(({ event, detail }) => {
-    const { offboarding_id, connections = [] } = detail as { offboarding_id?: string; connections?: { connection_id: string }[] };
-    return { event, id: String(offboarding_id), about: connections.map(({ connection_id }) => connection_id), by: name.replace(/\d$/, '') };
+    const { offboarding_id, connections = [] } = detail as {
+      offboarding_id?: string;
+      connections?: { connection_id: string }[];
+    };
+    return {
+      event,
+      id: String(offboarding_id),
+      about: connections.map(({ connection_id }) => connection_id),
+      by: name.replace(/\d$/, ''),
+    };
   });
   return withStory(world, { events: [...world.story.events, ...told] });
 }
@@ -228,23 +300,35 @@ function performMembers(world: World, effect: SingleEffect): Performed[] {
   const { members, story } = world;
   if (effect.do === 'listMembers') {
     const from = Number(effect.cursor ?? 0);
-    const value = { ids: members.slice(from, from + 2), next: from + 2 < members.length ? String(from + 2) : undefined };
-    return ways({ world, value }, {
-      'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
-      'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
-    });
+    const value = {
+      ids: members.slice(from, from + 2),
+      next: from + 2 < members.length ? String(from + 2) : undefined,
+    };
+    return ways(
+      { world, value },
+      {
+        'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+        'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
+      },
+    );
   }
   if (effect.do === 'isMemberElsewhere') return [{ how: 'ok', world, value: effect.user_id.startsWith('elsewhere') }];
   if (effect.do !== 'endUserSessions') throw new Error(`The world does not play ${effect.do}`);
   const { user_id } = effect;
   if (user_id.startsWith('stubborn')) return [{ how: 'ok', world, error: failure('auth0_unavailable', true, false) }];
   const isAfter = story.cancelled.some(({ status }) => status === 200 || status === 202);
-  const ended = { ended: [...new Set([...story.ended, user_id])].sort(), endedAfter: story.endedAfter + (isAfter ? 1 : 0) };
-  return ways({ world: withStory(world, ended) }, {
-    'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
-    refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
-    limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
-  });
+  const ended = {
+    ended: [...new Set([...story.ended, user_id])].sort(),
+    endedAfter: story.endedAfter + (isAfter ? 1 : 0),
+  };
+  return ways(
+    { world: withStory(world, ended) },
+    {
+      'not sent': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      refused: () => ({ world, error: failure('rejected_by_auth0', false, false) }),
+      limited: () => ({ world, error: { ...failure('rate_limited', true, false), retry_after: 3 } }),
+    },
+  );
 }
 
 /** What the index of due work has. */
@@ -252,16 +336,42 @@ export function dueOf(world: World, before: string) {
   const organizations = Object.values(world.items).map((item) => {
     const { due_at, work_due_at, priority = 'single' as const } = dueOfItem(item);
     const notice_at = world.notices[item.organization_id];
-    return { organization_id: item.organization_id, offboarding_id: 'organization', due_at, work_due_at, priority, notice_at };
+    return {
+      organization_id: item.organization_id,
+      offboarding_id: 'organization',
+      due_at,
+      work_due_at,
+      priority,
+      notice_at,
+    };
   });
   const batches = Object.values(world.batches).map(({ batch_id, due_at }) => ({
-    ...{ organization_id: batch_id, offboarding_id: 'batch', due_at, work_due_at: due_at, priority: 'batch' as const, notice_at: 0 },
+    ...{
+      organization_id: batch_id,
+      offboarding_id: 'batch',
+      due_at,
+      work_due_at: due_at,
+      priority: 'batch' as const,
+      notice_at: 0,
+    },
   }));
-  return [...organizations, ...batches].flatMap(({ due_at, ...rest }) => (due_at !== undefined && due_at <= before ? [{ due_at, ...rest }] : []));
+  return [...organizations, ...batches].flatMap(({ due_at, ...rest }) =>
+    due_at !== undefined && due_at <= before ? [{ due_at, ...rest }] : [],
+  );
 }
 
 /** What nobody else can tell the moment of. What only the order of events and records shows matters where somebody stands still. */
-const INVISIBLE = ['scheduleRemoval', 'sendDeadLetter', 'pause', 'markNoticed', 'readDue', 'listGrants', 'listMembers', 'isMemberElsewhere'];
+const INVISIBLE = [
+  'readName',
+  'scheduleRemoval',
+  'sendDeadLetter',
+  'pause',
+  'markNoticed',
+  'readDue',
+  'listGrants',
+  'listMembers',
+  'isMemberElsewhere',
+];
 const IN_ORDER = ['publish', 'writeRecord', 'readRecord', 'sendDue', 'sendSessionsDue'];
 
 /** Whether nobody else can tell when an effect happens: it is performed at once, and is no step of its own. */

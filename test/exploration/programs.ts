@@ -1,17 +1,23 @@
-import { endSessions } from '../../lib/sessions/end-sessions.ts';
-import { acceptBatch, type AcceptedBatch } from '../../lib/offboarding/intake/accept-batch.ts';
+import { type Accepted, acceptOffboarding } from '../../lib/offboarding/intake/accept.ts';
+import { type AcceptedBatch, acceptBatch } from '../../lib/offboarding/intake/accept-batch.ts';
 import { acceptEvent } from '../../lib/offboarding/intake/accept-event.ts';
-import { acceptOffboarding, type Accepted } from '../../lib/offboarding/intake/accept.ts';
 import { acceptCancellationEvent, type Cancelled, cancelOrganization } from '../../lib/offboarding/intake/cancel.ts';
 import { cancelBatch } from '../../lib/offboarding/intake/cancel-batch.ts';
 import { requestDriftCheck } from '../../lib/offboarding/intake/drift-check.ts';
 import type { Core, Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import { dispatchDueWork } from '../../lib/offboarding/worker/dispatch.ts';
-import { learn, nextEffect } from '../../lib/offboarding/worker/visit.ts';
-import { startVisit, type VisitEnd, type VisitInput, type VisitState } from '../../lib/offboarding/worker/visit-state.ts';
+import { learn } from '../../lib/offboarding/worker/learn.ts';
+import { nextEffect } from '../../lib/offboarding/worker/visit.ts';
+import {
+  startVisit,
+  type VisitEnd,
+  type VisitInput,
+  type VisitState,
+} from '../../lib/offboarding/worker/visit-state.ts';
+import { endSessions } from '../../lib/sessions/end-sessions.ts';
 import { replay, tokenOf } from './frames.ts';
-import { type Message, type Request } from './world.ts';
+import type { Message, Request } from './world.ts';
 
 // What runs in the world is the deployed core. A worker's visit is compared by its state; every other computation by what is left
 // of what it was told (frames.ts).
@@ -58,9 +64,16 @@ function nodeOf(name: string, start: () => Core<unknown>, path: Result[]): Node 
 }
 
 /** A computation that begins; `name` tells it apart from all others. */
-export const coreProgram = (name: string, start: () => Core<unknown>): Program => ({ is: 'core', name, node: nodeOf(name, start, []) });
+export const coreProgram = (name: string, start: () => Core<unknown>): Program => ({
+  is: 'core',
+  name,
+  node: nodeOf(name, start, []),
+});
 
-export const visitProgram = (input: VisitInput, now: number): Program => ({ is: 'visit', state: startVisit(input, now) });
+export const visitProgram = (input: VisitInput, now: number): Program => ({
+  is: 'visit',
+  state: startVisit(input, now),
+});
 
 const effects = new WeakMap<VisitState, ReturnType<typeof nextEffect>>();
 
@@ -80,7 +93,8 @@ export function pendingOf(program: Program): Effect | undefined {
 }
 
 /** How a program ended. */
-export const endOf = (program: Program): unknown => (program.is === 'core' ? program.node.result : nextOf(program.state).state.end);
+export const endOf = (program: Program): unknown =>
+  program.is === 'core' ? program.node.result : nextOf(program.state).state.end;
 
 /** The program with the result of the effect that it asked for. */
 export function proceed(program: Program, result: Result): Program {
@@ -126,13 +140,26 @@ const nameOf = (what: string, { nonce, now, stage }: By) => `${what} ${nonce} ${
 /** `POST …/offboarding`, with a key where `hasKey`. */
 export function postProgram(request: Request, by: By, hasKey: boolean): Program {
   const { id, organization, options } = request;
-  const about = { offboarding_id: id, parameters: parametersOf(request), caller: 'arn:billing', ...(hasKey && { fingerprint: options?.body ?? 'body' }) };
+  const about = {
+    offboarding_id: id,
+    parameters: parametersOf(request),
+    caller: 'arn:billing',
+    ...(hasKey && { fingerprint: options?.body ?? 'body' }),
+  };
   const input = { organization_id: organization, request: about, mayBeRepeated: hasKey, ...writer(by, HTTP_MS) };
   return coreProgram(nameOf(`post ${JSON.stringify(request)}`, by), () => acceptOffboarding(input, by.now));
 }
 export const statusOfPost = (end: unknown): number => {
   const { is } = end as Accepted;
-  return is === 'accepted' || is === 'replayed' ? 202 : is === 'unknown' ? 504 : is === 'refused' ? 409 : is === 'reused' ? 422 : 503;
+  return is === 'accepted' || is === 'replayed'
+    ? 202
+    : is === 'unknown'
+      ? 504
+      : is === 'refused'
+        ? 409
+        : is === 'reused'
+          ? 422
+          : 503;
 };
 
 /** `POST /offboardings` of the same for each organization. */
@@ -141,7 +168,14 @@ export function batchProgram(batch: string, requests: Request[], by: By, hasKey:
     organization_id: request.organization,
     request: { offboarding_id: request.id, parameters: parametersOf(request), caller: 'arn:billing' },
   }));
-  const input = { batch_id: batch, fingerprint: 'body', members, hasKey, priority: 'batch' as const, ...writer(by, HTTP_MS) };
+  const input = {
+    batch_id: batch,
+    fingerprint: 'body',
+    members,
+    hasKey,
+    priority: 'batch' as const,
+    ...writer(by, HTTP_MS),
+  };
   return coreProgram(nameOf(`batch ${batch}`, by), () => acceptBatch(input, by.now));
 }
 export const statusOfBatch = (end: unknown): number => {
@@ -163,9 +197,17 @@ export const statusOfCancel = (end: unknown): number => {
   return result.is === 'nothing' ? 404 : result.is === 'removing' ? 409 : 503;
 };
 
+/** As scenarios name the members of a batch. */
+const memberIdOf = (batch: string, organization: string): string => `${batch} ${organization}`;
+
 /** `DELETE /offboardings?batch_id=…`. */
 export function cancelBatchProgram(batch_id: string, by: By): Program {
-  const input = { batch_id, act: { at: new Date(by.now).toISOString(), caller: 'arn:support' }, ...writer(by, HTTP_MS) };
+  const input = {
+    batch_id,
+    offboardingIdOf: (organization: string) => memberIdOf(batch_id, organization),
+    act: { at: new Date(by.now).toISOString(), caller: 'arn:support' },
+    ...writer(by, HTTP_MS),
+  };
   return coreProgram(nameOf(`cancel batch ${batch_id}`, by), () => cancelBatch(input, by.now));
 }
 export const statusOfCancelBatch = (end: unknown): number => {
@@ -175,17 +217,26 @@ export const statusOfCancelBatch = (end: unknown): number => {
 
 /** A notification of Auth0's. */
 export const checkProgram = (organization_id: string, by: By): Program =>
-  coreProgram(nameOf(`check ${organization_id}`, by), () => requestDriftCheck({ organization_id, ...writer(by, HTTP_MS) }, by.now));
+  coreProgram(nameOf(`check ${organization_id}`, by), () =>
+    requestDriftCheck({ organization_id, ...writer(by, HTTP_MS) }, by.now),
+  );
 
 export const dispatchProgram = (by: By): Program =>
-  coreProgram(nameOf('dispatch', by), () => dispatchDueWork({ ...writer(by, VISIT_MS), shards: [0], all: false }, by.now));
+  coreProgram(nameOf('dispatch', by), () =>
+    dispatchDueWork({ ...writer(by, VISIT_MS), shards: [0], all: false, memberIdOf }, by.now),
+  );
 
 /** The worker's visit of an organization. */
 export const workProgram = (organization_id: string, by: By): Program =>
   visitProgram({ organization_id, ...writer(by, VISIT_MS), waitMs: 5000, retries: 0, mode: 'work' }, by.now);
 
 export const sessionsProgram = ({ organization, offboarding = '' }: Message, by: By): Program => {
-  const input = { organization_id: organization, offboarding_id: offboarding, allMembers: false, ...writer(by, VISIT_MS) };
+  const input = {
+    organization_id: organization,
+    offboarding_id: offboarding,
+    allMembers: false,
+    ...writer(by, VISIT_MS),
+  };
   const stage = { ...by.stage, canEndSessions: true };
   return coreProgram(nameOf(`sessions ${offboarding}`, by), () => endSessions({ ...input, stage }, by.now));
 };
@@ -196,13 +247,35 @@ export function eventProgram(message: Message, by: By): Program {
   if (!event) throw new Error('no event');
   const time = new Date(event.time).toISOString();
   if (message.kind === 'cancellation') {
-    const input = { organization_id: organization, act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' }, at: time, ...writer(by, VISIT_MS) };
+    const input = {
+      organization_id: organization,
+      act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' },
+      at: time,
+      ...writer(by, VISIT_MS),
+    };
     return coreProgram(nameOf(`cancellation ${event.id}`, by), () => acceptCancellationEvent(input, by.now));
   }
-  const { requested_by, ...parameters } = parametersOf({ id: event.id, organization, action: event.action ?? 'disable', options: event.options ?? {} });
+  const { requested_by, ...parameters } = parametersOf({
+    id: event.id,
+    organization,
+    action: event.action ?? 'disable',
+    options: event.options ?? {},
+  });
   const detail = { organization_id: organization, ...parameters, requested_by };
-  const given = { id: event.id, source: 'billing', account: '1', time, 'detail-type': 'organization.offboarding.requested' as const, detail };
-  return coreProgram(nameOf(`event ${event.id}`, by), () => acceptEvent({ message: given as never, offboarding_id: event.id, fingerprint: '', ...writer(by, VISIT_MS) }, by.now));
+  const given = {
+    id: event.id,
+    source: 'billing',
+    account: '1',
+    time,
+    'detail-type': 'organization.offboarding.requested' as const,
+    detail,
+  };
+  return coreProgram(nameOf(`event ${event.id}`, by), () =>
+    acceptEvent(
+      { message: given as never, offboarding_id: event.id, fingerprint: '', ...writer(by, VISIT_MS) },
+      by.now,
+    ),
+  );
 }
 
 export type { VisitEnd };

@@ -5,9 +5,15 @@ import { expect, test } from 'vitest';
 // The rooms that decide are given the clock, chance and the world. What they import, and what that imports, is held to it, too.
 
 const DECIDING = [
-  ...['model', 'rules'].flatMap((room) => readdirSync(`lib/offboarding/${room}`).map((file) => `lib/offboarding/${room}/${file}`)),
-  ...readdirSync('lib/offboarding/worker').flatMap((file) => (/^deliver|^dispatcher/.test(file) ? [] : [`lib/offboarding/worker/${file}`])),
-  ...['update', 'accept', 'accept-event', 'accept-batch', 'cancel', 'cancel-batch', 'drift-check'].map((name) => `lib/offboarding/intake/${name}.ts`),
+  ...['model', 'rules'].flatMap((room) =>
+    readdirSync(`lib/offboarding/${room}`).map((file) => `lib/offboarding/${room}/${file}`),
+  ),
+  ...readdirSync('lib/offboarding/worker').flatMap((file) =>
+    /^deliver|^dispatcher/.test(file) ? [] : [`lib/offboarding/worker/${file}`],
+  ),
+  ...['update', 'accept', 'accept-event', 'accept-batch', 'cancel', 'cancel-batch', 'drift-check'].map(
+    (name) => `lib/offboarding/intake/${name}.ts`,
+  ),
   'lib/sessions/end-sessions.ts',
 ];
 /** Pure packages. */
@@ -37,8 +43,14 @@ function reachedFrom(file: string, files = new Set<string>(), packages = new Set
 test.each(DECIDING)('%s decides by what it is given alone', (file) => {
   expect(existsSync(file)).toBe(true);
   const { files, packages } = reachedFrom(file);
-  expect([...packages].filter((name) => !LIBRARIES.some((one) => name === one || name.startsWith(`${one}/`)))).toEqual([]);
-  const found = [...files].flatMap((one) => FORBIDDEN.filter(([pattern]) => pattern.test(withoutComments(readFileSync(one, 'utf8')))).map(([, what]) => `${one} uses ${what}`));
+  expect([...packages].filter((name) => !LIBRARIES.some((one) => name === one || name.startsWith(`${one}/`)))).toEqual(
+    [],
+  );
+  const found = [...files].flatMap((one) =>
+    FORBIDDEN.filter(([pattern]) => pattern.test(withoutComments(readFileSync(one, 'utf8')))).map(
+      ([, what]) => `${one} uses ${what}`,
+    ),
+  );
   expect(found).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import {
-  batchProgram,
   type By,
+  batchProgram,
   cancelBatchProgram,
   cancelProgram,
   checkProgram,
@@ -14,7 +14,20 @@ import {
   statusOfPost,
 } from './programs.ts';
 import { emptyStory, withAccepted, withCancelled, withStory } from './story.ts';
-import { type About, type Connection, type Fault, HOUR_MS, ORG, OTHER_ORG, type Process, type Request, type RequestOptions, START, withChange, type World } from './world.ts';
+import {
+  type About,
+  type Connection,
+  type Fault,
+  HOUR_MS,
+  ORG,
+  OTHER_ORG,
+  type Process,
+  type Request,
+  type RequestOptions,
+  START,
+  type World,
+  withChange,
+} from './world.ts';
 
 /** Something that somebody does, in the order of the script and at any moment. */
 export interface Action {
@@ -60,10 +73,31 @@ export type Options = Partial<Omit<Scenario, 'connections' | 'stage'>> & {
 const REFUSALS: Fault[] = ['refused', 'conflict', 'refused list', 'rejected item'];
 
 export function scenario(name: string, script: Action[], options: Options = {}): Scenario {
-  const { faults = {}, connections: two = ONE, other = [], grants = [], members = [], stage, isUnknown, lasts = 3 * HOUR_MS, ...rest } = options;
+  const {
+    faults = {},
+    connections: two = ONE,
+    other = [],
+    grants = [],
+    members = [],
+    stage,
+    isUnknown,
+    lasts = 3 * HOUR_MS,
+    ...rest
+  } = options;
   const connections = { ...(!isUnknown && { [ORG]: two }), ...(other.length > 0 && { [OTHER_ORG]: other }) };
   const world: World = {
-    ...{ now: START, items: {}, notices: {}, records: {}, batches: {}, connections, grants: { [ORG]: grants }, late: [], queue: [], processes: [] },
+    ...{
+      now: START,
+      items: {},
+      notices: {},
+      records: {},
+      batches: {},
+      connections,
+      grants: { [ORG]: grants },
+      late: [],
+      queue: [],
+      processes: [],
+    },
     ...{ members, faults, serial: 0, script: 0, story: emptyStory() },
   };
   const mayFail = isUnknown === true || REFUSALS.some((fault) => faults[fault]);
@@ -72,7 +106,10 @@ export function scenario(name: string, script: Action[], options: Options = {}):
 }
 
 /** The stage as it is now. */
-export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage => ({ ...stage, canEndSessions: stage.canEndSessions && !isSessionsOff });
+export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage => ({
+  ...stage,
+  canEndSessions: stage.canEndSessions && !isSessionsOff,
+});
 
 /** What a caller was told. */
 export function answered(world: World, { about }: Process, end: unknown): World {
@@ -83,7 +120,8 @@ export function answered(world: World, { about }: Process, end: unknown): World 
   if (kind === 'cancel batch') return withCancelled(world, statusOfCancelBatch(end), before, true);
   const status = kind === 'post' ? statusOfPost(end) : statusOfBatch(end);
   if (status === 202) return requests.reduce((next, one) => withAccepted(next, one, { after: before }), world);
-  if (status === 504) return requests.reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);
+  if (status === 504)
+    return requests.reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);
   return withStory(world, { rejected: [...world.story.rejected, ...requests.map(({ id }) => id)] });
 }
 
@@ -96,7 +134,14 @@ interface Start {
 
 /** A request over HTTP begins. */
 function starts(world: World, stage: Stage, { name, about, skew = 0, program }: Start): World {
-  const process = { name, about, nonce: name, skew, elapsed: 0, program: program({ nonce: name, now: world.now + skew, stage }) };
+  const process = {
+    name,
+    about,
+    nonce: name,
+    skew,
+    elapsed: 0,
+    program: program({ nonce: name, now: world.now + skew, stage }),
+  };
   const begun = [...new Set([...world.story.begun, ...about.requests.map(({ id }) => id)])].sort();
   return { ...world, story: { ...world.story, begun }, processes: [...world.processes, process] };
 }
@@ -106,22 +151,44 @@ const acceptedIn = (world: World) => Object.keys(world.story.accepted);
 type More = { as?: string; key?: boolean; skew?: number; after?: Action['after'] };
 
 /** `POST …/offboarding`; with a key it may be repeated under the name `as`. */
-export function post(id: string, action: string, { as = id, key = false, skew, after, ...options }: RequestOptions & More = {}): Action {
+export function post(
+  id: string,
+  action: string,
+  { as = id, key = false, skew, after, ...options }: RequestOptions & More = {},
+): Action {
   const request: Request = { id, action, organization: ORG, options };
   const apply = (world: World, stage: Stage) => {
     const about: About = { kind: 'post', requests: [request], before: acceptedIn(world) };
-    return starts(world, stage, { name: `http post ${as}`, about, skew, program: (by) => postProgram(request, by, key) });
+    return starts(world, stage, {
+      name: `http post ${as}`,
+      about,
+      skew,
+      program: (by) => postProgram(request, by, key),
+    });
   };
   return { label: `POST ${as} ${action}`, apply, after };
 }
 
 /** `POST /offboardings`. */
-export function batch(id: string, action: string, options: RequestOptions & More & { organizations?: string[] } = {}): Action {
+export function batch(
+  id: string,
+  action: string,
+  options: RequestOptions & More & { organizations?: string[] } = {},
+): Action {
   const { as = id, key = false, organizations = [ORG, OTHER_ORG], after, ...rest } = options;
-  const requests = organizations.map((organization) => ({ id: `${id} ${organization}`, action, organization, options: rest }));
+  const requests = organizations.map((organization) => ({
+    id: `${id} ${organization}`,
+    action,
+    organization,
+    options: rest,
+  }));
   const apply = (world: World, stage: Stage) => {
     const about: About = { kind: 'batch', requests, before: acceptedIn(world) };
-    return starts(world, stage, { name: `http batch ${as}`, about, program: (by) => batchProgram(id, requests, by, key) });
+    return starts(world, stage, {
+      name: `http batch ${as}`,
+      about,
+      program: (by) => batchProgram(id, requests, by, key),
+    });
   };
   return { label: `POST batch ${as} ${action}`, apply, after };
 }
@@ -129,10 +196,19 @@ export function batch(id: string, action: string, options: RequestOptions & More
 const wholeSeconds = (ms: number) => Math.floor(ms / 1000) * 1000;
 
 /** An event that a publisher puts, and that may reach the worker at any time; `early` is how long before now its time is, milliseconds. */
-export function event(id: string, action: string, { early = 0, after, ...options }: RequestOptions & More & { early?: number } = {}): Action {
+export function event(
+  id: string,
+  action: string,
+  { early = 0, after, ...options }: RequestOptions & More & { early?: number } = {},
+): Action {
   const apply = (world: World) => {
     const time = wholeSeconds(world.now - early);
-    const message = { kind: 'request' as const, organization: ORG, event: { id, time, action, options }, visibleAt: world.now };
+    const message = {
+      kind: 'request' as const,
+      organization: ORG,
+      event: { id, time, action, options },
+      visibleAt: world.now,
+    };
     const put = withStory({ ...world, queue: [...world.queue, message] }, { begun: [...world.story.begun, id].sort() });
     return withAccepted(put, { id, action, organization: ORG, options }, { time, after: acceptedIn(world) });
   };
@@ -154,7 +230,11 @@ export function cancelBatch(id: string, { as = id, after }: More = {}): Action {
   const apply = (world: World, stage: Stage) => {
     const before = acceptedIn(world).filter((one) => one.startsWith(`${id} `));
     const about: About = { kind: 'cancel batch', requests: [], before };
-    return starts(world, stage, { name: `http cancel batch ${as}`, about, program: (by) => cancelBatchProgram(id, by) });
+    return starts(world, stage, {
+      name: `http cancel batch ${as}`,
+      about,
+      program: (by) => cancelBatchProgram(id, by),
+    });
   };
   return { label: `DELETE batch ${as}`, apply, after };
 }
@@ -163,7 +243,13 @@ export function cancelBatch(id: string, { as = id, after }: More = {}): Action {
 export function cancelByEvent(id = 'CE', { early = 0, after }: More & { early?: number } = {}): Action {
   const apply = (world: World) => {
     const time = wholeSeconds(world.now - early);
-    const put = { ...world, queue: [...world.queue, { kind: 'cancellation' as const, organization: ORG, event: { id, time }, visibleAt: world.now }] };
+    const put = {
+      ...world,
+      queue: [
+        ...world.queue,
+        { kind: 'cancellation' as const, organization: ORG, event: { id, time }, visibleAt: world.now },
+      ],
+    };
     const { accepted } = world.story;
     const before = Object.keys(accepted).filter((one) => (accepted[one]?.time ?? accepted[one]?.at ?? 0) < time);
     return withCancelled(put, 202, before);
@@ -185,8 +271,17 @@ export const enableByHand = (id: string, after?: Action['after']): Action => ({
   label: `somebody enables ${id}`,
   after: (world) => world.connections[ORG]?.some((one) => one.id === id) === true && after?.(world) !== false,
   apply: (world) => {
-    const { story, ...changed } = withChange(world, { organization: ORG, kind: 'connection', id, goal: 'enabled', level: undefined });
-    return withStory({ ...changed, story: { ...story, changes: [] } }, { touched: [...world.story.touched, { id, at: world.now }] });
+    const { story, ...changed } = withChange(world, {
+      organization: ORG,
+      kind: 'connection',
+      id,
+      goal: 'enabled',
+      level: undefined,
+    });
+    return withStory(
+      { ...changed, story: { ...story, changes: [] } },
+      { touched: [...world.story.touched, { id, at: world.now }] },
+    );
   },
 });
 
@@ -196,5 +291,11 @@ export const switchSessionsOff = (after?: Action['after']): Action => ({
   apply: (world) => ({ ...world, isSessionsOff: true }),
 });
 
-export const hasStatus = (id: string, ...statuses: string[]) => (world: World) =>
-  statuses.includes(world.items[ORG]?.requests.find(({ offboarding_id }) => offboarding_id === id)?.status ?? world.records[id]?.status ?? '');
+export const hasStatus =
+  (id: string, ...statuses: string[]) =>
+  (world: World) =>
+    statuses.includes(
+      world.items[ORG]?.requests.find(({ offboarding_id }) => offboarding_id === id)?.status ??
+        world.records[id]?.status ??
+        '',
+    );

@@ -1,12 +1,20 @@
 import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
-import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/visit.ts';
-import { isInvisible, performSingle, type Performer } from './perform.ts';
-import { type By, dispatchProgram, eventProgram, pendingOf, proceed, sessionsProgram, workProgram } from './programs.ts';
+import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
 import { finish } from './finish.ts';
+import { isInvisible, type Performer, performSingle } from './perform.ts';
+import {
+  type By,
+  dispatchProgram,
+  eventProgram,
+  pendingOf,
+  proceed,
+  sessionsProgram,
+  workProgram,
+} from './programs.ts';
 import { type Scenario, stageOf } from './scenarios.ts';
 import { unanswered } from './story.ts';
-import { type Message, MINUTE_MS, type Process, withChange, type World } from './world.ts';
+import { type Message, MINUTE_MS, type Process, type World, withChange } from './world.ts';
 
 export type Step = { label: string; world: World };
 
@@ -36,14 +44,18 @@ export function stepsOf(world: World, scenario: Scenario): Step[] {
 }
 
 function processSteps(world: World, process: Process, index: number): Step[] {
-  if (process.isPaused) return [{ label: `${process.name} goes on`, world: withProcess(world, index, { ...process, isPaused: false }) }];
+  if (process.isPaused)
+    return [{ label: `${process.name} goes on`, world: withProcess(world, index, { ...process, isPaused: false }) }];
   const steps = [...performAt(world, index, pendingOf(process.program) as Effect), ...crashes(world, index)];
   const { paused = 0 } = world.faults;
   // The bus has no fencing: who stands still right before it publishes may be late, and reliability.md says so.
   const canPause = paused > 0 && process.name.startsWith('worker') && pendingOf(process.program)?.do !== 'publish';
   if (!canPause) return steps;
   const rest = { ...world, faults: { ...world.faults, paused: paused - 1 } };
-  return [...steps, { label: `${process.name} is paused`, world: withProcess(rest, index, { ...process, isPaused: true }) }];
+  return [
+    ...steps,
+    { label: `${process.name} is paused`, world: withProcess(rest, index, { ...process, isPaused: true }) },
+  ];
 }
 
 const withProcess = (world: World, index: number, process: Process): World => ({
@@ -58,7 +70,9 @@ function crashes(world: World, index: number): Step[] {
   if (crash === 0 || name === 'dispatch') return [];
   const processes = world.processes.filter((_, place) => place !== index);
   const rest = unanswered({ ...world, processes, faults: { ...world.faults, crash: crash - 1 } }, process);
-  const queue = message ? [...rest.queue, { ...message, visibleAt: Math.ceil((world.now + VISIBILITY_MS) / MINUTE_MS) * MINUTE_MS }] : rest.queue;
+  const queue = message
+    ? [...rest.queue, { ...message, visibleAt: Math.ceil((world.now + VISIBILITY_MS) / MINUTE_MS) * MINUTE_MS }]
+    : rest.queue;
   return [{ label: `${name} crashes`, world: { ...rest, queue } }];
 }
 
@@ -74,7 +88,10 @@ function performAt(world: World, index: number, effect: Effect): Step[] {
     const next = pendingOf((step.world.processes[index] as Process).program);
     if (next?.do !== 'writeOrganization') return [step];
     const { overtaken = 0 } = step.world.faults;
-    const overtaking = { label: `${step.label} (overtaken)`, world: { ...step.world, faults: { ...step.world.faults, overtaken: overtaken - 1 } } };
+    const overtaking = {
+      label: `${step.label} (overtaken)`,
+      world: { ...step.world, faults: { ...step.world.faults, overtaken: overtaken - 1 } },
+    };
     return [...performAt(step.world, index, next), ...(overtaken > 0 ? [overtaking] : [])];
   });
 }
@@ -95,8 +112,13 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
     const result = resultOf(next, process, end);
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, PAUSE_TAKES_MS) : 0);
     const what = effect.do === 'change' ? `${effect.goal} ${effect.id}` : '';
-    const label = [process.name, effect.do, what, how === 'ok' ? end.error?.code : `(${how})`].filter(Boolean).join(' ');
-    return { label, world: withProcess(next, index, { ...process, elapsed, program: proceed(process.program, result) }) };
+    const label = [process.name, effect.do, what, how === 'ok' ? end.error?.code : `(${how})`]
+      .filter(Boolean)
+      .join(' ');
+    return {
+      label,
+      world: withProcess(next, index, { ...process, elapsed, program: proceed(process.program, result) }),
+    };
   });
 }
 
@@ -131,10 +153,21 @@ function deliveries(world: World, scenario: Scenario): Step[] {
   });
 }
 
-function started(world: World, { name, skew, message }: { name: string; skew: number; message: Message }, scenario: Scenario): World {
-  const nonce = message.event ? `${message.event.id} ${world.now}` : `${message.kind === 'due' ? 'visit' : 'sessions'} ${world.serial}`;
+function started(
+  world: World,
+  { name, skew, message }: { name: string; skew: number; message: Message },
+  scenario: Scenario,
+): World {
+  const nonce = message.event
+    ? `${message.event.id} ${world.now}`
+    : `${message.kind === 'due' ? 'visit' : 'sessions'} ${world.serial}`;
   const by: By = { nonce, now: world.now + skew, stage: stageOf(world, scenario) };
-  const program = message.kind === 'due' ? workProgram(message.organization, by) : message.kind === 'sessions' ? sessionsProgram(message, by) : eventProgram(message, by);
+  const program =
+    message.kind === 'due'
+      ? workProgram(message.organization, by)
+      : message.kind === 'sessions'
+        ? sessionsProgram(message, by)
+        : eventProgram(message, by);
   const process: Process = { name, nonce, skew, elapsed: 0, message, program };
   return { ...world, serial: world.serial + 1, processes: [...world.processes, process] };
 }
@@ -143,14 +176,17 @@ function scriptSteps(world: World, scenario: Scenario): Step[] {
   const action = scenario.script[world.script];
   const callers = world.processes.filter(({ name }) => name.startsWith('http')).length;
   if (!action || action.after?.(world) === false || callers >= 2) return [];
-  return [{ label: action.label, world: action.apply({ ...world, script: world.script + 1 }, stageOf(world, scenario)) }];
+  return [
+    { label: action.label, world: action.apply({ ...world, script: world.script + 1 }, stageOf(world, scenario)) },
+  ];
 }
 
 /** Time goes by when nothing else can happen at once; who is paused stays so as long as it likes. */
 function timeSteps(world: World, scenario: Scenario): Step[] {
   if (world.processes.some(({ isPaused }) => !isPaused)) return [];
   if (world.queue.some(({ visibleAt }) => visibleAt <= world.now) && world.processes.length === 0) return [];
-  const past = (moments: number[]) => pass(world, Math.min(...moments.filter((time) => time > world.now && time <= scenario.until)));
+  const past = (moments: number[]) =>
+    pass(world, Math.min(...moments.filter((time) => time > world.now && time <= scenario.until)));
   if (world.processes.length > 0 || !isOverdue(world)) return past(momentsOf(world, scenario));
   const program = dispatchProgram({ nonce: `dispatch ${world.now}`, now: world.now, stage: scenario.stage });
   const processes = [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, program }];
@@ -168,7 +204,9 @@ function pass(world: World, now: number): Step[] {
 /** Whether the dispatcher would send a message. */
 function isOverdue({ items, notices, batches, now }: World): boolean {
   const isPast = (due?: string) => due !== undefined && Date.parse(due) <= now;
-  const isItem = Object.values(items).some((item) => isPast(dueOfItem(item).due_at) && !((notices[item.organization_id] ?? 0) > now));
+  const isItem = Object.values(items).some(
+    (item) => isPast(dueOfItem(item).due_at) && !((notices[item.organization_id] ?? 0) > now),
+  );
   return isItem || Object.values(batches).some(({ due_at }) => isPast(due_at));
 }
 

@@ -29,7 +29,15 @@ export interface Story {
   /** Cancellations that were answered, 0 where the answer was lost: with what had been accepted before, and what had begun. */
   cancelled: { organization: string; status: number; before: string[]; begun: string[]; isBatch?: true }[];
   /** Changes at Auth0 in the last step: by whom, and who had the lease. */
-  changes: { organization: string; kind: string; id: string; goal: string; by: string; holder: string | undefined; at: number }[];
+  changes: {
+    organization: string;
+    kind: string;
+    id: string;
+    goal: string;
+    by: string;
+    holder: string | undefined;
+    at: number;
+  }[];
   /** Events in their order, with what they are about and who published them. */
   events: { event: string; id: string; about: string[]; by: string }[];
   /** Offboardings with a dead letter. */
@@ -50,7 +58,10 @@ export const emptyStory = (): Story => ({
   ...{ ended: [], endedAfter: 0, checks: 0 },
 });
 
-export const withStory = (world: World, change: Partial<Story>): World => ({ ...world, story: { ...world.story, ...change } });
+export const withStory = (world: World, change: Partial<Story>): World => ({
+  ...world,
+  story: { ...world.story, ...change },
+});
 
 /** A request that counts from now on. */
 export function withAccepted(world: World, request: Request, more: Partial<Accepted> = {}): World {
@@ -69,7 +80,8 @@ export function withAccepted(world: World, request: Request, more: Partial<Accep
 export function unanswered(world: World, { about }: Process): World {
   if (!about || about.kind === 'check') return world;
   const { requests, before } = about;
-  if (about.kind === 'cancel' || about.kind === 'cancel batch') return withCancelled(world, 0, before, about.kind === 'cancel batch');
+  if (about.kind === 'cancel' || about.kind === 'cancel batch')
+    return withCancelled(world, 0, before, about.kind === 'cancel batch');
   return requests
     .filter(({ id }) => !world.story.accepted[id])
     .reduce((next, one) => withAccepted(next, one, { after: before, isMaybe: true }), world);

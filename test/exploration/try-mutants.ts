@@ -10,7 +10,9 @@ interface Switches {
   hitCount?: number | undefined;
   hitLimit?: number | undefined;
 }
-const switches: Switches = Object.assign(globalThis, { __stryker__: { mutantCoverage: { static: {}, perTest: {} } } as Switches }).__stryker__;
+const switches: Switches = Object.assign(globalThis, {
+  __stryker__: { mutantCoverage: { static: {}, perTest: {} } } as Switches,
+}).__stryker__;
 const { explore } = await import('./explore.ts');
 const { worlds } = await import('./worlds.ts');
 
@@ -38,7 +40,12 @@ function seenBy({ id }: Mutant): string | undefined {
   for (const [place, { scenario, states }] of byStates.entries()) {
     const hits = met.get(scenario.name)?.[id];
     if (hits === undefined) continue;
-    Object.assign(switches, { activeMutant: id, currentTestId: 'again', hitCount: 0, hitLimit: (hits + 1000) * HITS_FOR_EVER });
+    Object.assign(switches, {
+      activeMutant: id,
+      currentTestId: 'again',
+      hitCount: 0,
+      hitLimit: (hits + 1000) * HITS_FOR_EVER,
+    });
     const found = explore(scenario, 20 * states + 20_000);
     Object.assign(switches, { activeMutant: undefined, hitLimit: undefined, hitCount: undefined });
     if (!found.violation && found.left === 0) continue;
@@ -58,8 +65,16 @@ const random = () => {
 };
 const isLoaded = ({ id }: Mutant) => switches.mutantCoverage?.static[id] !== undefined;
 const dynamic = all.filter((mutant) => !isLoaded(mutant));
-const chosen = sample ? dynamic.map((mutant) => ({ mutant, at: random() })).sort((a, b) => a.at - b.at).slice(0, sample).map(({ mutant }) => mutant) : dynamic;
-console.log(`${all.length} mutants, ${all.length - dynamic.length} of them decided when a module is loaded; ${chosen.length} are tried`);
+const chosen = sample
+  ? dynamic
+      .map((mutant) => ({ mutant, at: random() }))
+      .sort((a, b) => a.at - b.at)
+      .slice(0, sample)
+      .map(({ mutant }) => mutant)
+  : dynamic;
+console.log(
+  `${all.length} mutants, ${all.length - dynamic.length} of them decided when a module is loaded; ${chosen.length} are tried`,
+);
 
 const tally = new Map<string, [seen: number, all: number]>();
 const survivors: string[] = [];
@@ -71,9 +86,13 @@ for (const mutant of chosen) {
   const [seen, count] = tally.get(mutant.file) ?? [0, 0];
   tally.set(mutant.file, [seen + (by ? 1 : 0), count + 1]);
   const isMet = byStates.some(({ scenario }) => met.get(scenario.name)?.[mutant.id] !== undefined);
-  if (!by) survivors.push(`${mutant.file}:${mutant.line}:${mutant.column} ${mutant.code.slice(0, 90)}  =>  ${mutant.becomes.slice(0, 90)}${isMet ? '' : '  (no world meets it)'}`);
+  if (!by)
+    survivors.push(
+      `${mutant.file}:${mutant.line}:${mutant.column} ${mutant.code.slice(0, 90)}  =>  ${mutant.becomes.slice(0, 90)}${isMet ? '' : '  (no world meets it)'}`,
+    );
 }
-for (const [file, [seen, count]] of tally) console.log(`${String(seen).padStart(5)} of ${String(count).padStart(4)}  ${file}`);
+for (const [file, [seen, count]] of tally)
+  console.log(`${String(seen).padStart(5)} of ${String(count).padStart(4)}  ${file}`);
 console.log(survivors.join('\n'));
 const share = (tried - survivors.length) / Math.max(1, tried);
 console.log(`${tried - survivors.length} of ${tried} mutants are seen: ${(100 * share).toFixed(1)} %`);

@@ -144,7 +144,9 @@ type Change = Omit<LateChange, 'until'>;
 export function withChange(world: World, change: Change, by = 'Auth0'): World {
   const { organization, kind, id, goal, level } = change;
   const told = { organization, kind, id, goal, by, holder: world.items[organization]?.lease?.owner, at: world.now };
-  const touched = world.story.touched.map((one) => (one.id === id && goal === 'disabled' && !one.isOver ? { ...one, isOver: true } : one));
+  const touched = world.story.touched.map((one) =>
+    one.id === id && goal === 'disabled' && !one.isOver ? { ...one, isOver: true } : one,
+  );
   const story = { ...world.story, touched, changes: [...world.story.changes, told] };
   if (kind === 'client_grant') {
     const others = (world.grants[organization] ?? []).filter((one) => one !== id);
@@ -153,13 +155,16 @@ export function withChange(world: World, change: Change, by = 'Auth0'): World {
   }
   const all = world.connections[organization] ?? [];
   const changed = (one: Connection) => ({ ...one, isEnabled: goal === 'enabled', level: level ?? one.level });
-  const next = goal === 'removed' ? all.filter((one) => one.id !== id) : all.map((one) => (one.id === id ? changed(one) : one));
+  const next =
+    goal === 'removed' ? all.filter((one) => one.id !== id) : all.map((one) => (one.id === id ? changed(one) : one));
   const previous = { connections: world.connections, until: world.now + STALE_MS };
   return { ...world, connections: { ...world.connections, [organization]: next }, previous, story };
 }
 
 /** The queue with a due notice for the organization; two of them are one. */
 export function withDue(world: World, organization: string, visibleAt: number): World {
-  const isThere = world.queue.some((one) => one.kind === 'due' && one.organization === organization && one.visibleAt <= visibleAt);
+  const isThere = world.queue.some(
+    (one) => one.kind === 'due' && one.organization === organization && one.visibleAt <= visibleAt,
+  );
   return isThere ? world : { ...world, queue: [...world.queue, { kind: 'due', organization, visibleAt }] };
 }

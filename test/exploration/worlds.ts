@@ -1,13 +1,48 @@
-import { batch, cancel, cancelBatch, cancelByEvent, enableByHand, event, hasStatus, LIMITED, notification, type Options, post, type Scenario, scenario, TWO } from './scenarios.ts';
 import { rows } from './rows.ts';
+import {
+  batch,
+  cancel,
+  cancelBatch,
+  cancelByEvent,
+  enableByHand,
+  event,
+  hasStatus,
+  LIMITED,
+  notification,
+  type Options,
+  post,
+  type Scenario,
+  scenario,
+  TWO,
+} from './scenarios.ts';
 import { type Fault, MINUTE_MS, START, type World } from './world.ts';
 
 type Script = Parameters<typeof scenario>[1];
 
 /** Each fault of a process, the table, Auth0, the network, the bus and the queue. */
 const FAULTS: Fault[] = [
-  ...(['crash', 'paused', 'overtaken', 'lost answer', 'refused write', 'rejected item', 'failed read', 'late write', 'failed after'] as const),
-  ...(['not sent', 'repeated', 'refused', 'conflict', 'limited', 'slow', 'stale list', 'failed list', 'refused list'] as const),
+  ...([
+    'crash',
+    'paused',
+    'overtaken',
+    'lost answer',
+    'refused write',
+    'rejected item',
+    'failed read',
+    'late write',
+    'failed after',
+  ] as const),
+  ...([
+    'not sent',
+    'repeated',
+    'refused',
+    'conflict',
+    'limited',
+    'slow',
+    'stale list',
+    'failed list',
+    'refused list',
+  ] as const),
   ...(['bus away', 'queue away', 'lost message'] as const),
 ];
 
@@ -16,7 +51,10 @@ const withEach = (faults: Fault[], name: string, script: () => Script, options: 
   faults.map((fault) => scenario(`${name}; ${fault}`, script(), { ...options, faults: { [fault]: 1 } }));
 
 const ACTIONS = ['disable', 'remove', 'disable_then_remove'];
-const WAYS = { post: (id: string, action: string) => post(id, action), event: (id: string, action: string) => event(id, action, { early: 1000 }) };
+const WAYS = {
+  post: (id: string, action: string) => post(id, action),
+  event: (id: string, action: string) => event(id, action, { early: 1000 }),
+};
 const isScheduled = hasStatus('A', 'scheduled');
 const isCompleted = hasStatus('A', 'completed');
 const OTHER = [{ id: 'con_3', isEnabled: true, level: 'none' }];
@@ -31,27 +69,83 @@ const single = (): Scenario[] => [
   ...withEach(FAULTS, 'a removal later', () => [post('A', 'disable_then_remove')], { connections: LIMITED }),
   ...withEach(FAULTS, 'an event', () => [event('A', 'disable_then_remove')], { connections: TWO }),
   ...withEach(FAULTS, 'a removal of two later', () => [post('A', 'disable_then_remove')], { connections: TWO }),
-  ...withEach(['crash', 'lost answer', 'refused write', 'overtaken', 'queue away', 'lost message'], 'a batch', () => [batch('X', 'disable')], { other: OTHER, ...SHORT }),
-  ...withEach(['refused', 'late write', 'lost message', 'failed list', 'repeated', 'crash'], 'machine access', () => [post('A', 'disable_then_remove', { machines: true })], { grants: ['cgr_1'] }),
+  ...withEach(
+    ['crash', 'lost answer', 'refused write', 'overtaken', 'queue away', 'lost message'],
+    'a batch',
+    () => [batch('X', 'disable')],
+    { other: OTHER, ...SHORT },
+  ),
+  ...withEach(
+    ['refused', 'late write', 'lost message', 'failed list', 'repeated', 'crash'],
+    'machine access',
+    () => [post('A', 'disable_then_remove', { machines: true })],
+    { grants: ['cgr_1'] },
+  ),
   scenario('an organization that Auth0 does not know', [post('A', 'disable')], { isUnknown: true, ...SHORT }),
-  scenario('an event that is too old', [event('A', 'disable', { early: 8 * 24 * 60 * MINUTE_MS })], { mayFail: true, ...SHORT }),
+  scenario('an event that is too old', [event('A', 'disable', { early: 8 * 24 * 60 * MINUTE_MS })], {
+    mayFail: true,
+    ...SHORT,
+  }),
   scenario('a dry run', [post('A', 'disable_then_remove', { dry_run: true })], { connections: TWO, ...SHORT }),
-  scenario('a stage without sessions', [post('A', 'disable', { sessions: true })], { stage: { canEndSessions: false }, mayFail: true, ...SHORT }),
-  scenario('a stage without machine access', [post('A', 'disable', { machines: true })], { stage: { canEndMachineAccess: false }, grants: ['cgr_1'], mayFail: true, ...SHORT }),
+  scenario('a stage without sessions', [post('A', 'disable', { sessions: true })], {
+    stage: { canEndSessions: false },
+    mayFail: true,
+    ...SHORT,
+  }),
+  scenario('a stage without machine access', [post('A', 'disable', { machines: true })], {
+    stage: { canEndMachineAccess: false },
+    grants: ['cgr_1'],
+    mayFail: true,
+    ...SHORT,
+  }),
 ];
 
 /** A cancellation at every moment, with each fault. */
 const cancelled = (): Scenario[] => [
-  ...withEach(FAULTS, 'a disable and its cancellation', () => [post('A', 'disable'), cancel()], { connections: LIMITED, ...SHORT }),
-  ...withEach(FAULTS, 'a removal later and its cancellation', () => [post('A', 'disable_then_remove'), cancel('C', { after: isScheduled })], { connections: LIMITED, ...SHORT }),
-  ...withEach(['crash', 'late write', 'repeated', 'refused'], 'machine access and its cancellation', () => [post('A', 'disable_then_remove', { machines: true }), cancel('C', { after: isScheduled })], { connections: [], grants: ['cgr_1'], ...SHORT }),
-  scenario('a cancellation and the removal that is due', [post('A', 'disable_then_remove'), cancel()], { connections: LIMITED }),
-  scenario('a cancellation and two workers', [post('A', 'disable_then_remove'), cancel()], { connections: TWO, workers: 2, ...SHORT }),
-  scenario('two cancellations', [post('A', 'disable_then_remove'), cancel('C1', { after: isScheduled }), cancel('C2')], { lasts: 5 * MINUTE_MS }),
+  ...withEach(FAULTS, 'a disable and its cancellation', () => [post('A', 'disable'), cancel()], {
+    connections: LIMITED,
+    ...SHORT,
+  }),
+  ...withEach(
+    FAULTS,
+    'a removal later and its cancellation',
+    () => [post('A', 'disable_then_remove'), cancel('C', { after: isScheduled })],
+    { connections: LIMITED, ...SHORT },
+  ),
+  ...withEach(
+    ['crash', 'late write', 'repeated', 'refused'],
+    'machine access and its cancellation',
+    () => [post('A', 'disable_then_remove', { machines: true }), cancel('C', { after: isScheduled })],
+    { connections: [], grants: ['cgr_1'], ...SHORT },
+  ),
+  scenario('a cancellation and the removal that is due', [post('A', 'disable_then_remove'), cancel()], {
+    connections: LIMITED,
+  }),
+  scenario('a cancellation and two workers', [post('A', 'disable_then_remove'), cancel()], {
+    connections: TWO,
+    workers: 2,
+    ...SHORT,
+  }),
+  scenario(
+    'two cancellations',
+    [post('A', 'disable_then_remove'), cancel('C1', { after: isScheduled }), cancel('C2')],
+    { lasts: 5 * MINUTE_MS },
+  ),
   scenario('a removal and its cancellation', [post('A', 'remove'), cancel()], { connections: TWO, ...SHORT }),
-  scenario('a cancellation by event', [post('A', 'disable_then_remove'), cancelByEvent('CE', { after: ({ now }) => now > START })], { times: [START + 2000], ...SHORT }),
-  scenario('a cancellation by event that comes first', [event('A', 'disable', { early: 3000 }), cancelByEvent('CE', { early: 1000 })], SHORT),
-  scenario('a batch and its cancellation', [batch('X', 'disable_then_remove'), cancelBatch('X')], { other: OTHER, ...SHORT }),
+  scenario(
+    'a cancellation by event',
+    [post('A', 'disable_then_remove'), cancelByEvent('CE', { after: ({ now }) => now > START })],
+    { times: [START + 2000], ...SHORT },
+  ),
+  scenario(
+    'a cancellation by event that comes first',
+    [event('A', 'disable', { early: 3000 }), cancelByEvent('CE', { early: 1000 })],
+    SHORT,
+  ),
+  scenario('a batch and its cancellation', [batch('X', 'disable_then_remove'), cancelBatch('X')], {
+    other: OTHER,
+    ...SHORT,
+  }),
 ];
 
 /** Two requests, each in its way, the later one after the earlier has come to rest, or at any moment. */
@@ -59,36 +153,95 @@ const pairs = (): Scenario[] =>
   ACTIONS.flatMap((first) =>
     ACTIONS.flatMap((second) =>
       Object.entries(WAYS).map(([way, request]) =>
-        scenario(`${first} by ${way} and ${second} of a batch`, [request('A', first), batch('X', second, { organizations: ['org_A'] })], { connections: TWO, ...SHORT }),
+        scenario(
+          `${first} by ${way} and ${second} of a batch`,
+          [request('A', first), batch('X', second, { organizations: ['org_A'] })],
+          { connections: TWO, ...SHORT },
+        ),
       ),
     ),
   );
 
 const several = (): Scenario[] => [
-  scenario('two removals later and a cancellation', [post('A', 'disable_then_remove'), post('B', 'disable_then_remove'), cancel('C', { after: isQuiet })], SHORT),
-  scenario('a disable, a removal later and a cancellation', [event('A', 'disable'), post('B', 'disable_then_remove'), cancel('C', { after: isQuiet })], SHORT),
-  scenario('a later one that names nothing', [post('A', 'disable_then_remove'), post('B', 'disable_then_remove', { ids: ['con_9'] })], { mayFail: true, ...SHORT }),
+  scenario(
+    'two removals later and a cancellation',
+    [post('A', 'disable_then_remove'), post('B', 'disable_then_remove'), cancel('C', { after: isQuiet })],
+    SHORT,
+  ),
+  scenario(
+    'a disable, a removal later and a cancellation',
+    [event('A', 'disable'), post('B', 'disable_then_remove'), cancel('C', { after: isQuiet })],
+    SHORT,
+  ),
+  scenario(
+    'a later one that names nothing',
+    [post('A', 'disable_then_remove'), post('B', 'disable_then_remove', { ids: ['con_9'] })],
+    { mayFail: true, ...SHORT },
+  ),
   scenario('a dry run beside', [post('A', 'disable_then_remove'), post('B', 'remove', { dry_run: true })], SHORT),
-  scenario('one of two connections each', [post('A', 'disable', { ids: ['con_1'] }), post('B', 'disable_then_remove', { ids: ['con_2'] }), cancel('C', { after: isQuiet })], { connections: TWO, ...SHORT }),
-  scenario('one key, another body', [post('A', 'disable', { key: true }), post('A', 'remove', { key: true, body: 'other', as: 'other' })], SHORT),
+  scenario(
+    'one of two connections each',
+    [
+      post('A', 'disable', { ids: ['con_1'] }),
+      post('B', 'disable_then_remove', { ids: ['con_2'] }),
+      cancel('C', { after: isQuiet }),
+    ],
+    { connections: TWO, ...SHORT },
+  ),
+  scenario(
+    'one key, another body',
+    [post('A', 'disable', { key: true }), post('A', 'remove', { key: true, body: 'other', as: 'other' })],
+    SHORT,
+  ),
 ];
 
 const watched = (): Scenario[] => [
-  ...withEach(FAULTS, 'a drift check', () => [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()], SHORT),
-  ...withEach(['conflict', 'late write', 'lost answer'], 'a drift check and a cancellation', () => [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification(), cancel('C', { after: isCompleted })], SHORT),
+  ...withEach(
+    FAULTS,
+    'a drift check',
+    () => [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()],
+    SHORT,
+  ),
+  ...withEach(
+    ['conflict', 'late write', 'lost answer'],
+    'a drift check and a cancellation',
+    () => [
+      post('A', 'disable', { on_reenable: 'disable_again' }),
+      enableByHand('con_1', isCompleted),
+      notification(),
+      cancel('C', { after: isCompleted }),
+    ],
+    SHORT,
+  ),
   scenario('enabled before its removal', [post('A', 'disable_then_remove'), enableByHand('con_1', isScheduled)], {}),
 ];
 
 const SOME: Fault[] = ['crash', 'lost answer', 'late write'];
 const hasSettled = ({ story, records, processes }: World) =>
-  processes.length === 0 && Object.keys(story.accepted).length > 1 && Object.keys(story.accepted).every((id) => ['completed', 'scheduled', 'superseded'].includes(records[id]?.status ?? ''));
+  processes.length === 0 &&
+  Object.keys(story.accepted).length > 1 &&
+  Object.keys(story.accepted).every((id) =>
+    ['completed', 'scheduled', 'superseded'].includes(records[id]?.status ?? ''),
+  );
 
 /** Everything crossed: each pair of requests with a cancellation, a drift check and its removal, with two workers, and with faults. */
 const crossed = (): Scenario[] =>
   pairs().flatMap(({ name, script }, index) => [
-    scenario(`${name}, and a cancellation`, [...script, cancel()], { connections: TWO, workers: 2, lasts: 5 * MINUTE_MS }),
-    scenario(`${name}, and a drift check`, [...script, enableByHand('con_1', hasSettled), notification()], { connections: TWO, ...SHORT }),
-    ...withEach(index < 2 ? FAULTS : SOME, `${name}, and a cancellation that waits`, () => [...script, cancel('C', { after: isQuiet })], { lasts: 10 * MINUTE_MS }),
+    scenario(`${name}, and a cancellation`, [...script, cancel()], {
+      connections: TWO,
+      workers: 2,
+      lasts: 5 * MINUTE_MS,
+    }),
+    scenario(`${name}, and a drift check`, [...script, enableByHand('con_1', hasSettled), notification()], {
+      connections: TWO,
+      ...SHORT,
+    }),
+    ...withEach(
+      index < 2 ? FAULTS : SOME,
+      `${name}, and a cancellation that waits`,
+      () => [...script, cancel('C', { after: isQuiet })],
+      { lasts: 10 * MINUTE_MS },
+    ),
     ...withEach(SOME, `${name}, and its removal`, () => script, { connections: LIMITED, lasts: 90 * MINUTE_MS }),
   ]);
 

@@ -8,11 +8,11 @@ beforeAll(async () => {
   service = await startService();
 });
 afterAll(() => service.close());
-beforeEach(() => {
+function startOver(): void {
   service.tenant.clearFaults();
   service.tenant.clearCalls();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: 'con_Yt4Lw9QeRb7UiXc3' }] });
-});
+}
 
 const body = (statusCode: number, message: string, errorCode?: string) => ({
   statusCode,
@@ -21,30 +21,6 @@ const body = (statusCode: number, message: string, errorCode?: string) => ({
   errorCode,
 });
 const HTML = '<html><body>Bad gateway</body></html>';
-
-test('disabling keeps the settings and answers with the connection as Auth0 did', async () => {
-  const answer = await service.request('disable-connection', { headers: { 'X-Correlation-Id': 'abc-123' } });
-  expect(answer.status).toBe(200);
-  expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'x-correlation-id': 'abc-123' });
-  expect(answer.body).toEqual(service.tenant.state().organizations[ORG]?.[0]);
-  expect(service.enabled()).toEqual({ [CON]: false, con_Yt4Lw9QeRb7UiXc3: true });
-  expect(service.managementCalls().map(({ method, path, body }) => [method, path, body])).toEqual([
-    ['PATCH', `/api/v2/organizations/${ORG}/connections/${CON}`, '{"is_enabled":false}'],
-  ]);
-  expect(service.logged('request_answered').at(-1)).toMatchObject({
-    correlation_id: 'abc-123',
-    caller: 'arn:aws:sts::000000000000:assumed-role/billing-service/session',
-    status: 200,
-    outcome: 'ok',
-    auth0_statuses: [200],
-  });
-});
-
-test('removing answers 204 with nothing, also when the connection was gone already', async () => {
-  expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
-  expect(service.enabled()).toEqual({ con_Yt4Lw9QeRb7UiXc3: true });
-  expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
-});
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const BAD_INPUT: [what: string, name: string, options: RequestOptions, status: number, code: string][] = [
@@ -89,22 +65,6 @@ const BAD_INPUT: [what: string, name: string, options: RequestOptions, status: n
   ['null', 'disable-connection', { body: 'null' }, 422, 'invalid_body'],
   ['a list', 'disable-connection', { body: [] }, 422, 'invalid_body'],
 ];
-test.each(BAD_INPUT)('%s is refused without a call of Auth0', async (_what, name, options, status, code) => {
-  const answer = await service.request(name, options);
-  expect(answer).toMatchObject({ status, body: { code, status, type: `urn:problem:org-connections:${code}` } });
-  expect(service.tenant.calls()).toEqual([]);
-  expect(service.enabled()).toEqual({ [CON]: true, con_Yt4Lw9QeRb7UiXc3: true });
-});
-
-test('a base64 body with odd-case headers is taken', async () => {
-  const event = {
-    body: Buffer.from('{"is_enabled":false}').toString('base64'),
-    isBase64Encoded: true,
-    headers: { 'Content-Type': 'application/json; charset=utf-8' },
-  };
-  expect(await service.request('disable-connection', { event })).toMatchObject({ status: 200 });
-});
-
 const ALWAYS = { times: 100 };
 const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?: object][] = [
   ['400', { status: 400, body: body(400, "Payload validation error: 'x'", 'invalid_body') }, 400, 'rejected_by_auth0'],
@@ -122,16 +82,6 @@ const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?:
   ],
   ['404', { status: 404, body: body(404, 'No organization found by that id or name') }, 404, 'unknown_connection'],
   ['409', { status: 409, body: body(409, 'Conflict') }, 409, 'conflict'],
-  [
-    'a long 429',
-    {
-      status: 429,
-      body: body(429, 'Global limit has been reached', 'too_many_requests'),
-      headers: { 'retry-after': '60' },
-    },
-    429,
-    'rate_limited',
-  ],
   ['401 twice', { ...ALWAYS, status: 401, body: body(401, 'Invalid token.') }, 502, 'management_token_rejected'],
   ['503', { ...ALWAYS, status: 503, body: HTML }, 502, 'auth0_unavailable'],
   ['an HTML 200', { ...ALWAYS, status: 200, body: HTML }, 502, 'auth0_unavailable'],
@@ -151,107 +101,203 @@ const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?:
     'auth0_unavailable',
   ],
 ];
-describe.each(['disable-connection', 'remove-connection'])('%s', (name) => {
-  test.each(ANSWERS)('Auth0: %s', async (_what, fault, status, code) => {
-    service.tenant.addFaults(fault);
-    const answer = await service.request(name);
-    expect(answer).toMatchObject({ status, body: { code } });
-    if (code === 'rate_limited') expect(answer.headers['retry-after']).toMatch(/^6[01]$/);
-    if (code === 'auth0_unavailable') expect(answer.headers['retry-after']).toBe('5');
-    if (code === 'management_token_scope_missing') {
-      expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
-    }
-    if ([400, 404, 409].includes(fault.status ?? 0) && typeof fault.body === 'object') {
-      const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
-      expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
-    }
-    // After the fault the same container works.
-    service.tenant.clearFaults();
-    expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
-  });
+/** Each case has an organization of its own, so that those which wait for retries or a deadline wait at the same time. */
+let cases = 0;
+function inOrganizationOfItsOwn(...faults: Fault[]) {
+  const organization = `org_case${String(++cases).padStart(12, '0')}`;
+  service.tenant.setOrganizations({ [organization]: [{ connection_id: CON }] });
+  service.tenant.addFaults(...faults.map((fault) => ({ path: organization, ...fault })));
+  const calls = () => service.managementCalls().filter(({ path }) => path.includes(organization));
+  return { organization, calls };
+}
 
-  test.each<[string, Fault[]]>([
+describe.each([
+  ['disable-connection', 200],
+  ['remove-connection', 204],
+])('%s', (name, success) => {
+  beforeAll(startOver);
+
+  test.concurrent.each(ANSWERS)(
+    'when Auth0 answers %s, the caller gets its problem',
+    async (_what, fault, status, code) => {
+      const { organization } = inOrganizationOfItsOwn(fault);
+      const answer = await service.request(name, { organization });
+      expect(answer).toMatchObject({ status, body: { code } });
+      if (code === 'auth0_unavailable') expect(answer.headers['retry-after']).toBe('5');
+      if (code === 'management_token_scope_missing') {
+        expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
+      }
+      if ([400, 404, 409].includes(fault.status ?? 0) && typeof fault.body === 'object') {
+        const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
+        expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
+      }
+      // The same container goes on.
+      expect((await service.request(name, inOrganizationOfItsOwn())).status).toBe(success);
+    },
+  );
+
+  test.concurrent.each<[string, Fault[]]>([
     ['two resets', [{ reset: 'before', times: 2 }]],
     ['a reset after it was done', [{ reset: 'after' }]],
     ['a 503', [{ status: 503, body: HTML }]],
     ['an HTML 403', [{ status: 403, body: HTML }]],
-    [
-      'a short 429',
-      [{ status: 429, body: body(429, 'Global limit has been reached'), headers: { 'retry-after': '1' } }],
-    ],
-    ['a 429 without headers', [{ status: 429, body: body(429, 'Global limit has been reached') }]],
     ['a 401 of a token that was rotated', [{ status: 401, body: body(401, 'Invalid token.') }]],
-  ])('gets over %s', async (_what, faults) => {
-    service.tenant.addFaults(...faults);
-    expect((await service.request(name)).status).toBe(name === 'disable-connection' ? 200 : 204);
-    expect(service.managementCalls().length).toBe((faults[0]?.times ?? 1) + 1);
+  ])('when a call meets %s, it is made again', async (_what, faults) => {
+    const { organization, calls } = inOrganizationOfItsOwn(...faults);
+    expect((await service.request(name, { organization })).status).toBe(success);
+    expect(calls().length).toBe((faults[0]?.times ?? 1) + 1);
   });
 
-  test.each<[string, Fault]>([
+  test.concurrent.each<[string, Fault]>([
     ['no first byte', { delay: 20_000, times: 9 }],
     ['a slow drip', { drip: 500, status: 200, body: body(200, 'x'.repeat(200)), times: 9 }],
-  ])('%s ends as a timeout at the deadline', async (_what, fault) => {
-    service.tenant.addFaults(fault);
-    const answer = await service.request(name, { remaining: 2500 });
+  ])('when Auth0 sends %s, the caller gets a timeout at the deadline', async (_what, fault) => {
+    const { organization } = inOrganizationOfItsOwn(fault);
+    const answer = await service.request(name, { organization, remaining: 2500 });
     expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' }, headers: { 'retry-after': '5' } });
   });
 });
 
-test.each(['disable-connection', 'remove-connection'])(
-  '%s: a mistyped organization is no ended access',
-  async (name) => {
-    const answer = await service.request(name, { organization: 'org_Qk2vN8sT5rWx1YzA' });
-    expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_organization', upstream: { status: 404 } } });
-  },
-);
+// The pace of a container is one for all of its requests: these have it for themselves.
+describe.each([
+  ['disable-connection', 200],
+  ['remove-connection', 204],
+])("%s at the tenant's limit", (name, success) => {
+  beforeEach(() => {
+    startOver();
+    service.functionNamed(name).kill();
+  });
+  const limited = (headers: Record<string, string>) =>
+    service.tenant.addFaults({ status: 429, body: body(429, 'Global limit has been reached'), headers });
 
-test('a connection that the organization does not have is told apart from that', async () => {
-  const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
-  expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_connection' } });
-  expect(service.managementCalls().map(({ method }) => method)).toEqual(['PATCH', 'GET']);
-});
+  test('when that lasts for longer than a request, the caller is told how long, and Auth0 is not asked until then', async () => {
+    limited({ 'retry-after': '60' });
+    for (let requests = 0; requests < 2; requests++) {
+      const answer = await service.request(name);
+      expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+      expect(answer.headers['retry-after']).toMatch(/^(59|6[01])$/);
+    }
+    expect(service.managementCalls().length).toBe(1);
+    service.functionNamed(name).kill();
+    expect((await service.request(name)).status).toBe(success);
+  });
 
-test('where Auth0 can not be asked which of the two it is, neither is claimed', async () => {
-  service.tenant.addFaults({ method: 'GET', status: 503, body: HTML, times: 99 });
-  const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
-  expect(answer).toMatchObject({ status: 502, body: { code: 'auth0_unavailable' } });
-});
-
-test('a 200 that still says enabled is no success', async () => {
-  service.tenant.addFaults({ status: 200, body: { connection_id: CON, is_enabled: true }, times: 9 });
-  expect(await service.request('disable-connection')).toMatchObject({
-    status: 502,
-    body: { code: 'auth0_unavailable' },
+  test.each<[what: string, headers: Record<string, string>]>([
+    ['a second', { 'retry-after': '1' }],
+    ['nothing', {}],
+    ['a reset that is over', { 'x-ratelimit-reset': String(Math.floor(Date.now() / 1000) - 9999) }],
+    ['an absurd reset', { 'x-ratelimit-reset': '99999999999' }],
+    ['no number', { 'x-ratelimit-reset': 'soon' }],
+  ])('when its headers say %s, the call is made again', async (_what, headers) => {
+    limited(headers);
+    expect((await service.request(name)).status).toBe(success);
+    expect(service.managementCalls().length).toBe(2);
   });
 });
 
-test.each([
-  ['past', String(Math.floor(Date.now() / 1000) - 9999)],
-  ['far future', '99999999999'],
-  ['not a number', 'soon'],
-])('a reset time that is absurd (%s) does not matter', async (_what, reset) => {
-  service.tenant.addFaults({ status: 429, body: body(429, 'x'), headers: { 'x-ratelimit-reset': reset } });
-  expect((await service.request('disable-connection')).status).toBe(200);
-});
+describe('a request', () => {
+  beforeEach(startOver);
 
-test('what a caller or Auth0 says can not forge a log line', async () => {
-  const forged = 'x\n{"code":"forged"}';
-  service.tenant.addFaults({ status: 400, body: body(400, forged) });
-  await service.request('disable-connection', {
-    organization: `org_a${forged}`,
-    headers: { 'x-correlation-id': forged },
+  test('when a connection is disabled, it keeps its settings, and the answer is the one of Auth0', async () => {
+    const answer = await service.request('disable-connection', { headers: { 'X-Correlation-Id': 'abc-123' } });
+    expect(answer.status).toBe(200);
+    expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'x-correlation-id': 'abc-123' });
+    expect(answer.body).toEqual(service.tenant.state().organizations[ORG]?.[0]);
+    expect(service.enabled()).toEqual({ [CON]: false, con_Yt4Lw9QeRb7UiXc3: true });
+    expect(service.managementCalls().map(({ method, path, body }) => [method, path, body])).toEqual([
+      ['PATCH', `/api/v2/organizations/${ORG}/connections/${CON}`, '{"is_enabled":false}'],
+    ]);
+    expect(service.logged('request_answered').at(-1)).toMatchObject({
+      correlation_id: 'abc-123',
+      caller: 'arn:aws:sts::000000000000:assumed-role/billing-service/session',
+      status: 200,
+      outcome: 'ok',
+      auth0_statuses: [200],
+    });
   });
-  await service.request('disable-connection');
-  expect(service.logs.filter((line) => line.startsWith('{"code":"forged"'))).toEqual([]);
-});
 
-test("Auth0's 401 and 403 are a metric for the alarm, of one set of dimensions; other requests cost none", async () => {
-  service.logs.length = 0;
-  service.tenant.addFaults({ status: 403, body: body(403, 'Please upgrade', 'insufficient_entitlement') });
-  await service.request('disable-connection');
-  await service.request('disable-connection');
-  const metrics = service.logs.map((line) => metricsIn(line).metrics);
-  expect(metrics.flat()).toEqual([
-    { namespace: 'org-connections', name: 'Auth0Rejected', dimensions: { function: 'disable-connection' }, value: 1 },
-  ]);
+  test('when a connection is removed, the answer is an empty 204, also when it was gone already', async () => {
+    expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
+    expect(service.enabled()).toEqual({ con_Yt4Lw9QeRb7UiXc3: true });
+    expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
+  });
+
+  test.each(BAD_INPUT)(
+    'when it has %s, it is refused without a call of Auth0',
+    async (_what, name, options, status, code) => {
+      const answer = await service.request(name, options);
+      expect(answer).toMatchObject({ status, body: { code, status, type: `urn:problem:org-connections:${code}` } });
+      expect(service.tenant.calls()).toEqual([]);
+      expect(service.enabled()).toEqual({ [CON]: true, con_Yt4Lw9QeRb7UiXc3: true });
+    },
+  );
+
+  test('when its body is in base64 and its headers in odd case, it is taken', async () => {
+    const event = {
+      body: Buffer.from('{"is_enabled":false}').toString('base64'),
+      isBase64Encoded: true,
+      headers: { 'Content-Type': 'application/json; charset=utf-8' },
+    };
+    expect(await service.request('disable-connection', { event })).toMatchObject({ status: 200 });
+  });
+
+  test.each(['disable-connection', 'remove-connection'])(
+    'when the organization is mistyped, %s does not report an ended access',
+    async (name) => {
+      const answer = await service.request(name, { organization: 'org_Qk2vN8sT5rWx1YzA' });
+      expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_organization', upstream: { status: 404 } } });
+    },
+  );
+
+  test('when the organization does not have the connection, the caller is told so', async () => {
+    const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
+    expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_connection' } });
+    expect(service.managementCalls().map(({ method }) => method)).toEqual(['PATCH', 'GET']);
+  });
+
+  test('when Auth0 cannot be asked which of the two it is, neither is claimed', async () => {
+    service.tenant.addFaults({ method: 'GET', status: 503, body: HTML, times: 99 });
+    const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
+    expect(answer).toMatchObject({ status: 502, body: { code: 'auth0_unavailable' } });
+  });
+
+  test('when a 200 still says enabled, it is no success', async () => {
+    service.tenant.addFaults({ status: 200, body: { connection_id: CON, is_enabled: true }, times: 9 });
+    expect(await service.request('disable-connection')).toMatchObject({
+      status: 502,
+      body: { code: 'auth0_unavailable' },
+    });
+  });
+
+  test.each([
+    'application/json ; charset=utf-8',
+    'application/json;charset="utf-8" ',
+    'application/merge-patch+json  ;  charset=utf-8',
+  ])('when the content type is "%s", the body is read as JSON', async (type) => {
+    expect(await service.request('disable-connection', { headers: { 'content-type': type } })).toMatchObject({
+      status: 200,
+    });
+  });
+
+  test('when a caller or Auth0 puts a log line into a text, no such line is written', async () => {
+    const forged = 'x\n{"code":"forged"}';
+    service.tenant.addFaults({ status: 400, body: body(400, forged) });
+    await service.request('disable-connection', {
+      organization: `org_a${forged}`,
+      headers: { 'x-correlation-id': forged },
+    });
+    await service.request('disable-connection');
+    expect(service.logs.filter((line) => line.startsWith('{"code":"forged"'))).toEqual([]);
+  });
+
+  test('when Auth0 answers 401 or 403, a metric for the alarm counts it; other requests cost no metric', async () => {
+    service.logs.length = 0;
+    service.tenant.addFaults({ status: 403, body: body(403, 'Please upgrade', 'insufficient_entitlement') });
+    await service.request('disable-connection');
+    await service.request('disable-connection');
+    const metrics = service.logs.map((line) => metricsIn(line).metrics);
+    expect(metrics.flat()).toEqual([
+      { namespace: 'org-connections', name: 'Auth0Rejected', dimensions: { function: 'disable-connection' }, value: 1 },
+    ]);
+  });
 });

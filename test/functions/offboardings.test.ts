@@ -1,6 +1,7 @@
 // Many at once, and a view of it all.
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Offboarding } from '../../lib/offboarding/offboarding.ts';
+import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 const organization = (i: number) => `org_batch${String(i).padStart(11, '0')}`;
@@ -24,9 +25,15 @@ interface Batch {
   rejected: { organization_id: string; code: string }[];
 }
 interface Page {
-  offboardings: Offboarding[];
+  offboardings: OffboardingRecord[];
   cursor: string | null;
   counts?: Record<string, number>;
+}
+/** The first writes of the table succeed, and all others fail. */
+function failWritesAfter(count: number): void {
+  // The SDK does not try again after this one.
+  const error = { operation: 'PutItem', error: 'AccessDeniedException' };
+  service.aws.addFaults({ operation: 'PutItem', delay: 0, times: count }, { ...error, times: 10_000 });
 }
 async function post(body: object, headers: Record<string, string> = {}) {
   const answer = await service.request('request-offboardings', { body, headers });
@@ -38,8 +45,14 @@ async function list(query: Record<string, string>) {
 }
 const counts = async (batch_id: string) => (await list({ batch_id })).body.counts;
 
+/** The number of a batch's organizations over all statuses. */
+const total = async (batch_id: string) =>
+  Object.values((await counts(batch_id)) ?? {}).reduce((sum, count) => sum + count, 0);
+const outcomesOfBatch = (batch_id: string, type: string) =>
+  service.aws.events.filter((event) => event.detail.batch_id === batch_id && event['detail-type'].endsWith(type));
+
 describe('a batch', () => {
-  test('each organization has its record and its event; what is none is told and stops nobody else', async () => {
+  test('when some ids are none or doubled, they are rejected, and each other organization has its record and its event', async () => {
     const { status, body } = await post({ ...ORDER, organization_ids: [...ids(12), 'org_a/b', organization(3), ''] });
     expect(status).toBe(202);
     expect(body).toMatchObject({
@@ -50,29 +63,91 @@ describe('a batch', () => {
         { organization_id: '', code: 'invalid_organization_id' },
       ],
     });
+    expect(await total(body.batch_id)).toBe(12);
     await expect.poll(() => counts(body.batch_id), { timeout: 20_000 }).toMatchObject({ completed: 12, requested: 0 });
     for (const id of ids(12)) expect(service.enabled(id)).toEqual({ [CON]: false });
-    const told = service.aws.events.filter(({ detail }) => detail.batch_id === body.batch_id && detail.connections);
-    expect(told.length).toBe(12);
+    expect(outcomesOfBatch(body.batch_id, 'completed').length).toBe(12);
+    expect(outcomesOfBatch(body.batch_id, 'requested').length).toBe(12);
   });
 
-  test('with an idempotency key, cut off half-way, the same call goes on; another body is refused', async () => {
+  test('when the table fails half-way, the answer is a 503 and nothing of the batch is carried out', async () => {
+    const request = { ...ORDER, organization_ids: ids(25) };
+    // The batch's own item and some members are written; each other write fails in all of its attempts.
+    await service.startOver();
+    failWritesAfter(12);
+    const answer = await post(request);
+    expect(answer).toMatchObject({ status: 503, body: { code: 'record_unavailable' } });
+    service.aws.clearFaults();
+    // Within minutes a member whose batch was not accepted is void.
+    for (const id of ids(25)) await service.pass(360_000, id);
+    await service.sweep();
+    for (const id of ids(25)) {
+      expect(service.enabled(id)).toEqual({ [CON]: true });
+      expect(await service.records(id)).toEqual([]);
+      expect((await service.organization(id)).requests).toEqual([]);
+    }
+  });
+
+  test('when it was cut off and is repeated with its key, it is one batch; another body is refused', async () => {
     const headers = { 'idempotency-key': 'contract-year-2026' };
     const request = { ...ORDER, organization_ids: ids(25) };
-    service.aws.addFaults(
-      ...Array.from({ length: 9 }, () => ({ operation: 'PutEvents', error: 'InternalFailure', status: 500 })),
-    );
-    expect((await post(request, headers)).status).toBe(500);
+    failWritesAfter(12);
+    expect((await post(request, headers)).status).toBe(503);
+    service.aws.clearFaults();
     const first = await post(request, headers);
+    expect(first).toMatchObject({ status: 202, body: { accepted: 25, replayed: false } });
     const again = await post(request, headers);
-    expect(again).toEqual(first);
-    expect(first.body.accepted).toBe(25);
+    expect(again).toMatchObject({ status: 202, body: { ...first.body, replayed: true } });
     await expect.poll(() => counts(first.body.batch_id), { timeout: 20_000 }).toMatchObject({ completed: 25 });
     expect((await service.records(organization(7))).length).toBe(1);
     for (const changed of [{ reason: 'another' }, { organization_ids: ids(24) }]) {
       const other = await post({ ...request, ...changed }, headers);
       expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
     }
+  });
+
+  test('when it is cancelled, each member is cancelled or counted as not pending', async () => {
+    const order = { action: 'disable_then_remove', reason: 'the reseller has gone' };
+    const { body } = await post({ ...order, organization_ids: ids(6) });
+    await expect.poll(() => counts(body.batch_id), { timeout: 20_000 }).toMatchObject({ scheduled: 6 });
+    // One member is being removed already.
+    service.tenant.addFaults({ method: 'DELETE', path: organization(0), status: 503, body: 'down', times: 99 });
+    await service.makeDue(organization(0));
+    await expect.poll(async () => (await service.records(organization(0)))[0]?.status).toBe('removing');
+    const cancel = () =>
+      service.request('cancel-offboardings', { query: { batch_id: body.batch_id, reason: 'renewed' } });
+    expect(await cancel()).toMatchObject({
+      status: 202,
+      body: { batch_id: body.batch_id, cancelling: 5, not_pending: 1 },
+    });
+    service.tenant.clearFaults();
+    await service.sweep();
+    expect(await counts(body.batch_id)).toMatchObject({ cancelled: 5, completed: 1 });
+    for (const id of ids(6).slice(1)) expect(service.enabled(id)).toEqual({ [CON]: true });
+    expect(service.enabled(organization(0))).toEqual({});
+    expect((await cancel()).body).toMatchObject({ cancelling: 0, not_pending: 6 });
+    expect(outcomesOfBatch(body.batch_id, 'cancelled').length).toBe(5);
+  });
+
+  test('when there is no such batch, its cancellation is a 404', async () => {
+    const query = { batch_id: randomUUID() };
+    expect(await service.request('cancel-offboardings', { query })).toMatchObject({
+      status: 404,
+      body: { code: 'not_found' },
+    });
+  });
+
+  test('when an organization has no room left, its offboarding ends as a failed record and the others are carried out', async () => {
+    service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 100_000 });
+    for (let i = 0; i < 20; i++)
+      await service.request('request-offboarding', { body: { ...ORDER, connection_ids: [CON] } });
+    const { body } = await post({ ...ORDER, organization_ids: [ORG, organization(1)] });
+    expect(body).toMatchObject({ accepted: 2 });
+    const now = () => service.hurry().then(() => counts(body.batch_id));
+    await expect.poll(now, { timeout: 20_000 }).toMatchObject({ completed: 1, failed: 1 });
+    const failed = (await service.records()).filter(({ batch_id }) => batch_id === body.batch_id);
+    expect(failed).toMatchObject([{ status: 'failed', error: { code: 'conflict' } }]);
+    expect([200, 202]).toContain((await service.request('cancel-offboarding')).status);
   });
 
   test.each<[string, object]>([
@@ -82,14 +157,14 @@ describe('a batch', () => {
     ['an unknown member', { organization_ids: ids(1), force: true }],
     ['no action', { organization_ids: ids(1), action: undefined }],
     ['a blank requester', { organization_ids: ids(1), requested_by: '  ' }],
-  ])('%s is refused as a whole, in a sentence', async (_what, body) => {
+  ])('when it has %s, it is refused as a whole, in a sentence', async (_what, body) => {
     const answer = await post({ ...ORDER, ...body });
     expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_body' } });
     expect((answer.body as unknown as { detail: string }).detail).not.toMatch(/Invalid (length|type|key)|Expected/);
     expect(await service.records(organization(0))).toEqual([]);
   });
 
-  test('one asked for singly does not wait for it', async () => {
+  test('when an organization is requested singly, it does not wait for the batch', async () => {
     service.tenant.setPlan('enterprise');
     const { body } = await post({ ...ORDER, organization_ids: ids(30) });
     const { id } = service.publish({ action: 'disable' });
@@ -101,7 +176,7 @@ describe('a batch', () => {
 });
 
 describe('lists', () => {
-  test('by organization: its history, newest first, with who, why and what became of each connection', async () => {
+  test('when listed by organization, its history is newest first, with who, why and what became of each connection', async () => {
     const first = service.publish({ action: 'disable', reason: 'first' });
     await service.outcome(first.id);
     const second = service.publish({ action: 'remove', reason: 'second' });
@@ -119,20 +194,21 @@ describe('lists', () => {
     expect(body.cursor).toBeNull();
   });
 
-  test('by status: what is due first; what has moved on is not shown', async () => {
+  test('when listed by status, what is due first comes first, and what has moved on is not shown', async () => {
     for (const [i, days] of [20, 5, 10].entries()) {
       const detail = { organization_id: organization(i), action: 'disable_then_remove', grace_period: `P${days}D` };
       await service.outcome(service.publish(detail).id, 'scheduled');
     }
     const due = async () => (await list({ status: 'scheduled' })).body.offboardings.map((one) => one.organization_id);
-    expect(await due()).toEqual([organization(1), organization(2), organization(0)]);
+    await expect.poll(due).toEqual([organization(1), organization(2), organization(0)]);
     const cancelled = await service.request('cancel-offboarding', { organization: organization(2) });
     expect(cancelled).toMatchObject({ status: 200, body: { status: 'cancelled' } });
-    expect(await due()).toEqual([organization(1), organization(0)]);
+    await expect.poll(due).toEqual([organization(1), organization(0)]);
   });
 
-  test('in pages, each organization once; a cursor is nothing to another list', async () => {
+  test('when listed in pages, each organization comes once, and another list refuses the cursor', async () => {
     const { body } = await post({ ...ORDER, organization_ids: ids(5), dry_run: true });
+    await expect.poll(() => counts(body.batch_id), { timeout: 20_000 }).toMatchObject({ completed: 5 });
     const seen: string[] = [];
     let cursor: string | null = null;
     for (let pages = 1; ; pages++) {
@@ -166,13 +242,13 @@ describe('lists', () => {
     ['a limit of none', { status: 'failed', limit: '0' }],
     ['a limit of too many', { status: 'failed', limit: '101' }],
     ['an unknown parameter', { status: 'failed', order: 'asc' }],
-  ])('%s is no query, in a sentence', async (_what, query) => {
+  ])('when a query has %s, it is refused in a sentence', async (_what, query) => {
     const answer = await list(query);
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_query' } });
     expect((answer.body as unknown as { detail: string }).detail).not.toMatch(/Invalid (length|type|key)|Expected/);
   });
 
-  test('a table that can not be reached is a 503 with Retry-After', async () => {
+  test('when the table cannot be reached, the answer is a 503 with Retry-After', async () => {
     service.aws.addFaults({ operation: 'Query', error: 'ThrottlingException', times: 9 });
     expect(await list({ status: 'failed' })).toMatchObject({ status: 503, body: { code: 'record_unavailable' } });
   });

@@ -1,15 +1,24 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_SECRET, SCOPES, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { metricsIn } from '../embedded-metrics.ts';
 import { type Service, startService } from '../service.ts';
 
 let service: Service;
-beforeEach(async () => {
+const CLIENT = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
+beforeAll(async () => {
   service = await startService();
+});
+afterAll(() => service.close());
+beforeEach(async () => {
+  service.tenant.clearFaults();
+  service.tenant.setClient(CLIENT.client_id, { client_secret: CLIENT.client_secret, scope: SCOPES });
+  setClient(CLIENT);
+  for (const { stages } of secret().versions.values()) stages.delete('AWSPENDING');
+  await service.aws.rotate(TOKEN_SECRET);
+  service.logs.length = 0;
   service.tenant.clearCalls();
 });
-afterEach(() => service.close());
 
 const secret = () => service.aws.secret(TOKEN_SECRET);
 const versionWith = (stage: string) => [...secret().versions].find(([, { stages }]) => stages.has(stage));
@@ -96,21 +105,25 @@ const OAUTH: [reason: string, status: number, body: object, headers?: Record<str
     { error: 'too_many_requests', error_description: 'Client quota exceeded' },
     { 'retry-after': '120' },
   ],
+  ...['invalid_request', 'invalid_client', 'unsupported_grant_type'].map((error): (typeof OAUTH)[number] => [
+    'wrong_credentials',
+    400,
+    { error, error_description: 'Missing required parameter' },
+  ]),
+  ['unreachable', 400, { message: 'Bad Request' }],
   ['unreachable', 503, { message: 'x' }],
 ];
 test.each(OAUTH)(
-  '%s is told apart in log and metric, and the current token stays',
+  'when Auth0 gives no token for the reason %s (%i %j), log and metric say so, and the current token stays',
   async (reason, status, body, headers = {}) => {
     const before = versionWith('AWSCURRENT')?.[0];
     service.tenant.addFaults({ path: '/oauth/token', status, body, headers, times: 9 });
     await expect(step('createSecret', stage())).rejects.toThrow(reason);
     const [line] = service.logged('rotation_step_failed');
     expect(line).toMatchObject({ level: 'ERROR', reason, RotationFailures: 1, step: 'createSecret' });
-    if (reason === 'quota_exceeded') {
-      expect(line.retry_after_s).toBe(120);
-      // Asking again does not gain a quota.
-      expect(minted()).toBe(1);
-    }
+    if (reason === 'quota_exceeded') expect(line.retry_after_s).toBe(120);
+    // Asking again does not change a refusal, and does not gain a quota.
+    expect(minted()).toBe(reason === 'unreachable' ? 4 : 1);
     expect(JSON.stringify(line)).not.toContain('error_description');
     expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
   },
@@ -175,6 +188,24 @@ test('an Auth0 that does not answer the test leaves the pending token for the ne
   expect(minted()).toBe(1);
 });
 
+const pendingToken = (access_token: string, scope = SCOPES) =>
+  JSON.stringify({ access_token, expires_at: new Date(Date.now() + 3_600_000).toISOString(), scope });
+test.each<[string, (own: string) => string | undefined, string]>([
+  ['was never made', () => undefined, 'ResourceNotFoundException'],
+  ['is empty', () => '', 'The management token secret is not JSON'],
+  ['has an empty token', () => pendingToken(''), 'must be a token'],
+  ['is not taken by Auth0', () => pendingToken('somebody-elses-token'), 'token_rejected'],
+  ['names scopes that its token does not have', (poor) => pendingToken(poor), 'scope_missing'],
+])('when the pending version %s, finishSecret leaves the current one', async (_what, made, error) => {
+  const before = versionWith('AWSCURRENT')?.[0];
+  const id = stage();
+  const version = secret().versions.get(id);
+  const value = made(service.tenant.issueToken('read:organization_connections'));
+  if (version && value !== undefined) version.value = value;
+  await expect(step('finishSecret', id)).rejects.toThrow(error);
+  expect(versionWith('AWSCURRENT')?.[0]).toBe(before);
+});
+
 test('the time that the token has left is a metric of each rotation', async () => {
   await service.aws.rotate(TOKEN_SECRET);
   const left = service.logged('token_time_to_expiry').map(({ TokenTimeToExpiry }) => TokenTimeToExpiry);
@@ -203,45 +234,42 @@ describe('the second pair, where the stage ends sessions', () => {
   const SESSION_TOKEN = 'org-connections/local/session-token';
   const SCOPE = 'read:organization_members read:organizations delete:sessions delete:refresh_tokens';
   const credentials = { client_id: 'sessions', client_secret: 'session-client-secret-0123456789' };
-  let other: Service;
-  beforeEach(async () => {
-    other = await startService();
-    other.secrets.add(credentials.client_secret);
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: SCOPE });
-    other.aws.setSecretValue(SESSION_CLIENT, JSON.stringify(credentials));
+  beforeEach(() => {
+    service.secrets.add(credentials.client_secret);
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: SCOPE });
+    service.aws.setSecretValue(SESSION_CLIENT, JSON.stringify(credentials));
   });
-  afterEach(() => other.close());
   const current = (name: string) =>
-    [...other.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'))?.value;
+    [...service.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'))?.value;
 
   test('is rotated by the same function with its own client, and leaves the first as it is', async () => {
     const first = current(TOKEN_SECRET);
-    await other.aws.rotate(SESSION_TOKEN);
+    await service.aws.rotate(SESSION_TOKEN);
     expect(JSON.parse(current(SESSION_TOKEN) ?? '{}')).toMatchObject({ scope: SCOPE });
     expect(current(TOKEN_SECRET)).toBe(first);
-    const proofs = other.tenant.calls().filter(({ path }) => path.includes('/members'));
+    const proofs = service.tenant.calls().filter(({ path }) => path.includes('/members'));
     expect(proofs.map(({ method, path }) => `${method} ${path}`)).toContain(
       'GET /api/v2/organizations/org_0000000000000000/members?take=1',
     );
     // Its alarm must not be kept quiet by the other token's time.
-    expect(metricsIn(JSON.stringify(other.logged('token_time_to_expiry').at(-1))).metrics).toMatchObject([
+    expect(metricsIn(JSON.stringify(service.logged('token_time_to_expiry').at(-1))).metrics).toMatchObject([
       { name: 'TokenTimeToExpiry', dimensions: { function: 'rotate-management-token', pair: 'session' } },
     ]);
   });
 
   test('lacks a scope: the first pair goes on', async () => {
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: 'delete:sessions' });
-    await expect(other.aws.rotate(SESSION_TOKEN)).rejects.toThrow(
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope: 'delete:sessions' });
+    await expect(service.aws.rotate(SESSION_TOKEN)).rejects.toThrow(
       'scope_missing: The new token lacks the scopes read:organization_members, read:organizations, delete:refresh_tokens',
     );
-    await other.aws.rotate(TOKEN_SECRET);
+    await service.aws.rotate(TOKEN_SECRET);
   });
 
   test('has more than it needs: that is told', async () => {
     const scope = `${SCOPE} update:organization_connections`;
-    other.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
-    await other.aws.rotate(SESSION_TOKEN);
-    expect(other.logged('scopes_not_needed')).toMatchObject([
+    service.tenant.setClient('sessions', { client_secret: credentials.client_secret, scope });
+    await service.aws.rotate(SESSION_TOKEN);
+    expect(service.logged('scopes_not_needed').filter(({ pair }) => pair === 'session')).toMatchObject([
       { pair: 'session', scopes: ['update:organization_connections'] },
     ]);
   });

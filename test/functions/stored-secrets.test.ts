@@ -1,21 +1,35 @@
 // What operators have stored as credentials, and what the token endpoint has left out, one line a case.
 import { generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_SECRET, SCOPES, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
-beforeEach(async () => {
+beforeAll(async () => {
   service = await startService();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
 });
-afterEach(() => service.close());
+afterAll(() => service.close());
+beforeEach(async () => {
+  service.tenant.clearFaults();
+  service.tenant.setClock(0);
+  store(json);
+  // A rotation that failed is given up.
+  for (const { stages } of service.aws.secret(TOKEN_SECRET).versions.values()) stages.delete('AWSPENDING');
+  await service.aws.rotate(TOKEN_SECRET);
+  // A container of its own knows no earlier token.
+  service.functionNamed('disable-connection').kill();
+});
 
 const current = (name: string) =>
   [...service.aws.secret(name).versions.values()].find(({ stages }) => stages.has('AWSCURRENT'));
 const store = (value: string | Buffer) => {
   const version = current(CLIENT_SECRET);
-  if (version) Object.assign(version, typeof value === 'string' ? { value } : { value: undefined, binary: value });
+  if (version)
+    Object.assign(
+      version,
+      typeof value === 'string' ? { value, binary: undefined } : { value: undefined, binary: value },
+    );
 };
 
 const good = { client_id: 'org-connections-local', client_secret: 'local-client-secret-0123456789' };
@@ -30,7 +44,7 @@ const encrypted = privateKey
 const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' });
 const withKey = (private_key: unknown) => JSON.stringify({ client_id: 'with-key', private_key });
 
-describe('credentials whose meaning is plain', () => {
+describe('credentials whose meaning is plain are taken', () => {
   test.each<[what: string, stored: string | Buffer]>([
     ['a byte order mark', `\uFEFF${json}`],
     ['a last line end', `${json}\r\n`],
@@ -53,7 +67,7 @@ describe('credentials whose meaning is plain', () => {
     ['a key with text around it', withKey(`Key:\n${pem}\n`)],
     ['a key in base64', withKey(Buffer.from(pem).toString('base64'))],
     ['a key in place of the secret', JSON.stringify({ client_id: 'with-key', client_secret: pem })],
-  ])('%s', async (_what, stored) => {
+  ])('when they are stored with %s, the rotation uses them', async (_what, stored) => {
     service.tenant.setClient('with-key', { public_key: spki, scope: SCOPES });
     store(stored);
     const before = current(TOKEN_SECRET)?.value;
@@ -62,7 +76,7 @@ describe('credentials whose meaning is plain', () => {
   });
 });
 
-describe('credentials whose meaning is not plain: the error says what is wrong, and quotes nothing', () => {
+describe('credentials whose meaning is not plain are refused', () => {
   test.each<[what: string, stored: string, error: RegExp]>([
     ['no JSON', 'client_id=canary-in-secret', /is not JSON; it is to be/],
     ['a list', '["canary-in-secret"]', /client_id: is missing/],
@@ -77,7 +91,7 @@ describe('credentials whose meaning is not plain: the error says what is wrong, 
     ['a public key', withKey(spki), /its PEM is a public key/],
     ['an encrypted key', withKey(encrypted), /encrypted; store it without a passphrase/],
     ['a key of another kind', withKey(elliptic), /not an RSA key/],
-  ])('%s', async (_what, stored, error) => {
+  ])('when they are %s, the error says what is wrong and quotes nothing', async (_what, stored, error) => {
     store(stored);
     await expect(service.aws.rotate(TOKEN_SECRET)).rejects.toThrow(error);
     expect(service.logs.join('')).not.toContain('canary-in-secret');

@@ -61,7 +61,7 @@ test('no policy names a rule that is not there, and all of a stage with notifica
   for (const [queue] of ofType('AWS::SQS::Queue'))
     if (JSON.stringify(resources).includes(`"Queues":[{"Ref":"${queue}"}]`))
       for (const sender of sendersOf(queue)) expect(resources).toHaveProperty(sender);
-  expect(rules).toEqual(expect.arrayContaining(['RequestRule', 'NotificationRule']));
+  expect(rules).toEqual(expect.arrayContaining(['RequestRule', 'NotificationRule', 'LogNotificationRule']));
 });
 
 describe.each(ofType('AWS::Lambda::EventSourceMapping').map(([id]) => id))('the event source %s', (id) => {

@@ -7,6 +7,8 @@ import { gatewayEvent } from '../service.ts';
 
 const bundle = (name: string) => fileURLToPath(new URL(`../../dist/${name}.mjs`, import.meta.url));
 
+const LANGUAGE = new URL('../../infra/older-node/language.mjs', import.meta.url).href;
+
 /** The hosts that a function asks for when it gets `event`. */
 function hosts(name: string, event: object, environment: Record<string, string>): string[] {
   const script = `
@@ -29,7 +31,8 @@ function hosts(name: string, event: object, environment: Record<string, string>)
     AWS_SECRET_ACCESS_KEY: 'x',
     ...environment,
   };
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { env }).toString());
+  const given = ['--import', LANGUAGE, '--input-type=module', '-e', script];
+  return JSON.parse(execFileSync(process.execPath, given, { env }).toString());
 }
 
 test.each<[what: string, environment: Record<string, string>, secrets: string, table: string]>([

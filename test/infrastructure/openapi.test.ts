@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { Validator } from '@seriousme/openapi-schema-validator';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -9,11 +8,7 @@ import { asyncapi, createAjv, openapi, operations } from '../contract.ts';
 
 const { schemas, parameters, responses, examples } = openapi.components;
 
-test('the description is valid OpenAPI 3.1', async () => {
-  expect(await new Validator().validate(structuredClone(openapi))).toMatchObject({ valid: true });
-});
-
-test('it has the routes that are deployed', () => {
+test('the description has the routes that are deployed', () => {
   const { functions } = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8'));
   const deployed = Object.entries<{ events?: { httpApi: { method: string; path: string } }[] }>(functions).flatMap(
     ([name, { events = [] }]) => events.map(({ httpApi: { method, path } }) => `${name} ${method} ${path}`),
@@ -22,7 +17,7 @@ test('it has the routes that are deployed', () => {
   expect(described.sort()).toEqual(deployed.sort());
 });
 
-test('it has the ids and the problem codes that the service has', () => {
+test('the description has the ids and the problem codes of the service', () => {
   const pattern = new RegExp(schemas.OrganizationId.pattern);
   const ids = ['org_bCE84ZIRjtX58FeO', `org_${'a'.repeat(46)}`, `org_${'a'.repeat(47)}`, 'org_', 'con_a', 'org_a-b'];
   for (const id of ids) expect(pattern.test(id), id).toBe(v.is(OrganizationId, id));
@@ -40,7 +35,7 @@ interface Described {
   content?: Record<string, Media>;
 }
 
-test('each answer and each body has an example, and each is what its schema says', () => {
+test('each answer and each body has an example that matches its schema', () => {
   const ajv = createAjv();
   ajv.addSchema(openapi, 'openapi');
   for (const [name, { operation }] of operations) {
@@ -74,7 +69,7 @@ function* schemasIn(value: unknown, path = ''): Generator<[path: string, schema:
 }
 const all = [...schemasIn({ openapi: schemas, asyncapi: asyncapi.components.schemas })];
 
-test('what is sent is open, and what is taken is closed', () => {
+test('answers and events are open, and requests are closed', () => {
   const closed = all.filter(([, schema]) => schema.additionalProperties === false).map(([path]) => path);
   expect(closed).toEqual(['DisableBody', 'OffboardingBody', 'BatchBody'].map((name) => `/openapi/${name}`));
   const lists = all.filter(
@@ -83,12 +78,21 @@ test('what is sent is open, and what is taken is closed', () => {
   expect(lists.map(([path]) => path)).toEqual([]);
 });
 
-test('no schema leaves out a word that generators need', () => {
+test('no schema has or lacks a word that misleads generators', () => {
   for (const [path, schema] of all) {
     if (Array.isArray(schema.enum) || Object.hasOwn(schema, 'const') || schema['x-extensible-enum'])
       expect(schema.type, path).toBeTruthy();
     if (schema.type === 'object' && !path.endsWith('/detail'))
       expect(schema.properties ?? schema.additionalProperties, path).toBeTruthy();
     if (schema.type === 'array') expect(schema.items, path).toBeTruthy();
+    // Generators make durations of it, whose text the service refuses, and a type of two types that strict readers refuse.
+    expect(schema.format, path).not.toBe('duration');
+    const alternatives = (schema.anyOf ?? schema.oneOf ?? []) as { type?: string }[];
+    expect(alternatives.filter(({ type }) => type !== 'null').length, path).toBeLessThanOrEqual(1);
+    // An object that may be null, with members, becomes a type that is never null; an `anyOf` of the two does not.
+    if (path.startsWith('/asyncapi') && Array.isArray(schema.type)) expect(schema.properties, path).toBeUndefined();
+    // What has no name within an `allOf`, one generator takes for something else that has none.
+    for (const part of (schema.allOf ?? []) as object[])
+      expect(['$ref', 'required'], path).toEqual(expect.arrayContaining(Object.keys(part)));
   }
 });

@@ -66,7 +66,9 @@ function neededBy(name: string, template: Template): Map<string, string> {
   const mappings = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventSourceMapping');
   if (mappings.some((mapping) => JSON.stringify(mapping.Properties.FunctionName).includes(logicalId)))
     for (const [action, document] of QUEUE_READER) needed.set(action, document);
-  const destinations = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventInvokeConfig');
+  const destinations = Object.values(template.Resources).filter(
+    ({ Type }) => Type === 'AWS::Lambda::EventInvokeConfig',
+  );
   if (destinations.some((one) => JSON.stringify(one.Properties.FunctionName).includes(logicalId)))
     needed.set(...FAILURE_QUEUE);
   for (const { inputs } of Object.values<{ inputs: Record<string, { bytesInOutput: number }> }>(outputs)) {

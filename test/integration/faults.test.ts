@@ -7,10 +7,10 @@ import { CON, ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
-  service = await startService({ visibilityTimeout: 1500 });
+  service = await startService();
 });
 afterAll(() => service.close());
-beforeEach(async () => {
+async function startOver(): Promise<void> {
   await service.startOver();
   await service.forget();
   // A new container knows nothing of the limit.
@@ -19,7 +19,7 @@ beforeEach(async () => {
   service.aws.schedules.clear();
   service.tenant.clearCalls();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: 'con_Yt4Lw9QeRb7UiXc3' }] });
-});
+}
 
 const auth0 = (statusCode: number, message: string, errorCode?: string) => ({
   statusCode,
@@ -75,41 +75,99 @@ const FAULTS: [what: string, fault: Fault, status: number, code: string][] = [
   ['no first byte', { ...ALWAYS, delay: 20_000 }, 504, 'auth0_timeout'],
 ];
 
-describe('get-offboarding', () => {
-  test.each(FAULTS)('%s', async (_what, fault, status, code) => {
-    service.tenant.addFaults(fault);
-    const remaining = code === 'auth0_timeout' ? 2500 : 29_000;
-    expect(await service.request('get-offboarding', { remaining })).toMatchObject({ status, body: { code } });
+/** Each case has an organization of its own, so that those which wait for retries or a deadline wait at the same time. */
+let cases = 0;
+function newOrganization(): string {
+  const organization = `org_fault${String(++cases).padStart(11, '0')}`;
+  service.tenant.setOrganizations({ [organization]: [{ connection_id: CON }] });
+  return organization;
+}
+const LIMIT = FAULTS.filter(([, , status]) => status === 429);
+const OTHERS = FAULTS.filter(([, , status]) => status !== 429);
+
+async function getDuring(fault: Fault, status: number, code: string): Promise<void> {
+  const organization = newOrganization();
+  service.tenant.addFaults({ ...fault, path: organization });
+  const remaining = code === 'auth0_timeout' ? 2500 : 29_000;
+  const answer = await service.request('get-offboarding', { organization, remaining });
+  expect(answer).toMatchObject({ status, body: { code } });
+}
+
+type Offboarded = { organization: string; id: string };
+async function offboard(): Promise<Offboarded> {
+  const organization = newOrganization();
+  const { id } = service.publish({ action: 'disable_then_remove', organization_id: organization });
+  await service.outcome(id, 'scheduled');
+  return { organization, id };
+}
+
+/** Cancels an offboarding while Auth0 has the fault. */
+async function cancelDuring({ organization, id }: Offboarded, fault: Fault, status: number, code: string) {
+  service.tenant.addFaults({ ...fault, path: organization });
+  const remaining = code === 'auth0_timeout' ? 5500 : 12_000;
+  const answer = await service.request('cancel-offboarding', { organization, remaining });
+  const last = (await service.records(organization)).at(-1);
+  // What Auth0 forbids for good is an answer of its own; all else is temporary.
+  if (code === 'forbidden_by_auth0') {
+    expect(answer).toMatchObject({ status, body: { code } });
+    expect(last?.status).toBe('failed');
+  } else {
+    expect(answer).toMatchObject({ status: 202, body: { status: 'cancelling' } });
+    expect(last).toMatchObject({ status: 'cancelling' });
+  }
+  return { organization, id, isFinal: code === 'forbidden_by_auth0' };
+}
+/** When the fault is over, what was disabled is enabled. */
+async function isGivenBack({ organization, id, isFinal }: Awaited<ReturnType<typeof cancelDuring>>): Promise<void> {
+  if (isFinal) expect((await service.request('cancel-offboarding', { organization })).status).toBe(200);
+  else await service.outcomeInAHurry(id, 'cancelled');
+  expect(Object.values(service.enabled(organization))).toEqual([true]);
+}
+
+describe.concurrent('a request that asks Auth0', () => {
+  test.each(OTHERS)('when Auth0 answers with %s, GET reports it', (_what, fault, status, code) =>
+    getDuring(fault, status, code),
+  );
+
+  const cancelled: Awaited<ReturnType<typeof cancelDuring>>[] = [];
+  let offboarded: Offboarded[] = [];
+  beforeAll(async () => {
+    offboarded = await Promise.all(OTHERS.map(offboard));
+  });
+
+  test.each(OTHERS)(
+    'when Auth0 answers with %s, nothing is removed any more after a DELETE',
+    async (_what, fault, status, code) => {
+      cancelled.push(await cancelDuring(offboarded.pop() as Offboarded, fault, status, code));
+    },
+  );
+
+  afterAll(async () => {
     service.tenant.clearFaults();
-    service.functionNamed('get-offboarding').kill();
-    expect((await service.request('get-offboarding')).status).toBe(200);
+    expect(cancelled).toHaveLength(OTHERS.length);
+    for (const one of cancelled) await isGivenBack(one);
   });
 });
 
-describe('cancel-offboarding', () => {
-  test.each(FAULTS)('%s: nothing is removed any more, and it goes on by itself', async (_what, fault, status, code) => {
-    const { id } = service.publish({ action: 'disable_then_remove' });
-    await service.outcome(id, 'scheduled');
-    await service.worker.idle();
-    service.tenant.addFaults(fault);
-    const remaining = code === 'auth0_timeout' ? 2500 : 12_000;
-    const answer = await service.request('cancel-offboarding', { remaining });
-    // What Auth0 forbids for good is told as such; all else passes.
-    if (code === 'forbidden_by_auth0') expect(answer).toMatchObject({ status, body: { code } });
-    else expect(answer).toMatchObject({ status: 202, body: { status: 'cancelling' } });
+describe("a request at the tenant's limit", () => {
+  beforeEach(startOver);
+
+  test.each(LIMIT)('when Auth0 answers with %s, GET reports it', (_what, fault, status, code) =>
+    getDuring(fault, status, code),
+  );
+
+  test.each(LIMIT)('when Auth0 answers with %s, a DELETE goes on by itself', async (_what, fault, status, code) => {
+    const cancelled = await cancelDuring(await offboard(), fault, status, code);
     service.tenant.clearFaults();
-    service.functionNamed('get-offboarding').kill();
-    service.worker.kill();
-    const { body } = await service.request('get-offboarding');
-    expect(body).toMatchObject({ removal_due_at: null });
-    if (code === 'forbidden_by_auth0') expect((await service.request('cancel-offboarding')).status).toBe(200);
-    else await service.outcomeInAHurry(id, 'cancelled');
-    expect(Object.values(service.enabled())).toEqual([true, true]);
+    for (const one of [service.worker, service.functionNamed('cancel-offboarding')]) one.kill();
+    await isGivenBack(cancelled);
   });
 });
 
-describe('the event path', () => {
-  test.each(FAULTS)('%s, for a while: the work waits and is done', async (_what, fault) => {
+describe('an offboarding by event', () => {
+  beforeEach(startOver);
+
+  test.each(FAULTS)('when Auth0 answers with %s for a while, the work waits and is done', async (_what, fault) => {
     const short = fault.status === 429 && { headers: { 'retry-after': '1' } };
     const passing = { ...fault, times: 4, ...short, ...(fault.delay && { delay: 500 }) };
     service.tenant.addFaults(passing);

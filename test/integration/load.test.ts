@@ -8,7 +8,7 @@ const AT_ONCE = 50;
 let service: Service;
 beforeAll(async () => {
   service = await startService({
-    functions: { execArgv: ['--expose-gc', '--import', new URL('../report-memory.ts', import.meta.url).href] },
+    functions: { execArgv: ['--expose-gc', '--import', new URL('../report-memory.mjs', import.meta.url).href] },
   });
 });
 afterAll(() => service.close());

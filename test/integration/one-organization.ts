@@ -14,9 +14,9 @@ export const NEITHER = { [CON]: false, [CON2]: false };
 export let service: Service;
 
 /** Has `service` there for the tests of a file, and the organization's connections as `enabled` says before each of them. */
-export function startWith(enabled: Record<string, boolean>): void {
+export function startWith(enabled: Record<string, boolean>, options: Parameters<typeof startService>[0] = {}): void {
   beforeAll(async () => {
-    service = await startService({ visibilityTimeout: 1500 });
+    service = await startService(options);
   });
   afterAll(() => service.close());
   beforeEach(async () => {

@@ -1,11 +1,11 @@
 // One outage, in a process whose clock runs sixty times as fast and jumps over the time in which nobody does anything: `node
-// --import ./test/scaled-clock.ts test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON: what
+// --import ./test/scaled-clock.mjs test/integration/outage.run.ts SCENARIO HOURS ORGANIZATIONS`. Prints figures as JSON: what
 // was lost or given up, what Lambda refused for being in a loop, and how long the group of urgent requests stood still.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as realSleep } from 'node:timers/promises';
 import { DEAD_LETTERS, QUEUE, SCOPES, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
-import { jump } from '../scaled-clock.ts';
+import { jump } from '../scaled-clock.mjs';
 
 // Several invocations at a time in one process: the SDK finds the trace of each where Lambda's runtime has it.
 const trace = new AsyncLocalStorage<string | undefined>();

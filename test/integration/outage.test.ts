@@ -39,7 +39,7 @@ test.each(SCENARIOS)(
   async (scenario, hours, organizations) => {
     const { stderr } = await promisify(execFile)(
       process.execPath,
-      ['--import', here('../scaled-clock.ts'), here('outage.run.ts'), scenario, String(hours), String(organizations)],
+      ['--import', here('../scaled-clock.mjs'), here('outage.run.ts'), scenario, String(hours), String(organizations)],
       { env: { ...process.env, CLOCK_SPEED: '60', CLOCK_BASE: String(Date.now()) } },
     );
     const figures = JSON.parse(stderr.trim().split('\n').at(-1) ?? '');

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { CON, ORG } from '../service.ts';
-import { CON2, CON3, IN_A_MONTH, record, service, startWith } from './one-organization.ts';
+import { CON2, CON3, IN_A_MONTH, service, startWith } from './one-organization.ts';
 
 startWith({ [CON]: true, [CON2]: false, [CON3]: true });
 
-describe('over HTTP', () => {
-  test('POST puts the request on record and on the bus with the caller, and its id is the id of the outcome', async () => {
+const BODY = { action: 'disable', reason: 'x' };
+
+describe('a request over HTTP', () => {
+  test('when it is accepted, its id is the id of the outcome, which has the caller', async () => {
     const answer = await service.request('request-offboarding', {
       body: { ...IN_A_MONTH, reason: 'contract ended' },
       headers: { 'x-correlation-id': 'crm-77' },
@@ -40,7 +42,7 @@ describe('over HTTP', () => {
       422,
     ],
     ['a connection that is no id', { action: 'disable', reason: 'x', connection_ids: ['*'] }, 422],
-  ])('POST with %s puts nothing on the bus', async (_what, body, status) => {
+  ])('when it has %s, it is refused, and nothing is on the bus', async (_what, body, status) => {
     const before = service.aws.events.length;
     expect(await service.request('request-offboarding', { body })).toMatchObject({
       status,
@@ -49,51 +51,86 @@ describe('over HTTP', () => {
     expect(service.aws.events.length).toBe(before);
   });
 
-  test('a bus that refuses the event for good is a problem response', async () => {
-    const refusal = { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] };
-    service.aws.addFaults({ operation: 'PutEvents', answer: refusal, times: 4 });
-    const body = { action: 'disable', reason: 'x' };
-    expect(await service.request('request-offboarding', { body })).toMatchObject({
-      status: 500,
-      body: { code: 'internal_error' },
+  test('when the table refuses the write, the answer is a 503, and nothing of the request is carried out', async () => {
+    service.aws.addFaults({ operation: 'PutItem', error: 'AccessDeniedException', times: 9 });
+    expect(await service.request('request-offboarding', { body: BODY })).toMatchObject({
+      status: 503,
+      body: { code: 'record_unavailable' },
     });
-    // Nobody can come back for it: what was not accepted is not carried out, nor shown, nor in the way of anything.
+    service.aws.clearFaults();
+    // Nobody can come back for it: what was not accepted is neither carried out nor shown, nor in the way of anything.
     expect((await service.request('get-offboarding')).body).toMatchObject({ offboarding_id: null, status: null });
     const { body: page } = await service.request('list-offboardings', { query: { organization_id: ORG } });
     expect(page).toMatchObject({ offboardings: [] });
     expect((await service.request('cancel-offboarding')).status).toBe(404);
-    await service.pass(60_000);
+    await service.pass(3_600_000);
     await service.sweep();
     expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
   });
 
-  test('with an idempotency key the same request is one offboarding, and a repetition goes on where it was cut off', async () => {
+  test('when the answer of the table is lost, the item tells that the request was accepted', async () => {
+    service.aws.addFaults({ operation: 'PutItem', resetAfter: true, times: 1 });
+    const answer = await service.request('request-offboarding', { body: BODY });
+    expect(answer).toMatchObject({ status: 202, body: { replayed: false } });
+    await service.outcome((answer.body as { offboarding_id: string }).offboarding_id, 'completed');
+  });
+
+  test('when the table answers neither the write nor a read after it, the caller gets the id to look up', async () => {
+    service.aws.addFaults(
+      { operation: 'PutItem', resetAfter: true, times: 99 },
+      { operation: 'GetItem', delay: 0, times: 1 },
+      { operation: 'GetItem', reset: true, times: 99 },
+    );
+    const answer = await service.request('request-offboarding', { body: BODY });
+    expect(answer).toMatchObject({ status: 503, body: { code: 'acceptance_unknown' } });
+    service.aws.clearFaults();
+    const { offboarding_id } = answer.body as { offboarding_id: string };
+    await service.pass(3_600_000);
+    await service.sweep();
+    const query = { organization_id: ORG, offboarding_id };
+    const { body } = await service.request('list-offboardings', { query });
+    expect(body).toMatchObject({ offboardings: [{ offboarding_id, status: 'completed' }] });
+  });
+
+  test('when it has an idempotency key, the same request is one offboarding, and a repetition finishes the first', async () => {
     const headers = { 'idempotency-key': 'order-4711' };
-    const refusal = { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] };
-    service.aws.addFaults({ operation: 'PutEvents', answer: refusal, times: 4 });
-    const body = { action: 'disable', reason: 'x' };
-    expect((await service.request('request-offboarding', { body, headers })).status).toBe(500);
-    expect((await record())?.status).toBe('requested');
-    const first = await service.request('request-offboarding', { body, headers });
+    service.aws.addFaults({ operation: 'PutItem', error: 'AccessDeniedException', times: 9 });
+    expect((await service.request('request-offboarding', { body: BODY, headers })).status).toBe(503);
+    service.aws.clearFaults();
+    const first = await service.request('request-offboarding', { body: BODY, headers });
+    expect(first).toMatchObject({ status: 202, body: { replayed: false } });
     await service.outcome((first.body as { offboarding_id: string }).offboarding_id, 'completed');
-    const again = await service.request('request-offboarding', { body: { ...body, dry_run: false }, headers });
+    await service.settled();
+    const again = await service.request('request-offboarding', { body: { ...BODY, dry_run: false }, headers });
     expect(again).toMatchObject({
       status: 202,
       body: { ...(first.body as object), status: 'completed', replayed: true },
     });
     expect((await service.records()).length).toBe(1);
-    const other = await service.request('request-offboarding', { body: { ...body, reason: 'y' }, headers });
+    const other = await service.request('request-offboarding', { body: { ...BODY, reason: 'y' }, headers });
     expect(other).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
   });
 
-  test.each(['', 'a b', 'ü', 'x'.repeat(129)])('"%s" is no idempotency key', async (key) => {
+  test('when two with one key overlap, they are one, and it is carried out', async () => {
+    const headers = { 'idempotency-key': 'order-4712' };
+    service.aws.addFaults({ operation: 'PutItem', delay: 200, times: 2 });
+    const send = () => service.request('request-offboarding', { body: BODY, headers });
+    const [one, other] = await Promise.all([send(), send()]);
+    expect([one.status, other.status]).toEqual([202, 202]);
+    const { offboarding_id } = one.body as { offboarding_id: string };
+    expect(other.body).toMatchObject({ offboarding_id });
+    await service.outcome(offboarding_id, 'completed');
+    expect((await service.records()).length).toBe(1);
+  });
+
+  test.each(['', 'a b', 'ü', 'x'.repeat(129)])('when its idempotency key is "%s", it is refused', async (key) => {
     const body = { action: 'disable', reason: 'x' };
     const answer = await service.request('request-offboarding', { body, headers: { 'idempotency-key': key } });
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_header' } });
     expect(await service.records()).toEqual([]);
   });
 
-  test('GET of an organization that Auth0 does not know is a 404', async () => {
+  test('when Auth0 does not know the organization, GET is a 404', async () => {
     expect(await service.request('get-offboarding', { organization: 'org_Qk2vN8sT5rWx1YzA' })).toMatchObject({
       status: 404,
     });

@@ -1,4 +1,4 @@
-// RUNBOOK.md as whoever is on call uses it: its entries and game day, and a terminal in which their commands run as they stand.
+// docs/runbook.md as whoever is on call uses it: its entries and game day, and a terminal in which their commands run as they stand.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { openapi } from '../contract.ts';
-import { CON, ORG, type Service } from '../service.ts';
+import { CON, gatewayEvent, ORG, type Service } from '../service.ts';
 
-export const PAGE = readFileSync(new URL('../../RUNBOOK.md', import.meta.url), 'utf8');
+export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
 const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Who the terminal is, for STS and for the API. */
+const OPERATOR = 'arn:aws:sts::000000000000:assumed-role/on-call/you';
+const { NODE_OPTIONS = '' } = process.env;
 
 /** The lines of the fenced blocks of a kind. */
 const blocks = (text: string, kind: string) =>
@@ -27,7 +30,7 @@ function entry(title: string): string {
   const found = PAGE.split(/^(?=###? )/m).filter(
     (part) => part.startsWith('### ') && part.slice(0, part.indexOf('\n')).toLowerCase().includes(title.toLowerCase()),
   );
-  if (found.length !== 1) throw new Error(`RUNBOOK.md has ${found.length} entries "${title}"`);
+  if (found.length !== 1) throw new Error(`docs/runbook.md has ${found.length} entries "${title}"`);
   return found[0] as string;
 }
 
@@ -38,7 +41,7 @@ export const commandsOf = (title: string) => blocks(entry(title), 'sh');
 export function playOf(title: string): string {
   const row = PAGE.split('\n').find((line) => line.startsWith(`| ${title}`));
   const [, command] = /`(.*)`/.exec(row?.split(/(?<!\\)\|/)[2] ?? '') ?? [];
-  if (!command) throw new Error(`RUNBOOK.md has no play of "${title}"`);
+  if (!command) throw new Error(`docs/runbook.md has no play of "${title}"`);
   return command.replaceAll('\\|', '|');
 }
 
@@ -86,8 +89,10 @@ async function listen(service: Service) {
     const query = Object.fromEntries(searchParams);
     const headersSent = headers as Record<string, string>;
     try {
-      const asked = { ...ids, headers: headersSent, query, ...(body && { body }) };
-      const answer = await service.request(route.operationId, asked);
+      const { requestContext } = gatewayEvent(route.operationId, ids);
+      const event = { requestContext: { ...requestContext, authorizer: { iam: { userArn: OPERATOR } } } };
+      const given = { ...ids, headers: headersSent, query, event, ...(body && { body }) };
+      const answer = await service.request(route.operationId, given);
       const text = answer.body === undefined ? '' : JSON.stringify(answer.body);
       response.writeHead(answer.status, answer.headers).end(text);
     } catch (error) {
@@ -112,7 +117,10 @@ export async function startTerminal(service: Service) {
   aws.terminal.setApi('org-connections-local', api.url);
   const folder = mkdtempSync(join(tmpdir(), 'on-call-'));
   for (const name of ['aws', 'auth0']) {
-    writeFileSync(join(folder, name), `#!/bin/sh\nexec '${process.execPath}' '${COMMAND_LINE}' ${name} "$@"\n`);
+    writeFileSync(
+      join(folder, name),
+      `#!/bin/sh\nexec '${process.execPath}' ${NODE_OPTIONS} '${COMMAND_LINE}' ${name} "$@"\n`,
+    );
     chmodSync(join(folder, name), 0o755);
   }
   const scopes = [
@@ -124,7 +132,7 @@ export async function startTerminal(service: Service) {
   const set = { STAGE: 'local', ORG, CON, ACCOUNT: '000000000000' };
   const node = join(process.execPath, '..');
   const PATH = [folder, node, process.env.PATH].join(':');
-  const functions = blocks(PAGE, 'sh').filter((line) => /^(call|queue|arn)\(\)/.test(line));
+  const [functions = ''] = /^call\(\) \{$[\s\S]*?(?=^```$)/m.exec(PAGE) ?? [];
 
   /** Runs `command` as it stands, but that nobody is asked and that its files lie in a folder; to what it prints. */
   async function run(command: string, env: Record<string, string> = {}): Promise<string> {
@@ -133,7 +141,7 @@ export async function startTerminal(service: Service) {
     const AUTH0_TOKEN = tenant.issueToken(scopes.join(' '));
     const environment = { PATH, HOME: folder, ...credentials, ...places, ...set, AUTH0_TOKEN, ...env };
     const options = { cwd: ROOT, env: environment, timeout: 90_000 };
-    const typed = ['-ec', `${functions.join('\n')}\n${script}`];
+    const typed = ['-ec', `${functions}\n${script}`];
     const { stdout } = await promisify(execFile)('bash', typed, options).catch((error) => {
       throw Object.assign(error, { message: `${error.message}\n${error.stdout}` });
     });
@@ -148,7 +156,7 @@ export async function startTerminal(service: Service) {
     /** Types an entry's commands, or those that `which` fits, in one terminal. */
     mend(title: string, which = /./, env?: Record<string, string>): Promise<string> {
       const commands = commandsOf(title).filter((line) => which.test(line));
-      if (commands.length === 0) throw new Error(`RUNBOOK.md, "${title}" has no command like ${which}`);
+      if (commands.length === 0) throw new Error(`docs/runbook.md, "${title}" has no command like ${which}`);
       return run(commands.join('\n'), env);
     },
     /** The log lines that an entry's queries find; each query finds some, with every field that it shows. */

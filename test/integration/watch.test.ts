@@ -1,8 +1,11 @@
 // Stays offboarded: checks by the clock and by notification, and somebody who enables connections behind the service's back.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { QUEUE } from '../../infra/local/environment.ts';
 import { randomOf } from '../random.ts';
 import { CON, ORG, type Service, startService } from '../service.ts';
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
 
 let service: Service;
@@ -20,8 +23,7 @@ beforeEach(async () => {
 async function offboard(detail: object) {
   const { id } = service.publish(detail);
   await service.outcome(id);
-  await expect.poll(async () => (await service.records()).at(-1)?.unpublished).toBeUndefined();
-  await service.worker.idle();
+  await service.settled();
   service.tenant.clearCalls();
   return id;
 }
@@ -32,17 +34,34 @@ const drifts = () =>
   service.aws.events
     .filter((event) => event['detail-type'] === 'organization.offboarding.drifted')
     .map(({ detail }) => (detail.connections as { connection_id: string; outcome: string; error: object | null }[])[0]);
-const settled = () => service.settled();
-/** The date of the next check has come. */
-const makeLookDue = async () => {
+const endsOfWatch = () =>
+  service.aws.events
+    .filter((event) => event['detail-type'] === 'organization.offboarding.watch_ended')
+    .map(({ detail }) => detail.offboarding_id);
+/** Nothing waits any more. A check looks again ten seconds after it has disabled something: these go by at once. */
+async function settled() {
+  const { aws, worker } = service;
+  for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
+    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
+    await service.hurry();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+/** Three hours later the date of the next check has come. */
+async function makeCheckDue() {
+  await service.pass(3 * HOUR_MS);
   const past = new Date(Date.now() - 1000).toISOString();
-  await service.changeRecord(ORG, 'organization', { look_at: past, due_at: past, notice_at: 0 });
-};
+  await service.changeOrganization(ORG, (item) => ({
+    ...item,
+    ...(item.next_drift_check_at && { next_drift_check_at: past, notice_at: 0 }),
+  }));
+}
 /** A check by the clock, now, where one is due. */
 async function checkByClock() {
   await service.worker.idle();
-  if ((await service.organization()).look_at) await makeLookDue();
-  await service.sweep();
+  await makeCheckDue();
+  await service.checkByClock();
+  await settled();
 }
 const notification = (change: object = {}, object: object = {}) => ({
   id: `notification-${Math.random()}`,
@@ -54,14 +73,14 @@ const notification = (change: object = {}, object: object = {}) => ({
 async function sendNotification(detail: unknown) {
   const before = service.logged('notification_received').length;
   const envelope = { id: 'x', time: 'x', 'detail-type': 'organization.connection.updated' };
-  service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/travel0/events', detail: detail as never });
+  service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/local/auth0.events', detail: detail as never });
   await expect.poll(() => service.logged('notification_received').length, { timeout: 30_000 }).toBe(before + 1);
   await settled();
 }
 
-describe('a check by the clock', () => {
+describe('a drift check by the clock', () => {
   test.each(['disable', 'remove', 'disable_then_remove'])(
-    'after %s: reports once each time that it happens',
+    'after %s, it reports a connection that is enabled again once each time that it happens',
     async (action) => {
       const id = await offboard({ action });
       await checkByClock();
@@ -85,16 +104,35 @@ describe('a check by the clock', () => {
     },
   );
 
-  test('disables again where the request says so, and never what this offboarding did not end', async () => {
+  test('when the request says so, each connection that is enabled is disabled again, whoever had disabled it', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON, CON2);
     await checkByClock();
-    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: true });
-    expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
-    expect(service.managementCalls().map(({ method }) => method)).toEqual(['GET', 'PATCH']);
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false });
+    expect(drifts()).toMatchObject([
+      { connection_id: CON, outcome: 'disabled', drift: 'reenabled' },
+      { connection_id: CON2, outcome: 'disabled', drift: 'reenabled' },
+    ]);
+    expect(service.managementCalls().filter(({ method }) => method === 'PATCH').length).toBe(2);
   });
 
-  test('three times within a day: it is left as it is, reported as such, with its own metric', async () => {
+  test('when the request named connections, only these are disabled again; a new one is none of its business', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again', connection_ids: [CON] });
+    enable(CON, CON2, 'con_new');
+    await checkByClock();
+    expect(service.enabled()).toEqual({ [CON]: false, [CON2]: true, con_new: true });
+    expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
+  });
+
+  test('when a connection is new in an organization of which all was offboarded, that is drift', async () => {
+    await offboard({ action: 'disable', on_reenable: 'disable_again' });
+    service.tenant.setOrganizations({ [ORG]: [{ connection_id: 'con_new' }] });
+    await checkByClock();
+    expect(drifts()).toMatchObject([{ connection_id: 'con_new', outcome: 'disabled', drift: 'added' }]);
+    expect(service.enabled()).toEqual({ con_new: false });
+  });
+
+  test('when that happens three times within a day, the connection is left as it is and reported as such, with a metric', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     for (let time = 0; time < 3; time++) {
       enable(CON);
@@ -106,25 +144,25 @@ describe('a check by the clock', () => {
     expect(service.logged('reenabled_repeatedly').length).toBeGreaterThan(0);
   });
 
-  test('Auth0 away during a check: nothing is lost, and the check is due again', async () => {
+  test('when Auth0 is away during a check, nothing is lost and the check is due again', async () => {
     await offboard({ action: 'disable' });
     enable(CON);
     service.tenant.addFaults({ status: 503, body: 'down', times: 99 });
-    await makeLookDue();
+    await makeCheckDue();
     await service.checkByClock();
     await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
-    expect((await service.organization()).look_at).toBeTruthy();
+    expect((await service.organization()).next_drift_check_at).toBeTruthy();
     service.tenant.clearFaults();
     service.hurry();
     await checkByClock();
     expect(drifts().length).toBe(1);
   });
 
-  test('cut off between disabling again and telling it: the next check tells it', async () => {
+  test('when it is cut off between disabling again and its event, the event comes later', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON);
     service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 12 });
-    await makeLookDue();
+    await makeCheckDue();
     await service.checkByClock();
     await expect.poll(() => service.enabled()[CON], { timeout: 30_000 }).toBe(false);
     await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
@@ -135,7 +173,7 @@ describe('a check by the clock', () => {
   });
 });
 
-describe('a check by notification', () => {
+describe('a drift check by notification', () => {
   test.each<[what: string, detail: () => unknown]>([
     ['the CloudEvent itself', () => notification()],
     ['inside an envelope', () => ({ payload: { event: notification() } })],
@@ -146,7 +184,7 @@ describe('a check by notification', () => {
       'of an added connection, without saying whether it is enabled',
       () => notification({ type: 'organization.connection.added' }, { is_enabled: undefined }),
     ],
-  ])('%s: seconds instead of a day', async (_what, detail) => {
+  ])('when it is %s, what it is about is found in seconds instead of a day', async (_what, detail) => {
     await offboard({ action: 'remove', on_reenable: 'disable_again' });
     enable(CON);
     await sendNotification(detail());
@@ -174,7 +212,7 @@ describe('a check by notification', () => {
     expect(service.managementCalls()).toEqual([]);
   });
 
-  test('a flood becomes a few checks, and what they find is told once', async () => {
+  test('when notifications come as a flood, they become a few checks, and what these find is reported once', async () => {
     await offboard({ action: 'disable' });
     service.tenant.addFaults({ method: 'GET', delay: 300 });
     enable(CON);
@@ -226,8 +264,8 @@ test(`${RUNS} interleavings of checks, notifications, requests, cancellings and 
   }
 }, 900_000);
 
-describe('how it ends', () => {
-  test('DELETE of a completed offboarding ends the watch and enables nothing; then there is nothing left', async () => {
+describe('the watch', () => {
+  test('when a completed offboarding is cancelled, the watch ends with its event, and nothing is enabled', async () => {
     const offboarding_id = await offboard({ action: 'disable', on_reenable: 'disable_again' });
     const answer = await service.request('cancel-offboarding');
     expect(answer).toMatchObject({
@@ -240,10 +278,11 @@ describe('how it ends', () => {
     await sendNotification(notification());
     expect(service.enabled()).toEqual({ [CON]: true });
     expect(drifts()).toEqual([]);
-    expect((await service.request('cancel-offboarding')).status).toBe(404);
+    expect(endsOfWatch()).toEqual([offboarding_id]);
+    expect(await service.request('cancel-offboarding')).toMatchObject({ status: 200, body: { replayed: true } });
   });
 
-  test('a later offboarding that was cancelled means that the customer is back', async () => {
+  test('when a later offboarding is cancelled, the customer is back, and the earlier watch ends', async () => {
     await offboard({ action: 'remove', on_reenable: 'disable_again' });
     enable(CON);
     await offboard({ action: 'disable_then_remove' });
@@ -252,20 +291,21 @@ describe('how it ends', () => {
     expect(service.enabled()).toEqual({ [CON]: true });
   });
 
-  test('the stage says for how long', async () => {
+  test('when it has lasted for as long as the stage says, it ends by itself, with its event', async () => {
     const id = await offboard({ action: 'disable' });
-    await service.changeRecord(ORG, id, { ended_at: new Date(Date.now() - 401 * 86_400_000).toISOString() });
+    await service.pass(401 * DAY_MS);
     enable(CON);
     await checkByClock();
     expect(drifts()).toEqual([]);
     expect((await service.records())[0]).toMatchObject({ watch: 'ended' });
+    expect(endsOfWatch()).toEqual([id]);
   });
 
-  test('cancelling waits for a check that is disabling something, so that nothing is disabled after it was answered', async () => {
+  test('when a check is disabling something, a cancellation waits for it, and nothing is disabled after its answer', async () => {
     await offboard({ action: 'disable', on_reenable: 'disable_again' });
     enable(CON);
     service.tenant.addFaults({ method: 'PATCH', delay: 1500 });
-    await makeLookDue();
+    await makeCheckDue();
     await service.checkByClock();
     await expect
       .poll(() => service.managementCalls().some(({ method }) => method === 'PATCH'), { timeout: 30_000 })

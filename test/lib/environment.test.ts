@@ -6,7 +6,7 @@ afterEach(() => {
   process.env = { ...before };
 });
 
-test('a missing variable is named', () => {
+test('when a variable is missing, the error names it', () => {
   delete process.env.EVENT_BUS_NAME;
   expect(() => required('EVENT_BUS_NAME')).toThrow('Environment variable EVENT_BUS_NAME is missing');
 });
@@ -16,7 +16,7 @@ test.each([
   ['http://127.0.0.1:4010', 'http://127.0.0.1:4010/', 'http://127.0.0.1:4010/api/v2/'],
   ['http://[::1]:4010', 'http://[::1]:4010/', 'http://[::1]:4010/api/v2/'],
   ['https://localhost', 'https://localhost/', 'https://localhost/api/v2/'],
-])('%s is a tenant', (domain, origin, audience) => {
+])('when AUTH0_DOMAIN is %s, it is a tenant', (domain, origin, audience) => {
   process.env.AUTH0_DOMAIN = domain;
   delete process.env.AUTH0_AUDIENCE;
   expect(auth0Tenant()).toEqual({ origin: new URL(origin), audience });
@@ -36,12 +36,12 @@ test.each([
   '169.254.169.254',
   'localhost',
   ' ',
-])('%s is none', (domain) => {
+])('when AUTH0_DOMAIN is %s, the function does not start', (domain) => {
   process.env.AUTH0_DOMAIN = domain;
   expect(() => auth0Tenant()).toThrow('AUTH0_DOMAIN');
 });
 
-test('a custom domain keeps the canonical audience', () => {
+test('when AUTH0_DOMAIN is a custom domain, the audience stays the canonical one', () => {
   process.env.AUTH0_DOMAIN = 'login.travel0.com';
   process.env.AUTH0_AUDIENCE = 'https://travel0.us.auth0.com/api/v2/';
   expect(auth0Tenant()).toMatchObject({

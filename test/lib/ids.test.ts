@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { ClientGrantId, deterministicUuid } from '../../lib/digest.ts';
+import { deterministicUuid } from '../../lib/digest.ts';
+import { ClientGrantId } from '../../lib/ids.ts';
 
 test('when two lists of parts differ, their UUIDs differ, and each is a UUID of version 8', () => {
   const ids = Array.from({ length: 200 }, (_, index) => deterministicUuid('role', 'route', String(index)));

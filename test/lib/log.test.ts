@@ -4,7 +4,7 @@ import { createLog, describeError, redact, registerSecret } from '../../lib/log.
 import { metricsIn } from '../embedded-metrics.ts';
 
 describe('secrets', () => {
-  test('what was registered, and what looks like a token or a private key, is blanked out', () => {
+  test('when text has a registered secret, a token or a private key in it, the log hides it', () => {
     registerSecret('canary-secret-value');
     expect(redact('x canary-secret-value y')).toBe('x [hidden] y');
     expect(redact('Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl!')).toBe('Bearer [hidden]!');
@@ -19,14 +19,14 @@ describe('secrets', () => {
     ['with its slashes escaped', (secret: string) => JSON.stringify(secret).replaceAll('/', '\\/')],
     ['with other line ends', (secret: string) => secret.replaceAll('\n', '\r\n')],
     ['in one line', (secret: string) => secret.replaceAll('\n', ' ')],
-  ])('a secret with quotes, signs and line ends is found %s', (_how, form) => {
+  ])('when a secret with quotes, signs and line ends is logged %s, it is hidden', (_how, form) => {
     registerSecret('first "line" of $it\\here/\nsecond+line(of)it');
     const found = redact(form('first "line" of $it\\here/\nsecond+line(of)it'));
     expect(found).not.toMatch(/first|line|here|second/);
     expect(found).toContain('[hidden]');
   });
 
-  test('what is too short to be a secret is not taken for one: it would blank out the log', () => {
+  test('when a registered value is too short to be a secret, the log stays readable', () => {
     registerSecret('');
     registerSecret('a');
     expect(redact('a banana')).toBe('a banana');
@@ -34,7 +34,7 @@ describe('secrets', () => {
 });
 
 describe('errors', () => {
-  test('an error is its names and messages, causes included, without what it carries', () => {
+  test('when an error is logged, the log has its names and messages, causes included, and nothing else', () => {
     const cause = Object.assign(new Error('refused eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln'), {
       code: 'ECONNREFUSED',
       config: { token: 'x' },
@@ -49,7 +49,7 @@ describe('errors', () => {
     expect(describeError('text that may be a secret')).toEqual({ message: 'string' });
   });
 
-  test('a chain of causes that has no end is cut', () => {
+  test('when a chain of causes has no end, it is cut', () => {
     const loop = new Error('loop');
     loop.cause = loop;
     expect(JSON.stringify(describeError(loop)).length).toBeLessThan(3000);
@@ -106,7 +106,7 @@ describe('lines', () => {
     { maxKeys: 6 },
   );
 
-  test('whatever a caller sends, a line with metrics has them, and no secret', () => {
+  test('when a caller sends anything at all, a line with metrics has them, and no secret', () => {
     registerSecret('canary-"secret"-value');
     fc.assert(
       fc.property(
@@ -126,8 +126,8 @@ describe('lines', () => {
           const { line, metrics } = metricsIn(text);
           expect(line).toMatchObject({ level: 'ERROR', code: 'offboarding_failed', function: 'local' });
           expect(metrics.map(({ name, dimensions }) => [name, Object.keys(dimensions)])).toEqual([
-            ['Offboardings', ['function', 'outcome']],
-            ['Other', ['function', 'outcome']],
+            ['Offboardings', ['outcome']],
+            ['Other', ['outcome']],
           ]);
           expect(metrics[0]?.value).toBe(1);
           expect(text).not.toMatch(/canary-\\*"secret/);
@@ -137,7 +137,17 @@ describe('lines', () => {
     );
   });
 
-  test('a line without metrics has none, whatever a field is called', () => {
+  test("a metric stands beside its function's name, but for an outcome, which one alarm covers for every function", () => {
+    const dimensionsOf = (...dimension: [] | [string, string]) => {
+      createLog({}).metrics('x', { Offboardings: 1 }, {}, dimension.length ? dimension : undefined);
+      return metricsIn(last()).metrics.map(({ dimensions }) => dimensions);
+    };
+    expect(dimensionsOf()).toEqual([{ function: 'local' }]);
+    expect(dimensionsOf('pair', 'session')).toEqual([{ function: 'local', pair: 'session' }]);
+    expect(dimensionsOf('outcome', 'failed')).toEqual([{ outcome: 'failed' }]);
+  });
+
+  test('when a field is called as metrics are, a line without metrics has none', () => {
     fc.assert(
       fc.property(anyFields, anyFields, (context, fields) => {
         createLog(context).info('offboarding_requested', fields);
@@ -148,7 +158,7 @@ describe('lines', () => {
     );
   });
 
-  test('a field that a line has room for is there as it was', () => {
+  test('when a line has room for a field, the field is there as it was', () => {
     const detail = {
       organization_id: 'org_a',
       connections: [{ error: null, before: { show_as_button: true } }],

@@ -1,17 +1,37 @@
 // Which test files answer for which code, the fast ones first. Only those that run in one process on the code itself: what
 // shows in a packaged bundle alone is not asked here.
-const RULES = ['rules', 'connections', 'drift', 'transitions', 'offboarding'].map((name) => `offboarding/${name}`);
-const RECORD = ['aws/table', 'offboarding/record', 'offboarding/organization'];
-const WORK = ['acceptance', 'work', 'outcome'].map((name) => `offboarding/${name}`);
+const RULES = ['acceptance', 'bounds', 'cancellation', 'connections', 'drift', 'due-work', 'lifecycle', 'requests'].map(
+  (name) => `offboarding/rules/${name}`,
+);
+const VIEWS = ['outcome', 'cancellation', 'acceptance'].map((name) => `offboarding/views/${name}`);
+const READERS = ['list', 'current'].map((name) => `offboarding/views/${name}`);
 const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
 
 export const SUITES: Record<string, string[]> = {
-  'offboarding/transitions': RULES,
-  'offboarding/rules': RULES,
-  'offboarding/due': RULES,
-  'offboarding/drift': RULES,
-  'offboarding/connections': RULES,
-  'offboarding/request': ['offboarding/request', 'duration'],
+  'offboarding/model/messages': ['messages', 'status', 'stage'].map((name) => `offboarding/model/${name}`),
+  'offboarding/rules/acceptance': RULES,
+  'offboarding/rules/cancellation': RULES,
+  'offboarding/rules/connections': RULES,
+  'offboarding/rules/drift': RULES,
+  'offboarding/rules/due-work': RULES,
+  'offboarding/rules/lifecycle': RULES,
+  'offboarding/rules/projection': ['offboarding/rules/projection', 'offboarding/views/outcome'],
+  'offboarding/views/cancellation': VIEWS,
+  'offboarding/views/lists': READERS,
+  'offboarding/stage': ['stage', 'offboarding/intake/permitted'],
+  'offboarding/request': ['offboarding/model/request', 'duration'],
+  'offboarding/intake/auth0-notification': ['offboarding/intake/auth0-notification'],
+  'offboarding/intake/batch-members': ['offboarding/intake/batch-members'],
+  'offboarding/store/shell': ['offboarding/store/shell'],
+  'offboarding/worker/delivery': ['worker/delivery', 'store/offboarding-queue', 'store/dead-letter-queue'].map(
+    (name) => `offboarding/${name}`,
+  ),
+  'offboarding/worker/dispatcher': [
+    'worker/dispatcher',
+    'worker/dispatch',
+    'store/dead-letters',
+    'store/due-shell',
+  ].map((name) => `offboarding/${name}`),
   'http/keys': ['http/idempotency'],
   'lib/log': ['log'],
   'lib/environment': ['environment'],
@@ -24,31 +44,22 @@ export const SUITES: Record<string, string[]> = {
   'auth0/http-client': CALLS,
   'aws/event-bus': ['aws/event-bus'],
   'aws/table': ['aws/table'],
-  'offboarding/organization': RECORD,
-  'offboarding/record': RECORD,
-  'offboarding/notification': ['offboarding/notification'],
-  'offboarding/queue': ['aws/queue', 'offboarding/queue'],
-  'offboarding/deliveries': [
-    ...[
-      'aws/queue',
-      'offboarding/queue',
-      'offboarding/delivery',
-      'offboarding/messages',
-      'offboarding/removal-schedule',
-    ],
-    ...WORK,
-  ],
-  'offboarding/acceptance': ['offboarding/acceptance'],
-  'offboarding/outcome': ['offboarding/outcome'],
-  'offboarding/cancelling-results': ['offboarding/cancelling', ...WORK],
-  'offboarding/submission': ['offboarding/submission', 'offboarding/batch'],
-  'offboarding/overdue': ['offboarding/sweep', 'offboarding/list'],
 };
 
-/** Of these so much of what can be seen must be seen: the rules, the record, what counts and is told, the queue, the pace, the calls and the token. */
+/** Of these so much of what can be seen must be seen: the rules, the views, the messages, the table, the pace, the calls and the token. */
 export const ENOUGH = 0.9;
 export const WATCHED = [
-  ...[...RULES, ...RECORD, ...CALLS],
-  ...['acceptance', 'cancelling', 'outcome', 'queue', 'delivery'].map((name) => `offboarding/${name}`),
-  ...['auth0/rate-limit', 'auth0/management-token'],
+  ...[...RULES, ...VIEWS, ...READERS, ...CALLS],
+  ...[
+    'rules/projection',
+    'model/messages',
+    'model/status',
+    'intake/batch-members',
+    'intake/permitted',
+    'store/shell',
+  ].map((name) => `offboarding/${name}`),
+  ...['worker/delivery', 'worker/dispatcher', 'worker/dispatch', 'store/dead-letters'].map(
+    (name) => `offboarding/${name}`,
+  ),
+  ...['aws/table', 'auth0/rate-limit', 'auth0/management-token'],
 ];

@@ -24,11 +24,10 @@ export default defineConfig({
     maxWorkers: 1,
     fileParallelism: false,
     isolate: false,
-    // What is remembered of a file is the file without its mutants.
-    fsModuleCache: false,
     testTimeout: 15_000,
     hookTimeout: 60_000,
     // Every test once for each mutant: a race is not run hundreds of times.
+    setupFiles: ['infra/older-node/language.mjs'],
     env: { RACES: '2', OFFBOARDINGS_TABLE: 'org-connections-local-offboardings' },
   },
 });

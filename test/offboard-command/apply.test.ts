@@ -1,4 +1,4 @@
-// The operator's command: a plan is applied. What is asked, what goes wrong on the way, what is told.
+// The operator's command applies a plan: its question, what goes wrong on the way, and what it reports.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ test('apply does what the plan says, and its report keeps the columns and the or
   const { status, stdout } = await apply('--report', at('done.csv'));
   expect(status).toBe(0);
   expect(stdout).toContain('Organizations: 2 completed\nConnections: 4 removed\n');
-  expect(stdout).toMatch(/restore ORGANIZATION prints the calls[\s\S]*Total time: \d+ s/);
+  expect(stdout).toMatch(/restore \S+ prints the calls[\s\S]*Total time: \d+ s/);
   const [deed] = service.deeds();
   expect(deed?.body).toEqual({ action: 'remove', reason: 'contract ended', organization_ids: [GLOBEX, ACME] });
   const rows = parse(readFileSync(at('done.csv')), { columns: true, bom: true }) as Record<string, string>[];
@@ -49,7 +49,7 @@ test('a report of a dry run says so on every line', async () => {
     expect(row).toMatchObject({ dry_run: 'dry run: nothing was changed', outcome: 'would be removed now' });
 });
 
-test('what is asked has the stage and the number in it, and removal goes on only when the number is typed', async () => {
+test('when a removal is applied, the question has the stage and the number in it, and only the typed number is a yes', async () => {
   await makePlan('remove');
   const no = await offboardInTerminal(['apply', at('plan.json')], [[/Type 2 to go on:/, 'y\r']]);
   expect(no.shown.replace(/\s+/g, ' ')).toContain(
@@ -72,7 +72,7 @@ test('the bar fits forty columns; Ctrl-C stops the watching alone, and says how 
   const bars = shown.split('\n').filter((line) => line.includes('░'));
   expect(bars.length).toBeGreaterThan(0);
   for (const line of bars) expect([...line].length).toBeLessThanOrEqual(40 * (line.split('0/2').length - 1));
-  expect(shown.replace(/\s+/g, ' ')).toContain('the work goes on. Take it up again: npm run offboard -- status');
+  expect(shown.replace(/\s+/g, ' ')).toContain('the work goes on. To watch it again: npm run offboard -- status');
   expect(status).toBe(1);
   service.settings.hold = false;
   for (const record of service.records) if (!record.dry_run) record.status = 'completed';
@@ -148,19 +148,19 @@ test('a half-started batch is not gone on with under another role, for whom its 
   expect(service.deeds().length).toBe(before);
 });
 
-test('no fault ends the watching, and what the work waits for is told', async () => {
+test('no fault ends the watching, and what the work waits for is shown', async () => {
   await makePlan();
   service.settings.hold = true;
   service.settings.waits = {
     last_error: { code: 'auth0_unavailable', message: 'Auth0 answers 503' },
     next_try_at: '2026-11-25T10:20:00Z',
   };
-  service.asked.length = 0;
+  service.received.length = 0;
   const running = apply();
   const until = async (test: () => boolean) => {
     while (!test()) await new Promise((resolve) => setTimeout(resolve, 20));
   };
-  await until(() => service.asked.some(({ query }) => query.status === 'working'));
+  await until(() => service.received.some(({ query }) => query.status === 'working'));
   service.faults.push({
     method: 'GET',
     path: '/offboardings',
@@ -177,7 +177,7 @@ test('no fault ends the watching, and what the work waits for is told', async ()
   expect(stdout).toContain('Not seen for now: GET /offboardings was answered 500: the table is down');
 });
 
-test('what failed is told in Auth0’s own words, with what to do; the exit status says so', async () => {
+test('what failed is shown in Auth0’s own words, with what to do; the exit status says so', async () => {
   writeFileSync(at('list.csv'), `name,organization_id\nNobody,${NOBODY}\nGlobex,${GLOBEX}\n`);
   await makePlan();
   const { status, stdout } = await apply();
@@ -185,5 +185,5 @@ test('what failed is told in Auth0’s own words, with what to do; the exit stat
   expect(stdout).toContain(
     'unknown_organization (1):\n  Auth0 or the service said: No organization found by that id or name\n  What to do: ',
   );
-  expect(stdout).toContain(`  ${NOBODY}  Nobody`);
+  expect(stdout).toContain(`  ${NOBODY}  Nobody (from your file)`);
 });

@@ -1,5 +1,4 @@
-// The operator's command: words, options and files that are not what they should be.
-// The operator's command, run as a user runs it. Words, options and files that are not what they should be.
+// The operator's command, run as a user runs it: words, options and files that are not what they should be.
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -24,16 +23,27 @@ test('nothing that npm keeps for itself turns a look into a deed', async () => {
   expect(service.deeds()).toEqual([]);
 });
 
-test('bad input at every word: one plain sentence, exit 2, nothing asked for', async () => {
-  await makePlan();
-  service.asked.length = 0;
+type Case = [words: string[], says: RegExp];
+
+/** Runs each case, and expects one plain sentence, exit 2 and no change. */
+async function expectRefusals(cases: Case[]): Promise<void> {
+  const refused = async ([words, says]: Case) => {
+    const { status, stderr } = await offboard(words);
+    expect(stderr, words.join(' ')).toMatch(says);
+    expect(stderr.trim().split('\n').length, stderr).toBe(1);
+    expect(status, words.join(' ')).toBe(2);
+  };
+  await pMap(cases, refused, { concurrency: 3 });
+  // What is read before a question is asked is all.
+  expect(service.received.every(({ method }) => method === 'GET')).toBe(true);
+}
+
+test('when plan gets bad input, it says one plain sentence, exits with 2 and changes nothing', async () => {
   const plan = (...more: string[]) => ['plan', at('list.csv'), '--action', 'disable', '--reason', 'x', ...more];
-  const NONE = 'org_none';
-  const CASES: [words: string[], says: RegExp][] = [
+  await expectRefusals([
     [['paln', at('list.csv')], /unknown command 'paln' \(Did you mean plan\?\)/],
-    [['frobnicate'], /The words are plan, apply, status, list, cancel, restore, requeue\./],
+    [['frobnicate'], /The words are plan, apply, status, list, cancel, restore, requeue, redrive\./],
     [[at('list.csv'), '--action', 'disable'], /A word comes first: npm run offboard -- plan .*list\.csv/],
-    [['apply', at('plan.json'), '--dry-run'], /There is no --dry-run: "plan" is the dry run/],
     [plan('--dry-run', ...url), /There is no --dry-run/],
     [plan('--yse', ...url), /unknown option '--yse'/],
     [plan(), /either --stage or --url/],
@@ -51,18 +61,27 @@ test('bad input at every word: one plain sentence, exit 2, nothing asked for', a
     [plan('--grace-period', 'P30D', ...url), /disable_then_remove alone/],
     [plan('--action', 'disable_then_remove', '--grace-period', '30d', ...url), /no ISO 8601 duration/],
     [plan('--connection', 'okta', ...url), /"okta" is no connection id/],
+    [plan('--connection', 'con_a', '--end-machine-access', ...url), /leave out --connection/],
     [plan('--column', 'tenant', ...url), /no column "tenant"; its first line has "name", "organization_id"/],
-    [plan('--report', at('x.pdf'), ...url), /a file \.csv or \.json/],
+    [plan('--report', at('x.pdf'), ...url), /a file \.csv, \.json or \.html/],
     [plan('--report', at('none/x.csv'), ...url), /The report can not be written/],
     [plan('--out', at('none/x.json'), ...url), /The plan can not be written/],
     [['plan', at('none.csv'), '--action', 'disable', '--reason', 'x', ...url], /The file can not be read/],
     [['plan', '--action', 'disable', '--reason', 'x', ...url], /Name a file with organizations/],
+  ]);
+});
+
+test('when another word gets bad input, it says one plain sentence, exits with 2 and changes nothing', async () => {
+  await makePlan();
+  service.received.length = 0;
+  await expectRefusals([
+    [['apply', at('plan.json'), '--dry-run'], /There is no --dry-run: "plan" is the dry run/],
     [['apply'], /missing required argument 'plan'/],
     [['apply', at('none.json')], /none\.json can not be read/],
     [['apply', at('plan.json')], /Nobody can be asked here: --yes is needed\. Nothing was started\./],
     [['apply', at('plan.json'), '--yes', '--report', at('none/x.csv')], /The report can not be written/],
     [['apply', at('plan.json'), '--yes', ...url], /unknown option '--url'/],
-    [['status', '17', ...url], /"17" is neither a plan on this machine nor a batch id/],
+    [['status', '17', ...url], /"17" is neither a plan on this machine, nor a batch id, nor an organization/],
     [['list', '--status', 'gone', ...url], /"gone" is no status; they are requested/],
     [['list', '--since', 'yesterday', ...url], /"yesterday" is no date/],
     [['list', '--since', '2026-02-30', ...url], /"2026-02-30" is no date/],
@@ -70,24 +89,17 @@ test('bad input at every word: one plain sentence, exit 2, nothing asked for', a
     [['cancel', ...url], /missing required argument 'what'/],
     [['cancel', ACME, at('plan.json'), ...url], /not several kinds at once/],
     [['cancel', 'acme', ...url], /"acme" is neither/],
-    [['restore', 'acme', ...url], /"acme" is neither an organization nor an offboarding id/],
-    [['requeue', ACME, '--overdue', '--stage', 'prod'], /Say what: an organization, --offboarding ID, or --overdue/],
-    [['requeue', NONE.replace('_', '-'), '--stage', 'prod'], /is no organization id/],
+    [['restore', 'acme', ...url], /"acme" is neither a plan/],
+    [['requeue', ACME, '--overdue', '--stage', 'prod'], /Say what: an organization, or --overdue/],
+    [['requeue', 'org-none', '--stage', 'prod'], /is no organization id/],
     [['requeue', '--overdue', ...url], /say --stage/],
-  ];
-  const refused = async ([words, says]: (typeof CASES)[number]) => {
-    const { status, stderr } = await offboard(words);
-    expect(stderr, words.join(' ')).toMatch(says);
-    expect(stderr.trim().split('\n').length, stderr).toBe(1);
-    expect(status, words.join(' ')).toBe(2);
-  };
-  await pMap(CASES, refused, { concurrency: 3 });
-  // What is looked at before a question is asked is all.
-  expect(service.asked.every(({ method }) => method === 'GET')).toBe(true);
+    [['redrive', '--stage', 'prod'], /Say what: an organization, or --all/],
+    [['list', 'acme', ...url], /"acme" is no organization id/],
+  ]);
 });
 
 test('each word has a help with an example, and the command a version', async () => {
-  for (const word of ['plan', 'apply', 'status', 'list', 'cancel', 'restore', 'requeue']) {
+  for (const word of ['plan', 'apply', 'status', 'list', 'cancel', 'restore', 'requeue', 'redrive']) {
     const { status, stdout } = await offboard([word, '--help']);
     expect(stdout).toContain(`Example:\n  npm run offboard -- ${word}`);
     expect(status).toBe(0);
@@ -105,6 +117,6 @@ test('a file that must not be read starts nothing, and leaves nothing behind', a
     expect(stderr).toBe('2 of 3 rows have no organization id: line 2 "acme", line 3 "org_$(reboot)".\n');
     expect(status).toBe(2);
   }
-  expect(service.asked).toEqual([]);
+  expect(service.received).toEqual([]);
   expect(readdirSync(folder)).toEqual(before);
 });

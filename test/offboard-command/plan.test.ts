@@ -20,25 +20,29 @@ test('plan shows to whom what would be done and when, and what deserves a second
       removal_due_at: '2027-01-01T00:00:00Z',
       requested_by: 'billing',
       reason: 'unpaid',
-      created_at: '2026-11-01T00:00:00Z',
+      requested_at: '2026-11-01T00:00:00Z',
     },
     connections: [],
   });
   writeFileSync(at('list.csv'), `name;Organization_ID\nAcme, Inc.;${ACME}\nGlobex;${GLOBEX}\nNobody;${NOBODY}\n`);
   const { stdout } = await makePlan('disable_then_remove');
   expect(stdout).toContain(
-    `${ACME}  Acme, Inc.\n  acme-okta (okta): would be disabled now, removed on 24 January 2027\n`,
+    `${ACME}  Acme, Inc. (from your file)\n  acme-okta (okta): would be disabled now, removed on 24 January 2027\n`,
   );
-  expect(stdout).toContain('! the customer can enable acme-google (okta) itself (organization_access_level full)');
   expect(stdout).toContain(
-    '! pending already: disable_then_remove is scheduled, removal on 1 January 2027, asked for by billing (unpaid)',
+    '! the customer can enable acme-google (okta) itself (organization_access_level full); applying the plan takes that away',
   );
-  expect(stdout).toContain(`${NOBODY}  Nobody\n  No organization found by that id or name (unknown_organization)`);
+  expect(stdout).toContain(
+    '! pending already: disable_then_remove is scheduled, removal on 1 January 2027, requested by billing (unpaid)',
+  );
+  expect(stdout).toContain(
+    `${NOBODY}  Nobody (from your file)\n  No organization found by that id or name (unknown_organization)`,
+  );
   expect(stdout).toContain('Organizations: 3\nConnections that would be disabled now: 3\n');
   expect(stdout).toContain(
     'Connections that would be removed on 24 January 2027: 3\n! Organizations that Auth0 does not know: 1\n',
   );
-  expect(stdout).toContain("can't be undone");
+  expect(stdout).toContain("can't undo a removal");
   expect(stdout).toContain(`Nothing was changed. Plan: ${at('plan.json')}`);
   expect(service.deeds()).toEqual([]);
   // The file may name customers: nobody else reads it.
@@ -85,7 +89,7 @@ test('a plan that was edited, is old, or is for another account is refused, and 
 
 test('a plan that is more than a day old is refused, but for one that was started', async () => {
   await makePlan();
-  const late = { env: { NODE_OPTIONS: `--import ${aDayLater}` } };
+  const late = { env: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import ${aDayLater}` } };
   const refused = await offboard(['apply', at('plan.json'), '--yes'], late);
   expect(refused).toMatchObject({
     status: 2,
@@ -97,7 +101,7 @@ test('a plan that is more than a day old is refused, but for one that was starte
 });
 const aDayLater = `data:text/javascript,${encodeURIComponent('const now = Date.now; Date.now = () => now() + 90_000_000;')}`;
 
-test('a plan that was applied is not written over: it is how it is called off', async () => {
+test('a plan that was applied is not written over: it is how it is cancelled', async () => {
   await makePlan();
   await makePlan();
   expect((await apply()).status).toBe(0);
@@ -166,7 +170,7 @@ test('plan --connection finds the organizations that have it, waits for Auth0’
   const { status, stdout, stderr } = await offboard(words, { env });
   auth0.close();
   expect(status, stderr).toBe(0);
-  expect(stdout).toContain(`${ACME}  acme, Acme, Inc.`);
+  expect(stdout).toContain(`${ACME}  acme, Acme, Inc. (from your file)`);
   expect(planned().organizations.map(({ organization_id }: { organization_id: string }) => organization_id)).toEqual([
     ACME,
   ]);

@@ -10,7 +10,8 @@ import { spawn as spawnInTerminal } from '@lydell/node-pty';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../infra/commands/offboard/main.ts', import.meta.url));
 const HOME = mkdtempSync(join(tmpdir(), 'offboard-home-'));
-const ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
+const { PATH = '', NODE_OPTIONS = '' } = process.env;
+const ENVIRONMENT = { PATH, NODE_OPTIONS, HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
 
 export interface Ran {
   status: number;

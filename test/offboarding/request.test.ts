@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { addDuration } from '../../lib/duration.ts';
-import { OffboardingRequest } from '../../lib/offboarding/request.ts';
+import { EventParameters } from '../../lib/offboarding/model/request.ts';
 import { eventSchemas, isRequested } from '../contract.ts';
 
 describe('durations', () => {
@@ -13,23 +13,23 @@ describe('durations', () => {
     ['P2W', '2026-12-08T09:00:00.000Z'],
     ['PT1M', '2026-11-24T09:01:00.000Z'],
     ['P1DT12H30M15S', '2026-11-25T21:30:15.000Z'],
-  ])('%s', (duration, expected) => {
+  ])('when %s is added to a time, calendar days and hours count', (duration, expected) => {
     expect(addDuration(new Date('2026-11-24T09:00:00Z'), duration)?.toISOString()).toBe(expected);
   });
 
-  test("a month after the 31st is the next month's last day", () => {
+  test("when a month is added to the 31st, the result is the next month's last day", () => {
     expect(addDuration(new Date('2027-01-31T00:00:00Z'), 'P1M')?.toISOString()).toBe('2027-02-28T00:00:00.000Z');
   });
 
   test.each(['', 'P', 'PT', 'P1', '1D', 'P1H', 'PT1D', 'P-1D', 'p1d', 'P1.5D', 'P1D ', 'P1DT'])(
-    '"%s" is none',
+    'when a duration is written as "%s", it is none',
     (text) => {
       expect(addDuration(new Date(), text)).toBeUndefined();
     },
   );
 });
 
-test('the schema that callers have takes what the handler takes', () => {
+test('when a publisher checks a request by the schema, the worker takes exactly what the schema takes', () => {
   const anything = fc.record(
     {
       organization_id: fc.oneof(
@@ -56,10 +56,10 @@ test('the schema that callers have takes what the handler takes', () => {
       // What both see is JSON; blanks alone are no reason, which JSON Schema has no word for.
       const json = JSON.parse(JSON.stringify(detail));
       for (const name of ['requested_by', 'reason']) if (typeof json[name] === 'string') json[name] = json[name].trim();
-      expect(v.is(OffboardingRequest, json)).toBe(isRequested(json));
+      expect(v.is(EventParameters, json)).toBe(isRequested(json));
     }),
     { numRuns: process.env.DEEP ? 50_000 : 3000 },
   );
   const [example] = eventSchemas.get('organization.offboarding.requested')?.examples ?? [];
-  expect(v.is(OffboardingRequest, example?.detail)).toBe(true);
+  expect(v.is(EventParameters, example?.detail)).toBe(true);
 });

@@ -48,15 +48,18 @@ function run(plan: Plan, share: number, members: number, others: (take: Take) =>
   };
 }
 
-test.each([0.05, 0.2, 0.5])('at least 0.95 of a share of %d, no more than it, and nothing refused', (share) => {
-  const { calls, refused, ms } = run('enterprise', share, 1000, () => {});
-  const allowed = share * (50 + (16 * ms) / 1000);
-  expect(calls / allowed).toBeGreaterThan(0.95);
-  expect(calls).toBeLessThanOrEqual(allowed + 1);
-  expect(refused).toBe(0);
-});
+test.each([0.05, 0.2, 0.5])(
+  'when nobody else calls, at least 0.95 of a share of %d is used, no more than it, and nothing is refused',
+  (share) => {
+    const { calls, refused, ms } = run('enterprise', share, 1000, () => {});
+    const allowed = share * (50 + (16 * ms) / 1000);
+    expect(calls / allowed).toBeGreaterThan(0.95);
+    expect(calls).toBeLessThanOrEqual(allowed + 1);
+    expect(refused).toBe(0);
+  },
+);
 
-test('what others take is left to them: none of their calls is refused, and few tokens are taken beside theirs', () => {
+test('when others use most of the limit, none of their calls is refused, and few tokens are taken beside theirs', () => {
   let [refused, taken, at] = [0, 0, Date.now()];
   const { calls, ms } = run('enterprise', 0.2, 300, (take) => {
     // Others take fifteen of the sixteen tokens a second that come in.

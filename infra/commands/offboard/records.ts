@@ -1,8 +1,9 @@
 // The service's records, as GET /offboardings shows them, and the words for what they say.
-import type { Service } from './service.ts';
+import { type Service, withQuery } from './service.ts';
 import { dateOf, plain } from './terminal.ts';
 
-export interface Failure {
+/** What went wrong: a stable code and a sentence. */
+export interface Fault {
   code: string;
   message: string;
 }
@@ -12,11 +13,43 @@ export interface Connection {
   strategy: string | null;
   outcome: string | null;
   before?: Record<string, unknown> | null;
-  error: Failure | null;
+  error: Fault | null;
   disabled_by_offboarding?: boolean;
+}
+/** What lets the customer in without a connection, and stays. Kinds may be added. */
+export interface RemainingAccess {
+  kind: string;
+  client_id?: string;
+  audience?: string;
+  scope?: string[];
+}
+export interface ClientGrant {
+  grant_id?: string;
+  client_id: string;
+  audience: string;
+  scope: string[];
+  outcome: string | null;
+  error: Fault | null;
+}
+/** Who did something, when and why. */
+export interface Act {
+  at: string;
+  caller: string;
+  requested_by?: string | null;
+  reason?: string | null;
+}
+export interface Sessions {
+  status: string;
+  members: number;
+  revocations_requested: number;
+  skipped: number;
+  failed: number;
+  error?: Fault | null;
 }
 export interface Offboarding {
   organization_id: string;
+  /** Auth0's name; null where the stage may not read it. */
+  organization_name?: string | null;
   offboarding_id: string;
   batch_id?: string;
   correlation_id?: string;
@@ -26,43 +59,39 @@ export interface Offboarding {
   caller?: string;
   reason: string;
   dry_run: boolean;
-  request?: { time?: string };
-  asked_at?: string;
-  created_at: string;
-  ended_at?: string;
-  removal_due_at?: string;
-  watch?: string;
-  last_error?: Failure;
-  next_try_at?: string;
-  error?: Failure;
+  grace_period?: string | null;
+  on_reenable?: string;
+  connection_ids?: string[] | null;
+  urgent?: boolean;
+  end_sessions?: boolean;
+  end_machine_access?: boolean;
+  requested_at: string;
+  updated_at?: string;
+  ended_at?: string | null;
+  removal_due_at?: string | null;
+  watch?: string | null;
+  last_error?: Fault | null;
+  next_try_at?: string | null;
+  error?: Fault | null;
+  cancelled?: Act | null;
+  watch_ended?: Act | null;
+  drift_count?: number;
+  sessions?: Sessions | null;
   connections: Connection[];
+  client_grants?: ClientGrant[];
+  remaining_access?: RemainingAccess[] | null;
 }
 
-/** What is not as far as it goes; `scheduled` waits for its grace period. */
 export const PENDING = ['requested', 'working', 'scheduled', 'removing', 'cancelling'];
-export const STATUSES = [...PENDING, 'completed', 'failed', 'cancelled', 'superseded'];
+const ENDED = ['completed', 'failed', 'cancelled', 'superseded'];
+export const STATUSES = [...PENDING, ...ENDED];
+/** How far an offboarding is watched: to its end, or until it waits for the date of its removal. */
+export const SETTLED = { ended: ENDED, scheduled: [...ENDED, 'scheduled'] };
 export const ORGANIZATION_ID = /^org_[A-Za-z0-9]{1,46}$/;
 export const CONNECTION_ID = /^con_[A-Za-z0-9]{1,46}$/;
 export const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
-/** What to do about a failure, by its code. */
-export const ADVICE: Record<string, string> = {
-  unknown_organization:
-    'the tenant of this stage has no such organization: check the id; if it was deleted, nothing is left to do',
-  unknown_connection: 'the organization has no such connection (any more): nothing is left to do',
-  rejected_by_auth0: "Auth0 does not take this for the connection's strategy: look at it in the Dashboard",
-  forbidden_by_auth0: "the tenant's plan or policy forbids it: Auth0's words say which",
-  management_token_scope_missing: 'grant the scope to the application, rotate the token, plan anew',
-  management_token_rejected: 'rotate the management token, plan anew',
-  management_token_unavailable: 'rotate the management token, plan anew',
-  auth0_unavailable: 'Auth0 failed for as long as the stage waits: plan anew when it is well',
-  auth0_timeout: 'Auth0 did not answer for as long as the stage waits: plan anew when it is well',
-  rate_limited: "the tenant's rate limit was used up for as long as the stage waits: plan anew later",
-  end_sessions_not_enabled: 'the stage does not end sessions: plan anew without it',
-  enabled_meanwhile: 'somebody enabled it again before the removal was due: find out who, then plan anew',
-};
-
-/** Every record that `query` fits, page by page. */
+/** Every record that fits `query`, page by page. */
 export async function* records(service: Service, query: Record<string, string>): AsyncGenerator<Offboarding> {
   let cursor: string | null | undefined;
   do {
@@ -72,7 +101,14 @@ export async function* records(service: Service, query: Record<string, string>):
   } while (cursor);
 }
 
-export const listOf = (query: Record<string, string>) => `/offboardings?${new URLSearchParams(query)}`;
+export const listOf = (query: Record<string, string>) => withQuery('/offboardings', query);
+
+/** Every record of each of `batches`. */
+export async function recordsOf(service: Service, batches: string[]): Promise<Offboarding[]> {
+  const all: Offboarding[] = [];
+  for (const batch_id of batches) for await (const record of records(service, { batch_id })) all.push(record);
+  return all;
+}
 
 /** How many of a batch have each status. */
 export async function countsOf(service: Service, batch_id: string): Promise<Record<string, number>> {
@@ -88,18 +124,27 @@ export const nameOf = ({ name, strategy, connection_id }: Connection) =>
 export const isCustomers = ({ before }: Connection) =>
   before?.organization_access_level === 'limited' || before?.organization_access_level === 'full';
 
-const DONE: Record<string, string> = { disabled: 'disabled', removed: 'removed', enabled: 'enabled again' };
+/** "API https://api.example.com of client abc". */
+export const grantOf = ({ client_id, audience, kind }: Partial<ClientGrant & RemainingAccess>) =>
+  client_id === undefined ? plain(kind) : `client grant of ${plain(client_id)} for ${plain(audience)}`;
+
+const DONE: Record<string, string> = {
+  disabled: 'disabled',
+  removed: 'removed',
+  enabled: 'enabled again',
+  restored: 'restored',
+};
 
 /** What became of a connection, or would: "disabled now, removed on 25 December 2026". */
 export function whatBecame(record: Offboarding, connection: Connection): string {
   const { outcome, before, error } = connection;
   const would = record.dry_run ? 'would be ' : '';
-  const isDue = record.removal_due_at !== undefined && (record.dry_run || record.status === 'scheduled');
-  const later = isDue && before !== null ? `, ${would ? '' : 'to be '}removed on ${dateOf(record.removal_due_at)}` : '';
+  const due = record.dry_run || record.status === 'scheduled' ? record.removal_due_at : undefined;
+  const later = due && before ? `, ${would ? '' : 'to be '}removed on ${dateOf(due)}` : '';
   if (outcome === 'failed') return `failed: ${plain(error?.message ?? 'no more was said')}`;
   if (outcome === 'unchanged') {
     if (!before) return 'not there: nothing to do';
-    // At the date all that is still disabled is removed, whoever disabled it.
+    // At the date everything that is still disabled is removed, whoever disabled it.
     return before.is_enabled === false ? `${would ? 'is ' : 'was '}disabled already${later}` : 'left as it is';
   }
   if (outcome && DONE[outcome])
@@ -107,5 +152,10 @@ export function whatBecame(record: Offboarding, connection: Connection): string 
   return 'not known yet';
 }
 
-/** When it was asked for. */
-export const askedAt = (record: Offboarding) => record.asked_at ?? record.request?.time ?? record.created_at;
+/** What became of a client grant, or would. */
+export function whatBecameOfGrant({ dry_run }: Offboarding, { outcome, error }: ClientGrant): string {
+  if (outcome === 'failed') return `failed: ${plain(error?.message ?? 'no more was said')}`;
+  if (outcome === 'unchanged') return 'left as it is';
+  if (!outcome || !DONE[outcome]) return 'not known yet';
+  return dry_run ? `would be ${DONE[outcome]} now` : DONE[outcome];
+}

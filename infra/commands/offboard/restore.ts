@@ -1,17 +1,20 @@
 // `restore`: prints the calls that put back what an offboarding removed or disabled. It makes none of them itself.
 import { Refusal } from './ending.ts';
+import { type Taken, type TakenGrant, takenFrom } from './history.ts';
+import { lookUpEach } from './lookups.ts';
 import {
-  askedAt,
   CONNECTION_ID,
-  type Connection,
+  grantOf,
   nameOf,
   type Offboarding,
   ORGANIZATION_ID,
+  PENDING,
   records,
-  UUID,
+  recordsOf,
 } from './records.ts';
 import { connect, type Place, type Service } from './service.ts';
-import { dateOf, plain, quoted } from './terminal.ts';
+import { organizationIn, targetOf } from './target.ts';
+import { dateOf, plain, print, quoted } from './terminal.ts';
 
 /** The settings that POST /organizations/{id}/connections takes, with the type of each: nothing else of `before` is passed on. */
 const SETTINGS: Record<string, (value: unknown) => boolean> = {
@@ -22,57 +25,119 @@ const SETTINGS: Record<string, (value: unknown) => boolean> = {
   organization_access_level: (value) => ['none', 'readonly', 'limited', 'full'].includes(value as string),
   is_enabled: (value) => typeof value === 'boolean',
 };
+const GRANT_ID = /^cgr_[A-Za-z0-9]{1,60}$/;
 
-export async function restore(named: string, options: Place): Promise<number> {
-  if (!ORGANIZATION_ID.test(named) && !UUID.test(named))
-    throw new Refusal(`"${plain(named)}" is neither an organization nor an offboarding id.`);
-  const service = await connect(options);
-  const found = ORGANIZATION_ID.test(named) ? await ofOrganization(service, named) : await byId(service, named);
-  const real = found.filter(({ dry_run, status }) => !dry_run && status !== 'cancelled' && status !== 'superseded');
-  // The oldest first: what was there before all of it is what is put back.
-  const seen = new Set<string>();
-  const calls = real.reverse().flatMap((record) =>
-    record.connections.flatMap((connection) => {
-      const key = `${record.organization_id} ${connection.connection_id}`;
-      const call = seen.has(key) ? undefined : callFor(record, connection);
-      if (call) seen.add(key);
-      return call ? [call] : [];
-    }),
-  );
+/** What is put back: all that was taken from an organization, or what some offboardings took. */
+interface Scope {
+  organization_id: string;
+  /** Undefined for all. */
+  offboardings?: Offboarding[];
+}
+
+/** Prints the calls for what `names` name: an organization, one offboarding of it, a plan or batches. Resolves to the exit status. */
+export async function restore(names: string[], options: Place): Promise<number> {
+  const { service, scopes } = await scopesOf(names, options);
+  const histories = await lookUpEach(service, scopes, async (scope) => ({
+    scope,
+    all: await historyOf(service, scope),
+  }));
+  const calls = histories.flatMap(({ scope, all }) => callsFor(scope, all));
   if (calls.length === 0) {
-    console.log(`# Nothing that is on record of ${named} was removed or disabled: there is nothing to put back.`);
+    print(
+      `# Nothing that is on record of ${names.map(plain).join(' ')} was removed or disabled: there is nothing to put back.`,
+    );
     return 0;
   }
-  const { log } = console;
-  log(
-    '# What was removed or disabled, as it was before. org-connections itself enables nothing but its own pending work:',
-  );
-  log('# run these yourself, logged in with the Auth0 CLI (auth0 login) to the tenant of this stage, as somebody with');
-  log('# create:organization_connections and update:organization_connections. Look first: it may have changed since.');
-  if (real.some(({ status }) => status === 'scheduled' || status === 'requested' || status === 'working'))
-    log(
-      '# An offboarding is still pending: "cancel" is the way back, and without it what you enable is taken away again.',
-    );
-  if (real.some(({ watch }) => watch === 'on'))
-    log('# It is watched for re-enabling: "cancel" ends the watch first (disable_again would disable it anew).');
-  for (const call of calls) log(call);
+  introduce(histories.flatMap(({ all }) => all.filter(({ dry_run }) => !dry_run)));
+  for (const call of calls) print(call);
   return 0;
 }
 
+/** Says what the calls are, and what may stand against them. */
+function introduce(all: Offboarding[]): void {
+  print(
+    '# What was removed or disabled, as it was before. org-connections itself enables only what a cancellation gives back:',
+  );
+  print(
+    '# run these yourself, logged in with the Auth0 CLI (auth0 login) to the tenant of this stage, as somebody with',
+  );
+  print('# create:organization_connections, update:organization_connections and, for client grants,');
+  print('# create:organization_client_grants. Look first: it may have changed since.');
+  if (all.some(({ status }) => PENDING.includes(status)))
+    print(
+      '# An offboarding is still pending: "cancel" is the way back, and without it what you enable is taken away again.',
+    );
+  if (all.some(({ watch }) => watch === 'on'))
+    print('# It is watched for drift: "cancel" ends the watch first (disable_again would disable it anew).');
+}
+
+async function scopesOf(names: string[], options: Place): Promise<{ service: Service; scopes: Scope[] }> {
+  const organization = organizationIn(names);
+  if (organization) {
+    const service = await connect(options);
+    const { organization_id, offboarding_id } = organization;
+    if (offboarding_id === undefined) return { service, scopes: [{ organization_id }] };
+    const found: Offboarding[] = [];
+    for await (const record of records(service, { organization_id, offboarding_id })) found.push(record);
+    if (found.length === 0)
+      throw new Refusal(`${organization_id} has no offboarding ${offboarding_id} in ${service.where}.`);
+    return { service, scopes: [{ organization_id, offboardings: found }] };
+  }
+  const { service, batches } = await targetOf(names, options);
+  const all = await recordsOf(service, batches);
+  if (all.length === 0)
+    throw new Refusal(
+      batches.length === 0
+        ? 'The plan was not applied: there is nothing to put back.'
+        : `There is no batch ${batches.join(' or ')}. An offboarding id is named after its organization.`,
+    );
+  const byOrganization = Map.groupBy(all, ({ organization_id }) => organization_id);
+  return {
+    service,
+    scopes: [...byOrganization].map(([organization_id, offboardings]) => ({ organization_id, offboardings })),
+  };
+}
+
+/** All records of the organization: what was there before may stand in an earlier one. */
+async function historyOf(service: Service, { organization_id }: Scope): Promise<Offboarding[]> {
+  const all: Offboarding[] = [];
+  for await (const record of records(service, { organization_id })) all.push(record);
+  return all;
+}
+
+function callsFor({ organization_id, offboardings }: Scope, all: Offboarding[]): string[] {
+  if (!ORGANIZATION_ID.test(organization_id)) return [];
+  const { connections, grants } = takenFrom(all);
+  const touched = offboardings?.flatMap((one) => one.connections.map(({ connection_id }) => connection_id));
+  const ids = offboardings?.map(({ offboarding_id }) => offboarding_id);
+  return [
+    ...connections
+      .filter(({ connection }) => !touched || touched.includes(connection.connection_id))
+      .flatMap((taken) => connectionCall(organization_id, taken)),
+    ...grants
+      .filter(({ record }) => !ids || ids.includes(record.offboarding_id))
+      .flatMap((taken) => grantCall(organization_id, taken)),
+  ];
+}
+
 /** Words, the call itself, and nothing from Auth0 that a shell or a terminal could take for its own. */
-function callFor(record: Offboarding, connection: Connection): string | undefined {
-  const { organization_id } = record;
-  const { connection_id, before, outcome } = connection;
-  if (!ORGANIZATION_ID.test(organization_id) || !CONNECTION_ID.test(connection_id) || !before) return undefined;
-  const wasTaken = outcome === 'removed' || outcome === 'disabled' || connection.disabled_by_offboarding;
-  if (!wasTaken) return undefined;
-  const settings = Object.fromEntries(Object.entries(before).filter(([name, value]) => SETTINGS[name]?.(value)));
-  const comment = `# ${nameOf(connection)}, ${outcome === 'removed' ? 'removed' : 'disabled'}; asked for on ${dateOf(askedAt(record))} by ${plain(record.requested_by)}`;
+function connectionCall(organization_id: string, { connection, is, settings, record }: Taken): string[] {
+  const { connection_id } = connection;
+  if (!CONNECTION_ID.test(connection_id)) return [];
+  const known = Object.fromEntries(Object.entries(settings).filter(([name, value]) => SETTINGS[name]?.(value)));
+  const comment = `# ${nameOf(connection)} of ${organization_id}, ${is}; requested on ${dateOf(record.requested_at)} by ${plain(record.requested_by)}`;
   const connections = `organizations/${organization_id}/connections`;
-  if (outcome === 'removed') return `${comment}\n${command('post', connections, { connection_id, ...settings })}`;
-  const level = settings.organization_access_level;
+  if (is === 'removed') return [comment, command('post', connections, { connection_id, ...known })];
+  const level = known.organization_access_level;
   const patch = { is_enabled: true, ...(level !== undefined && { organization_access_level: level }) };
-  return `${comment}\n${command('patch', `${connections}/${connection_id}`, patch)}`;
+  return [comment, command('patch', `${connections}/${connection_id}`, patch)];
+}
+
+function grantCall(organization_id: string, { grant, record }: TakenGrant): string[] {
+  const { grant_id = '' } = grant;
+  const comment = `# ${grantOf(grant)} of ${organization_id}, removed; requested on ${dateOf(record.requested_at)} by ${plain(record.requested_by)}`;
+  if (!GRANT_ID.test(grant_id)) return [`${comment}: its id is not on record, look it up in the Dashboard`];
+  return [comment, command('post', `organizations/${organization_id}/client-grants`, { grant_id })];
 }
 
 /** JSON in plain ASCII, within single quotes. */
@@ -83,31 +148,3 @@ const command = (method: string, path: string, body: object) => {
   );
   return `auth0 api ${method} ${path} --data ${quoted(json)}`;
 };
-
-async function ofOrganization(service: Service, organization_id: string): Promise<Offboarding[]> {
-  const all: Offboarding[] = [];
-  for await (const record of records(service, { organization_id })) {
-    all.push(record);
-  }
-  return all;
-}
-
-/** By its id alone: the lists by status are gone through, as the API has no other way. */
-export async function byId(service: Service, offboarding_id: string): Promise<Offboarding[]> {
-  for (const status of [
-    'completed',
-    'failed',
-    'scheduled',
-    'removing',
-    'cancelling',
-    'working',
-    'cancelled',
-    'superseded',
-    'requested',
-  ])
-    for await (const record of records(service, { status }))
-      if (record.offboarding_id === offboarding_id) return [record];
-  throw new Refusal(
-    `There is no offboarding ${offboarding_id} in ${service.where}. With the organization's id it is found sooner.`,
-  );
-}

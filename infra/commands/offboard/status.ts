@@ -1,62 +1,39 @@
-// `status`: how a plan, a batch or the whole stage stands.
-import { existsSync } from 'node:fs';
-import { connectTo, placeOptions, recordsOf, SETTLED } from './apply.ts';
+// `status`: how a plan, a batch, an organization or the whole stage stands.
 import { Refusal } from './ending.ts';
-import { type Plan, readPlan, startedBatches } from './plan-file.ts';
-import { countsOf, PENDING, records, UUID } from './records.ts';
-import { hasFailed, howToUndo, linesOf, show, summarize, tryReport, writeReport } from './report.ts';
-import { connect, type Place, type Service } from './service.ts';
-import { plain, quoted } from './terminal.ts';
-import { follow, waitOf } from './watching.ts';
+import { linesOf } from './lines.ts';
+import { organizationStatus } from './organization-status.ts';
+import { waitOf } from './polling.ts';
+import { countsOf, PENDING, records, recordsOf, SETTLED } from './records.ts';
+import { tryReport, writeReport } from './report.ts';
+import { connect, type Place } from './service.ts';
+import { standingOf } from './standing.ts';
+import { hasFailed, howToUndo, show, summarize } from './summary.ts';
+import { organizationIn, placeOptions, targetOf } from './target.ts';
+import { print, quoted } from './terminal.ts';
+import { follow } from './watching.ts';
 
 export interface StatusOptions extends Place {
   watch?: true;
   report?: string;
 }
 
-/** A plan or batches, with the service that has them. */
-export interface Target {
-  service: Service;
-  plan: Plan | undefined;
-  batches: string[];
-  /** What the command line named them by. */
-  named: string;
-  where: string;
-}
-
-/** What `names` are: one plan, or batches. */
-export async function targetOf(names: string[], options: Place): Promise<Target> {
-  const [first = ''] = names;
-  const named = names.map(quoted).join(' ');
-  if (names.every((name) => UUID.test(name))) {
-    const where = placeOptions(options);
-    return { service: await connect(options), plan: undefined, batches: names, named, where };
-  }
-  if (names.length > 1) throw new Refusal('Name one plan, or batch ids.');
-  if (!existsSync(first)) throw new Refusal(`"${plain(first)}" is neither a plan on this machine nor a batch id.`);
-  const plan = readPlan(first);
-  const service = await connectTo(plan, options);
-  const started = await startedBatches(service, plan);
-  const batches = [...started.values()].map(({ batch_id }) => batch_id);
-  if (batches.length < plan.keys.length)
-    console.log(
-      `${batches.length} of ${plan.keys.length} batches of the plan ${batches.length === 1 ? 'is' : 'are'} on record.`,
-    );
-  return { service, plan, batches, named, where: placeOptions(options) };
-}
-
+/** Shows how what `names` name stands; the whole stage without any. Resolves to the exit status: 1 where something failed. */
 export async function status(names: string[], options: StatusOptions): Promise<number> {
   tryReport(options.report);
   if (names.length === 0) return wholeStage(options);
+  const organization = organizationIn(names);
+  if (organization) return organizationStatus(organization, options);
   const { service, plan, batches, named, where } = await targetOf(names, options);
+  const about = { title: 'Offboarding', where: service.where, columns: plan?.columns };
   if (batches.length === 0) {
-    console.log(`The plan was not applied: npm run offboard -- apply ${named}`);
-    writeReport(options.report, linesOf(plan, []), plan?.columns);
+    print(`The plan was not applied: npm run offboard -- apply ${named}`);
+    writeReport(options.report, linesOf(plan, []), about);
     return 1;
   }
   if (options.watch) {
-    const stopped = `The watching has stopped; the work goes on. Take it up again:\n  npm run offboard -- status ${named} --watch${options.report ? ` --report ${quoted(options.report)}` : ''}${where}`;
-    await follow({ service, batches, settled: SETTLED, stopped });
+    const report = options.report ? ` --report ${quoted(options.report)}` : '';
+    const stopped = `The watching has stopped; the work goes on. To watch it again:\n  npm run offboard -- status ${named} --watch${report}${where}`;
+    await follow({ service, batches, settled: SETTLED.scheduled, stopped });
   } else {
     for (const batch of batches)
       if (Object.values(await countsOf(service, batch)).every((count) => count === 0))
@@ -65,12 +42,15 @@ export async function status(names: string[], options: StatusOptions): Promise<n
   const all = await recordsOf(service, batches);
   const lines = linesOf(plan, all);
   show(lines);
-  console.log('');
+  print();
   summarize(lines);
-  const waits = new Set(all.map(waitOf).filter(Boolean));
-  for (const wait of [...waits].slice(0, 5)) console.log(wait);
+  for (const wait of [...new Set(all.map(waitOf).filter(Boolean))].slice(0, 5)) print(wait);
+  const late = all
+    .flatMap((record) => standingOf(record, placeOptions(service.place)))
+    .filter((line) => line.startsWith('!'));
+  for (const line of late.slice(0, 5)) print(line);
   howToUndo(all, named, where);
-  writeReport(options.report, lines, plan?.columns);
+  writeReport(options.report, lines, about);
   return hasFailed(all) ? 1 : 0;
 }
 
@@ -79,16 +59,21 @@ const MOST_COUNTED = 1000;
 /** How many are pending over the whole stage, by status. */
 async function wholeStage(options: StatusOptions): Promise<number> {
   if (options.watch || options.report)
-    throw new Refusal('Name a plan or a batch to watch or report; "list" has a report over the stage.');
+    throw new Refusal(
+      'Name a plan, a batch or an organization to watch or report; "list" has a report over the stage.',
+    );
   const service = await connect(options);
-  console.log(`Pending, ${service.where}:`);
+  print(`Pending, ${service.where}:`);
   for (const name of PENDING) {
-    let [count, wait] = [0, ''];
+    let [count, wait, late] = [0, '', 0];
     for await (const record of records(service, { status: name })) {
+      if (record.dry_run) continue;
       wait ||= waitOf(record);
+      if (standingOf(record, '').some((line) => line.startsWith('!'))) late++;
       if (++count === MOST_COUNTED) break;
     }
-    console.log(`  ${name}: ${count}${count === MOST_COUNTED ? ' or more' : ''}${wait ? `. ${wait}` : ''}`);
+    const words = [`${name}: ${count}${count === MOST_COUNTED ? ' or more' : ''}`, ...(wait ? [wait] : [])];
+    print(`  ${words.join('. ')}${late > 0 ? `; ${late} overdue ("list" shows them)` : ''}`);
   }
   return 0;
 }

@@ -23,7 +23,7 @@ export interface Fault {
   reset?: 'before' | 'during' | 'after';
   /** Announce more than is sent, then end. */
   truncate?: boolean;
-  /** Give no answer, and carry the request out all the same, this many milliseconds later. */
+  /** Give no answer, or that of `status`, and carry the request out all the same, this many milliseconds later. */
   late?: number;
   /** Send the answer one byte each this many milliseconds. */
   drip?: number;

@@ -43,6 +43,8 @@ export function createUsers(maySessions: () => boolean) {
           all.push(id);
         }
       },
+      /** The members of an organization, as an administrator sees them. */
+      members: (organizationId: string) => [...(members.get(organizationId) ?? [])],
       /** Who is gone is still listed as a member for a while: that list is eventually consistent. */
       deleteUser: (id: string) => users.delete(id),
       forgetMembers() {

@@ -98,8 +98,9 @@ export function createEventBridge(
       archives.push({ arn: arnOf('events', `archive/${name}`), bus, takes, events: [] });
     },
     addFunction: delivery.addFunction,
-    /** The bus that events of `source` come to, where no other is named. */
+    /** The bus that events of `source` come to, where no other is named: a partner's, the bus of its own name. */
     busOf(source: string): string {
+      if (buses.has(source)) return source;
       const isPartner = (name: string) => name.startsWith('aws.partner/');
       return [...buses].findLast((name) => isPartner(name) === isPartner(source)) ?? 'default';
     },
@@ -114,6 +115,8 @@ export function createEventBridge(
 /** The entries of a call; one that has too many or too large ones is refused as a whole. */
 function entriesOf(input: Json): Json[] {
   const entries = input.Entries as Json[];
+  if (entries.length === 0)
+    throw new AwsError('ValidationException', 'Member must have length greater than or equal to 1');
   if (entries.length > MAX_ENTRIES)
     throw new AwsError('ValidationException', `Member must have length less than or equal to ${MAX_ENTRIES}`);
   const sizeOf = (entry: Json) =>

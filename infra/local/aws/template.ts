@@ -23,8 +23,11 @@ export type Resources = Record<string, Resource>;
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CACHE = `${ROOT}node_modules/.cache/org-connections`;
-/** The stage has an Event Stream of the tenant's, too. */
-const NOTIFICATIONS = 'aws.partner/auth0.com/local/events';
+/** The stage has an Event Stream and a log stream of the tenant's, too. */
+const NOTIFICATIONS = [
+  '--param=auth0EventSource=aws.partner/auth0.com/local/auth0.events',
+  '--param=auth0LogSource=aws.partner/auth0.com/local/auth0.logs',
+];
 
 /** Compiled once for what it is made of: a few seconds. */
 export function localTemplate(): { Resources: Resources } {
@@ -39,7 +42,7 @@ export function localTemplate(): { Resources: Resources } {
 
 /** A hash of the files that the template is made of, and of the names of the functions. */
 function inputs(): string {
-  const hash = createHash('sha256').update(NOTIFICATIONS);
+  const hash = createHash('sha256').update(NOTIFICATIONS.join());
   const files = readdirSync(`${ROOT}infra/stack`).filter((name) => /\.(yml|cjs)$/.test(name));
   for (const file of ['serverless.yml', 'package-lock.json', ...files.sort().map((name) => `infra/stack/${name}`)])
     hash.update(file).update(readFileSync(ROOT + file));
@@ -57,7 +60,7 @@ function compile(): string {
     for (const name of ['serverless.yml', 'package.json', 'infra'])
       cpSync(ROOT + name, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}dist`, join(folder, 'dist'));
-    const arguments_ = ['package', '--stage', 'local', '--package', 'out', `--param=auth0EventSource=${NOTIFICATIONS}`];
+    const arguments_ = ['package', '--stage', 'local', '--package', 'out', ...NOTIFICATIONS];
     const env = { PATH, HOME, SLS_NOTIFICATIONS_MODE: 'off' };
     execFileSync(process.execPath, [`${ROOT}node_modules/.bin/osls`, ...arguments_], {
       cwd: folder,

@@ -5,7 +5,7 @@ import { emptyOrganization, requestOf } from '../model/organization.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
 import { recordOf } from '../rules/projection.ts';
-import { runAll, updateOrganization, type Updated, type Writer } from './update.ts';
+import { runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptBatchInput extends Writer {
   batch_id: string;
@@ -46,7 +46,8 @@ export function* acceptBatch(input: AcceptBatchInput, now: number): Core<Accepte
     const { value } = written[index] as Extract<Updated<Failure | undefined>, { is: 'done' }>;
     return value ? [{ member, failure: value }] : [];
   });
-  if (full.length > 0) yield* runAll(full.map(({ member, failure }) => recordFailure(member, batch, failure, input, at)));
+  if (full.length > 0)
+    yield* runAll(full.map(({ member, failure }) => recordFailure(member, batch, failure, input, at)));
   const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
   // What is not sent is found by its date.
   yield* perform<'sendDue'>({ do: 'sendDue', notices });
@@ -70,30 +71,52 @@ function* openBatch(input: AcceptBatchInput, now: number): Core<Opened> {
     if (found?.status === 'accepted' || found?.status === 'cancelled')
       return { is: 'replayed', status: found.status, accepted: found.organization_ids.length };
     if (found?.status === 'open') return { is: 'open', batch: found, at: now };
-    const created = { batch_id, fingerprint, organization_ids, attempt: (found?.attempt ?? 0) + 1, created_at: iso(now) };
+    const created = {
+      batch_id,
+      fingerprint,
+      organization_ids,
+      attempt: (found?.attempt ?? 0) + 1,
+      created_at: iso(now),
+    };
     const batch: Batch = { ...created, status: 'open', version: `${nonce}.open.${attempts}` };
     const written = yield* writeBatch(batch, found?.version);
     if (written.value === true) return { is: 'open', batch, at: Math.max(now, written.at) };
     if (written.error && !written.error.is_transient) return { is: 'unavailable', error: written.error };
   }
-  return { is: 'unavailable', error: { code: 'record_unavailable', message: 'The batch could not be stored', is_transient: true, may_be_done: false } };
+  return {
+    is: 'unavailable',
+    error: {
+      code: 'record_unavailable',
+      message: 'The batch could not be stored',
+      is_transient: true,
+      may_be_done: false,
+    },
+  };
 }
 
-const writeBatch = (batch: Batch, expected: string | undefined) => perform<'writeBatch'>({ do: 'writeBatch', batch, expected });
+const writeBatch = (batch: Batch, expected: string | undefined) =>
+  perform<'writeBatch'>({ do: 'writeBatch', batch, expected });
 
 /** Writes a member into its organization; it does not count yet. Resolves to why it found no room. */
-function writeMember(member: AcceptBatchInput['members'][number], batch: Batch, input: AcceptBatchInput, now: number): Core<Updated<Failure | undefined>> {
+function writeMember(
+  member: AcceptBatchInput['members'][number],
+  batch: Batch,
+  input: AcceptBatchInput,
+  now: number,
+): Core<Updated<Failure | undefined>> {
   const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: false };
   return updateOrganization<Failure | undefined>(
     member.organization_id,
     input,
     now,
-    function* (item, at) {
+    (item, at) => {
       const known = requestOf(item, member.request.offboarding_id);
       if (known && known.batch?.attempt === batch.attempt) return { value: undefined };
       const rest = known ? { ...item, requests: item.requests.filter((one) => one !== known) } : item;
       const result = acceptRequest(rest, { ...member.request, batch: membership }, at, input.stage);
-      return result.is === 'accepted' ? { item: result.item, value: undefined } : { value: result.is === 'refused' ? result.failure : undefined };
+      return result.is === 'accepted'
+        ? { item: result.item, value: undefined }
+        : { value: result.is === 'refused' ? result.failure : undefined };
     },
     !input.hasKey,
   );
@@ -101,7 +124,12 @@ function writeMember(member: AcceptBatchInput['members'][number], batch: Batch, 
 
 /** The one write that accepts all of the batch. */
 function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<AcceptedBatch> {
-  const late: EffectError = { code: 'record_unavailable', message: 'The batch could not be stored in time', is_transient: true, may_be_done: false };
+  const late: EffectError = {
+    code: 'record_unavailable',
+    message: 'The batch could not be stored in time',
+    is_transient: true,
+    may_be_done: false,
+  };
   let error = late;
   for (let [attempts, at] = [1, now]; attempts <= 3 && at < deadline; attempts++) {
     const accepted: Batch = { ...batch, status: 'accepted', version: `${nonce}.accepted` };
@@ -125,7 +153,13 @@ function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<A
 }
 
 /** An organization of the batch that takes no more: its offboarding ends as a failed record, and its event goes out. */
-function* recordFailure(member: AcceptBatchInput['members'][number], batch: Batch, error: Failure, input: AcceptBatchInput, now: number): Core<void> {
+function* recordFailure(
+  member: AcceptBatchInput['members'][number],
+  batch: Batch,
+  error: Failure,
+  input: AcceptBatchInput,
+  now: number,
+): Core<void> {
   const { organization_id, request } = member;
   const empty = emptyOrganization(organization_id);
   const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: true };
@@ -134,8 +168,16 @@ function* recordFailure(member: AcceptBatchInput['members'][number], batch: Batc
   const failed = { ...accepted.request, status: 'failed' as const, error, ended_at: iso(now) };
   const record = recordOf(empty, { ...failed, is_unrecorded: undefined });
   yield* perform<'writeRecord'>({ do: 'writeRecord', record });
-  yield* updateOrganization<undefined>(organization_id, { ...input, nonce: `${input.nonce}.failed` }, now, function* (item, at) {
-    const entry = { event: 'failed' as const, offboarding_id: request.offboarding_id, at: iso(at) };
-    return { item: item.outbox.length < MOST_FAILURES ? { ...item, outbox: [...item.outbox, entry] } : undefined, value: undefined };
-  });
+  yield* updateOrganization<undefined>(
+    organization_id,
+    { ...input, nonce: `${input.nonce}.failed` },
+    now,
+    (item, at) => {
+      const entry = { event: 'failed' as const, offboarding_id: request.offboarding_id, at: iso(at) };
+      return {
+        item: item.outbox.length < MOST_FAILURES ? { ...item, outbox: [...item.outbox, entry] } : undefined,
+        value: undefined,
+      };
+    },
+  );
 }

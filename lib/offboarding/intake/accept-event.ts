@@ -1,8 +1,8 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
-import type { Failure } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
 import type { RequestMessage } from '../model/messages.ts';
 import { OWN_SOURCE, timeOf } from '../model/messages.ts';
+import type { Failure } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
 import { after, type Stage } from '../model/stage.ts';
 import { acceptOffboarding } from './accept.ts';
 import type { Writer } from './update.ts';
@@ -16,7 +16,10 @@ export interface AcceptEventInput extends Writer {
 }
 
 /** `visit`: the organization has work. `refused`: the event can never be carried out. `nothing`: there is nothing to do. */
-export type AcceptedEvent = { is: 'visit' | 'nothing' } | { is: 'refused'; failure: Failure } | { is: 'later'; error: EffectError };
+export type AcceptedEvent =
+  | { is: 'visit' | 'nothing' }
+  | { is: 'refused'; failure: Failure }
+  | { is: 'later'; error: EffectError };
 
 /** Accepts a request by event. An event of the service's own is believed only where its offboarding is there. */
 export function* acceptEvent(input: AcceptEventInput, now: number): Core<AcceptedEvent> {
@@ -28,15 +31,33 @@ export function* acceptEvent(input: AcceptEventInput, now: number): Core<Accepte
   // What was asked for long ago is nobody's wish today (EventBridge: "Archiving and replaying events").
   const isReplay = message['replay-name'] !== undefined;
   if (isReplay && after(requested_at, stage.giveUpAfter) < now) return { is: 'nothing' };
-  const about = { offboarding_id, parameters, caller: `${account} ${source}`.trim(), request: { id, source, time }, requested_at };
+  const about = {
+    offboarding_id,
+    parameters,
+    caller: `${account} ${source}`.trim(),
+    request: { id, source, time },
+    requested_at,
+  };
   const request = { ...about, ...(idempotency_key && { fingerprint }) };
-  const accepted = yield* acceptOffboarding({ ...input, organization_id, request, mayBeRepeated: true, isQuiet: true }, now);
+  const accepted = yield* acceptOffboarding(
+    { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true },
+    now,
+  );
   if (accepted.is === 'refused') return accepted;
-  if (accepted.is === 'reused') return { is: 'refused', failure: { code: 'idempotency_key_reused', message: 'The idempotency key was used with another body' } };
-  return accepted.is === 'unavailable' || accepted.is === 'unknown' ? { is: 'later', error: accepted.error } : { is: 'visit' };
+  if (accepted.is === 'reused')
+    return {
+      is: 'refused',
+      failure: { code: 'idempotency_key_reused', message: 'The idempotency key was used with another body' },
+    };
+  return accepted.is === 'unavailable' || accepted.is === 'unknown'
+    ? { is: 'later', error: accepted.error }
+    : { is: 'visit' };
 }
 
-const NOT_OURS: Failure = { code: 'invalid_message', message: 'An event of the service itself has no record: it is not its own' };
+const NOT_OURS: Failure = {
+  code: 'invalid_message',
+  message: 'An event of the service itself has no record: it is not its own',
+};
 
 function* findOwn(organization_id: string, offboarding_id: string | undefined): Core<AcceptedEvent> {
   if (!offboarding_id) return { is: 'refused', failure: NOT_OURS };

@@ -48,8 +48,10 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
   return updated.value;
 }
 
-const repeatedAs = (known: { fingerprint?: string | undefined; status: Status }, { fingerprint }: NewRequest): Accepted =>
-  known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' };
+const repeatedAs = (
+  known: { fingerprint?: string | undefined; status: Status },
+  { fingerprint }: NewRequest,
+): Accepted => (known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' });
 
 function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
   if (result.is === 'refused') return { value: result };

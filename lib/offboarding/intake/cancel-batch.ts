@@ -6,7 +6,7 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/lifecycle.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { runAll, updateOrganization, type Updated, type Writer } from './update.ts';
+import { runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** The dispatcher goes on with a cancellation that was cut off after this, milliseconds. */
 const CUT_OFF_MS = 60_000;
@@ -14,6 +14,8 @@ const CUT_OFF_MS = 60_000;
 export interface CancelBatchInput extends Writer {
   batch_id: string;
   act: Act;
+  /** The id of the batch's offboarding of an organization. */
+  offboardingIdOf: (organization_id: string) => string;
 }
 
 export type CancelledBatch =
@@ -29,42 +31,79 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   const { nonce } = input;
   const marked = yield* markCancelled(input, now);
   if (!('batch' in marked)) return marked;
-  const { batch } = marked;
+  const { batch, isRepeated } = marked;
   const ids = batch.organization_ids;
-  const members = yield* runAll(ids.map((organization_id) => cancelMember(organization_id, batch, input, now)));
+  const members = yield* runAll(
+    ids.map((organization_id) => cancelMember(organization_id, batch, { ...input, isRepeated }, now)),
+  );
   const failed = members.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
   if (failed) return { is: 'unavailable', error: failed.error };
   const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
   if (batch.due_at) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
-  const cancelling = members.filter((one) => one.is === 'done' && one.value).length;
+  const isDone = members.map((one) => one.is === 'done' && one.value);
+  const cancelling = isDone.filter(Boolean).length;
+  const notices = ids
+    .filter((_, index) => isDone[index])
+    .map((organization_id) => ({ organization_id, priority: 'batch' as const }));
+  // What is not sent is found by its date.
+  if (notices.length > 0) yield* perform<'sendDue'>({ do: 'sendDue', notices });
   return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
 }
 
-function* markCancelled({ batch_id, act, nonce }: CancelBatchInput, now: number): Core<{ batch: Batch } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
+function* markCancelled(
+  { batch_id, act, nonce }: CancelBatchInput,
+  now: number,
+): Core<{ batch: Batch; isRepeated: boolean } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
   let error: EffectError | undefined;
   for (let attempts = 1; attempts <= 5; attempts++) {
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
     if (read.error) return { is: 'unavailable', error: read.error };
     const found = read.value;
-    if (found?.status === 'cancelled') return { batch: found };
+    if (found?.status === 'cancelled') return { batch: found, isRepeated: true };
     if (found?.status !== 'accepted') return { is: 'not found' };
-    const batch: Batch = { ...found, status: 'cancelled', cancelled: act, due_at: iso(now + CUT_OFF_MS), version: `${nonce}.${attempts}` };
+    const batch: Batch = {
+      ...found,
+      status: 'cancelled',
+      cancelled: act,
+      due_at: iso(now + CUT_OFF_MS),
+      version: `${nonce}.${attempts}`,
+    };
     const written = yield* perform<'writeBatch'>({ do: 'writeBatch', batch, expected: found.version });
-    if (written.value === true) return { batch };
+    if (written.value === true) return { batch, isRepeated: false };
     error = written.error;
   }
-  return { is: 'unavailable', error: error ?? { code: 'record_unavailable', message: 'The batch could not be stored', is_transient: true, may_be_done: false } };
+  return {
+    is: 'unavailable',
+    error: error ?? {
+      code: 'record_unavailable',
+      message: 'The batch could not be stored',
+      is_transient: true,
+      may_be_done: false,
+    },
+  };
 }
 
 /** Cancels one member in its organization's item. True where something was, or is being, cancelled. */
-function cancelMember(organization_id: string, batch: Batch, input: CancelBatchInput, now: number): Core<Updated<boolean>> {
+function cancelMember(
+  organization_id: string,
+  batch: Batch,
+  input: CancelBatchInput & { isRepeated: boolean },
+  now: number,
+): Core<Updated<boolean>> {
+  const offboarding_id = input.offboardingIdOf(organization_id);
   return updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
     const member = item.requests.find((one) => one.batch?.id === batch.batch_id);
-    if (!member) return { value: false };
+    if (!member) {
+      if (input.isRepeated) return { value: false };
+      // The worker has met it as a member of a cancelled batch, and has dealt with it.
+      const record = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      return { value: record.value?.status === 'cancelled' };
+    }
     const act = batch.cancelled ?? input.act;
     if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: true };
     if (member.status === 'cancelling') return { value: true };
-    if (isRemoving(member) || !isCancellable(item, member)) return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
+    if (isRemoving(member) || !isCancellable(item, member))
+      return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
     return { item: cancelRequest(item, member, act, at), value: true };
   });
 }

@@ -7,8 +7,9 @@ import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
 import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
 import { recordOf } from '../rules/projection.ts';
-import { CLOCKS_APART_MS, visit } from '../worker/visit.ts';
-import { updateOrganization, type Updated, type Writer } from './update.ts';
+import { CLOCKS_APART_MS } from '../worker/lease.ts';
+import { visit } from '../worker/visit.ts';
+import { type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
 const WAIT_FOR_TURN_MS = 10_000;
@@ -35,20 +36,32 @@ export type Cancelled =
  */
 export function* cancelOrganization(input: CancelInput, now: number): Core<Cancelled> {
   const { organization_id, act, deadline } = input;
-  const updated = yield* recordCancellation(input, now, (item, at) => ({ ...act, at: nextRequestedAt(item, at), isEvent: false }));
+  const updated = yield* recordCancellation(input, now, (item, at) => ({
+    ...act,
+    at: nextRequestedAt(item, at),
+    isEvent: false,
+  }));
   if (updated.is !== 'done') return { is: updated.is, error: updated.error };
   const { value, item } = updated;
   if (value.is === 'removing') return value;
   const { cancellation } = item ?? {};
   if (!cancellation || cancellation.found.length === 0) return { is: 'nothing' };
-  const carried = yield* carryOut(input, Math.min(deadline - ANSWER_TAKES_MS, updated.at + WAIT_FOR_TURN_MS), updated.at);
-  // Whether it is over or not, its events and records are the worker's.
+  const carried = yield* carryOut(
+    input,
+    Math.min(deadline - ANSWER_TAKES_MS, updated.at + WAIT_FOR_TURN_MS),
+    updated.at,
+  );
+  const result = yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+  // Whether it is over or not, its events and records are the worker's, whose lease is no reason for the caller to wait.
   yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
-  return yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+  return result;
 }
 
 /** A cancellation by event: its outcome is an event, too. `at` has whole seconds. */
-export function* acceptCancellationEvent(input: CancelInput & { at: string }, now: number): Core<Updated<CancellationResult>> {
+export function* acceptCancellationEvent(
+  input: CancelInput & { at: string },
+  now: number,
+): Core<Updated<CancellationResult>> {
   return yield* recordCancellation(input, now, () => ({ ...input.act, at: input.at, isEvent: true }));
 }
 
@@ -57,12 +70,17 @@ function* recordCancellation(
   now: number,
   requestFor: (item: Organization, at: number) => CancellationRequest,
 ): Core<Updated<CancellationResult>> {
-  const updated = yield* updateOrganization<CancellationResult | Unavailable>(input.organization_id, input, now, function* (item, at) {
-    const settled = yield* settleMembers(item, at);
-    if (settled.error) return { value: { is: 'unavailable', error: settled.error } };
-    const result = acceptCancellation(settled.item, requestFor(settled.item, at), at);
-    return { item: result.is === 'removing' ? undefined : result.item, value: result };
-  });
+  const updated = yield* updateOrganization<CancellationResult | Unavailable>(
+    input.organization_id,
+    input,
+    now,
+    function* (item, at) {
+      const settled = yield* settleMembers(item, at);
+      if (settled.error) return { value: { is: 'unavailable', error: settled.error } };
+      const result = acceptCancellation(settled.item, requestFor(settled.item, at), at);
+      return { item: result.is === 'removing' ? undefined : result.item, value: result };
+    },
+  );
   if (updated.is !== 'done') return updated;
   const { value } = updated;
   return value.is === 'unavailable' ? { is: 'unavailable', error: value.error, at: updated.at } : { ...updated, value };
@@ -71,7 +89,10 @@ function* recordCancellation(
 type Unavailable = { is: 'unavailable'; error: EffectError };
 
 /** The organization with each member of a batch as the batch's item has it: one that counts is found, and one that never will is not. */
-function* settleMembers(item: Organization, now: number): Core<{ item: Organization; error?: EffectError | undefined }> {
+function* settleMembers(
+  item: Organization,
+  now: number,
+): Core<{ item: Organization; error?: EffectError | undefined }> {
   let settled = item;
   for (const member of item.requests) {
     const { batch } = member;
@@ -90,7 +111,10 @@ function* carryOut(input: CancelInput, until: number, now: number): Core<boolean
   let at = now;
   for (let attempts = 1; at < until; attempts++) {
     const about = { organization_id, stage, waitMs: 0, retries: 0, mode: 'cancel' as const };
-    const end = yield* visit({ ...about, nonce: `${nonce}.visit${attempts}`, deadline: deadline - ANSWER_TAKES_MS }, at);
+    const end = yield* visit(
+      { ...about, nonce: `${nonce}.visit${attempts}`, deadline: deadline - ANSWER_TAKES_MS },
+      at,
+    );
     if (end.is === 'done') return true;
     if (end.error || end.wait_ms > WAIT_FOR_TURN_MS) return false;
     const paused = yield* perform<'pause'>({ do: 'pause', ms: TRY_AGAIN_MS });
@@ -100,7 +124,12 @@ function* carryOut(input: CancelInput, until: number, now: number): Core<boolean
 }
 
 /** What the cancellation found, as the item has it now, or its record where it has left the item. */
-function* resultOf(organization_id: string, cancellation: Cancellation, isCarriedOut: boolean, isReplayed: boolean): Core<Cancelled> {
+function* resultOf(
+  organization_id: string,
+  cancellation: Cancellation,
+  isCarriedOut: boolean,
+  isReplayed: boolean,
+): Core<Cancelled> {
   const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
   const item = read.value;
   const records: OffboardingRecord[] = [];
@@ -115,7 +144,10 @@ function* resultOf(organization_id: string, cancellation: Cancellation, isCarrie
   const { lease } = item ?? {};
   // Auth0 may still carry out what a drift check or an earlier attempt asked for.
   const isFree = !lease || lease.until + CLOCKS_APART_MS <= read.at;
-  const isPending = records.some(({ offboarding_id, status }) => cancellation.reenabled.includes(offboarding_id) && status === 'cancelling');
-  const isOver = read.error === undefined && isCarriedOut && isFree && !isPending && records.length === cancellation.found.length;
+  const isPending = records.some(
+    ({ offboarding_id, status }) => cancellation.reenabled.includes(offboarding_id) && status === 'cancelling',
+  );
+  const isOver =
+    read.error === undefined && isCarriedOut && isFree && !isPending && records.length === cancellation.found.length;
   return { is: 'found', cancellation, records, isOver, isReplayed };
 }

@@ -18,7 +18,7 @@ export interface CheckInput extends Writer {
  */
 export function* requestDriftCheck(input: CheckInput, now: number): Core<boolean> {
   const { organization_id, time, connection_id, changed_by } = input;
-  const updated = yield* updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
+  const updated = yield* updateOrganization<boolean>(organization_id, input, now, (item, at) => {
     const isOld = time !== undefined && Date.parse(time) <= Date.parse(item.last_drift_check_at ?? '');
     if (watchedOf(item).length === 0 || isOld) return { value: false };
     const isDue = (item.next_drift_check_at ?? '~') <= iso(at);
@@ -26,7 +26,10 @@ export function* requestDriftCheck(input: CheckInput, now: number): Core<boolean
     if (isDue && !item.lease && item.changed_by?.name === changed_by) return { value: true };
     const who = changed_by ? { changed_by: { connection_id, name: changed_by, at: iso(at) } } : {};
     const next_drift_check_at = isDue ? item.next_drift_check_at : iso(at);
-    return { item: { ...item, ...who, next_drift_check_at, drift_checks_requested: (item.drift_checks_requested ?? 0) + 1 }, value: true };
+    return {
+      item: { ...item, ...who, next_drift_check_at, drift_checks_requested: (item.drift_checks_requested ?? 0) + 1 },
+      value: true,
+    };
   });
   const isRequested = updated.is === 'done' && updated.value;
   if (isRequested) yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'watch' }] });

@@ -1,4 +1,12 @@
-import { type Core, type Effect, type EffectError, perform, performAll, type Result, type SingleEffect } from '../model/effects.ts';
+import {
+  type Core,
+  type Effect,
+  type EffectError,
+  perform,
+  performAll,
+  type Result,
+  type SingleEffect,
+} from '../model/effects.ts';
 import { emptyOrganization, type Organization } from '../model/organization.ts';
 
 /** Who changes an organization's item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */
@@ -23,10 +31,19 @@ export type Updated<T> =
 
 const MAX_ATTEMPTS = 40;
 const MAX_FAILURES = 3;
-const NO_TIME: EffectError = { code: 'record_unavailable', message: 'The request could not be stored in time', is_transient: true, may_be_done: false };
+const NO_TIME: EffectError = {
+  code: 'record_unavailable',
+  message: 'The request could not be stored in time',
+  is_transient: true,
+  may_be_done: false,
+};
 
 /** Makes a change of an item; `isAgain`: an earlier write of it may have been carried out, and may have been dealt with since. */
-type Change<T> = (item: Organization, now: number, isAgain: boolean) => Generator<Effect, Changed<T>, Result>;
+type Change<T> = (
+  item: Organization,
+  now: number,
+  isAgain: boolean,
+) => Changed<T> | Generator<Effect, Changed<T>, Result>;
 
 /** How far the attempts to change an item have come. */
 interface Attempts<T> {
@@ -45,7 +62,13 @@ interface Attempts<T> {
  * Changes the organization's item as it is now, and again upon what somebody else has written meanwhile. `isNew` begins with the
  * assumption that there is no item yet, which saves a read where that is so.
  */
-export function* updateOrganization<T>(organization_id: string, writer: Writer, now: number, change: Change<T>, isNew = false): Core<Updated<T>> {
+export function* updateOrganization<T>(
+  organization_id: string,
+  writer: Writer,
+  now: number,
+  change: Change<T>,
+  isNew = false,
+): Core<Updated<T>> {
   let state: Attempts<T> = { count: 0, failures: 0, at: now, error: NO_TIME, isPending: false, isNew };
   while (!state.end && state.count < MAX_ATTEMPTS && state.failures < MAX_FAILURES && state.at < writer.deadline)
     state = yield* attempt(organization_id, writer, { ...state, count: state.count + 1 }, change);
@@ -53,7 +76,12 @@ export function* updateOrganization<T>(organization_id: string, writer: Writer, 
 }
 
 /** One attempt: read, change, write. */
-function* attempt<T>(organization_id: string, { nonce }: Writer, before: Attempts<T>, change: Change<T>): Core<Attempts<T>> {
+function* attempt<T>(
+  organization_id: string,
+  { nonce }: Writer,
+  before: Attempts<T>,
+  change: Change<T>,
+): Core<Attempts<T>> {
   let state: Attempts<T> = { ...before, isNew: false };
   let stored: Organization | undefined;
   if (!before.isNew) {
@@ -63,15 +91,26 @@ function* attempt<T>(organization_id: string, { nonce }: Writer, before: Attempt
     stored = read.value;
     state = { ...state, at, isPending: false };
   }
-  const changed = yield* change(stored ?? emptyOrganization(organization_id), state.at, state.count > 1);
+  const made = change(stored ?? emptyOrganization(organization_id), state.at, state.count > 1);
+  const changed = 'next' in made ? yield* made : made;
   if (!changed.item) return { ...state, end: { is: 'done', value: changed.value, item: stored, at: state.at } };
   // A message that is on its way may be one about something that is due much later.
-  const item = { ...changed.item, notice_at: undefined, version: `${nonce}.${state.count}`, revision: changed.item.revision + 1 };
+  const item = {
+    ...changed.item,
+    notice_at: undefined,
+    version: `${nonce}.${state.count}`,
+    revision: changed.item.revision + 1,
+  };
   const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });
   state = { ...state, at: Math.max(state.at, written.at) };
   if (written.value === true) return { ...state, end: { is: 'done', value: changed.value, item, at: state.at } };
-  if (written.error && !written.error.is_transient) return { ...state, end: { is: 'unavailable', error: written.error, at: state.at } };
-  const failed = written.error && { error: written.error, failures: state.failures + 1, isPending: written.error.may_be_done };
+  if (written.error && !written.error.is_transient)
+    return { ...state, end: { is: 'unavailable', error: written.error, at: state.at } };
+  const failed = written.error && {
+    error: written.error,
+    failures: state.failures + 1,
+    isPending: written.error.may_be_done,
+  };
   return yield* afterRefusal({ ...state, ...failed }, item, changed.value);
 }
 

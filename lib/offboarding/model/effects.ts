@@ -54,6 +54,8 @@ export interface Operations {
   listConnections: { takes: { organization_id: string }; gives: ListedConnection[] };
   /** Null where the token lacks the scope. */
   listGrants: { takes: { organization_id: string }; gives: ListedGrant[] | null };
+  /** Null where there is none, or where the token may not read it. */
+  readName: { takes: { organization_id: string }; gives: string | null };
   /** One change of a connection or a client grant, sent to Auth0 before `send_before` (Unix ms) or not at all. */
   change: {
     takes: {
@@ -75,10 +77,19 @@ export interface Operations {
   sendSessionsDue: { takes: { organization_id: string; offboarding_id: string }; gives: undefined };
   pause: { takes: { ms: number }; gives: undefined };
   /** A page of what is due before `before` (ISO 8601), from an index that may be late. */
-  readDue: { takes: { shard: number; before: string; cursor: string | undefined }; gives: { due: DueItem[]; cursor: string | undefined } };
+  readDue: {
+    takes: { shard: number; before: string; cursor: string | undefined };
+    gives: { due: DueItem[]; cursor: string | undefined };
+  };
   /** Says that a message about what is due at `due_at` is on its way until `notice_at` (Unix ms). */
-  markNoticed: { takes: { organization_id: string; offboarding_id: string; due_at: string; notice_at: number }; gives: undefined };
-  listMembers: { takes: { organization_id: string; cursor: string | undefined }; gives: { ids: string[]; next: string | undefined } };
+  markNoticed: {
+    takes: { organization_id: string; offboarding_id: string; due_at: string; notice_at: number };
+    gives: undefined;
+  };
+  listMembers: {
+    takes: { organization_id: string; cursor: string | undefined };
+    gives: { ids: string[]; next: string | undefined };
+  };
   isMemberElsewhere: { takes: { user_id: string; organization_id: string }; gives: boolean };
   endUserSessions: { takes: { user_id: string }; gives: undefined };
 }
@@ -103,13 +114,18 @@ export interface EffectError {
 }
 
 /** What became of an effect, and when (Unix ms of the process that performed it). */
-export type Result<T = unknown> = { at: number } & ({ value: T; error?: undefined } | { value?: undefined; error: EffectError });
+export type Result<T = unknown> = { at: number } & (
+  | { value: T; error?: undefined }
+  | { value?: undefined; error: EffectError }
+);
 
 /** A computation that asks for effects one after the other and ends with `R`. It decides by its arguments and the results alone. */
 export type Core<R> = Generator<Effect, R, Result>;
 
 /** Performs one effect and gives its result. */
-export function* perform<N extends OperationName>(effect: EffectOf<N>): Generator<Effect, Result<Operations[N]['gives']>, Result> {
+export function* perform<N extends OperationName>(
+  effect: EffectOf<N>,
+): Generator<Effect, Result<Operations[N]['gives']>, Result> {
   return (yield effect as Effect) as Result<Operations[N]['gives']>;
 }
 

@@ -21,7 +21,10 @@ const Id = v.pipe(
 const Source = v.pipe(
   v.string('must be text'),
   v.regex(/^[\x21-\x7e]{1,256}$/, 'must be visible ASCII, without blanks'),
-  v.check((source) => source === OWN_SOURCE || source.toLowerCase() !== OWN_SOURCE, 'must not be the service itself in another spelling'),
+  v.check(
+    (source) => source === OWN_SOURCE || source.toLowerCase() !== OWN_SOURCE,
+    'must not be the service itself in another spelling',
+  ),
 );
 const ENVELOPE = {
   id: Id,

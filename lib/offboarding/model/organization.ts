@@ -191,6 +191,8 @@ export interface Organization {
   current?: { offboarding_id: string; requested_at: string } | undefined;
   /** Connections that an offboarding ended once, the latest last: a name of these is no mistyped one. */
   known: string[];
+  /** Auth0's name of the organization, once a dry run has looked it up. */
+  name?: string | null | undefined;
   /** When the next drift check is due, and when the last was made. */
   next_drift_check_at?: string | undefined;
   last_drift_check_at?: string | undefined;

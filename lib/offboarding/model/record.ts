@@ -32,10 +32,14 @@ export interface GrantRecord {
  * An offboarding as lists show it: a projection of its organization's item, which alone decides. A record is written from the
  * outbox and may be late; `revision` says which write of the item it was made of.
  */
-export interface OffboardingRecord extends Parameters, Pick<OpenRequest, 'requested_at' | 'accepted_at' | 'request' | 'caller'> {
+export interface OffboardingRecord
+  extends Parameters,
+    Pick<OpenRequest, 'requested_at' | 'accepted_at' | 'request' | 'caller'> {
   organization_id: string;
   offboarding_id: string;
   revision: number;
+  /** Auth0's name of the organization, where a dry run looked it up. */
+  organization_name?: string | null | undefined;
   batch_id?: string | undefined;
   urgent?: true | undefined;
   fingerprint?: string | undefined;

@@ -16,7 +16,10 @@ const Words = (most: number) =>
   );
 
 /** A list whose length is checked before its items are: five million numbers are refused at once. */
-const boundedArray = <S extends v.GenericSchema>(item: S, { least, most, words: [none, few, many] }: { least: number; most: number; words: [string, string, string] }) =>
+const boundedArray = <S extends v.GenericSchema>(
+  item: S,
+  { least, most, words: [none, few, many] }: { least: number; most: number; words: [string, string, string] },
+) =>
   v.pipe(
     v.custom<unknown[]>(Array.isArray, none),
     v.check((list) => list.length >= least, few),
@@ -39,7 +42,11 @@ const Flag = v.boolean('must be true or false');
 const ConnectionIds = boundedArray(ConnectionId, {
   least: 1,
   most: 50,
-  words: ['must be a list of connection ids', 'must name a connection, or be left out for all of them', 'must name 50 connections at most'],
+  words: [
+    'must be a list of connection ids',
+    'must name a connection, or be left out for all of them',
+    'must name 50 connections at most',
+  ],
 });
 
 const PARAMETERS = {
@@ -77,7 +84,10 @@ export type Parameters = v.InferOutput<v.ObjectSchema<typeof PARAMETERS, undefin
 };
 
 /** What names a request, so that its repetition is the same offboarding: visible ASCII. */
-export const IdempotencyKey = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 visible ASCII characters'));
+export const IdempotencyKey = v.pipe(
+  v.string(),
+  v.regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 visible ASCII characters'),
+);
 
 /** Detail of `organization.offboarding.requested`, as a publisher puts it on the bus. Unknown members are let through unread. */
 export const EventParameters = v.pipe(
@@ -103,7 +113,7 @@ export const OffboardingBody = v.pipe(
 );
 
 /** Something like an organization id. One that is none is rejected and stops no other. */
-const AnyId = v.pipe(v.string('must be text'), v.maxLength(100, 'is too long for an id'));
+const AnyId = v.pipe(v.string('must be text'), atMost(100, 'is too long for an id'));
 const OrganizationIds = boundedArray(AnyId, {
   least: 1,
   most: 1000,

@@ -11,7 +11,7 @@ export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'ca
 
 /** Open requests of an organization, and bytes of its item, beyond which it takes no more. The rest is room to end what is open. */
 export const MOST_OPEN = 20;
-export const MOST_BYTES = 120_000;
+export const MOST_BYTES = 90_000;
 
 export type Acceptance =
   | { is: 'accepted'; item: Organization; request: OpenRequest }
@@ -24,7 +24,11 @@ export function nextRequestedAt({ last_requested_at = '' }: Organization, now: n
   return at > last_requested_at ? at : iso(Date.parse(last_requested_at) + 1);
 }
 
-export const latestOf = (...moments: (string | undefined)[]): string => moments.map((one) => one ?? '').sort().at(-1) ?? '';
+export const latestOf = (...moments: (string | undefined)[]): string =>
+  moments
+    .map((one) => one ?? '')
+    .sort()
+    .at(-1) ?? '';
 
 /**
  * Accepts a request into the organization's item; it counts from the write of that item on. A request by event that a recorded
@@ -44,11 +48,20 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
     ...requested,
     last_requested_at: latestOf(item.last_requested_at, request.requested_at),
     // From here on a repeated cancellation is about something new, and not answered as the last one.
-    cancellation: cancellation && !request.parameters.dry_run ? { ...cancellation, found: [], reenabled: [] } : cancellation,
+    cancellation:
+      cancellation && !request.parameters.dry_run ? { ...cancellation, found: [], reenabled: [] } : cancellation,
   };
   if (isEvent && cancellation && !request.parameters.dry_run && isCoveredOnArrival(request, cancellation)) {
-    const cancelled = inStatus(inStatus({ ...request, cancelled: actOf(cancellation) }, 'cancelling', now), 'cancelled', now);
-    return { is: 'accepted', item: withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now)), request: cancelled };
+    const cancelled = inStatus(
+      inStatus({ ...request, cancelled: actOf(cancellation) }, 'cancelling', now),
+      'cancelled',
+      now,
+    );
+    return {
+      is: 'accepted',
+      item: withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now)),
+      request: cancelled,
+    };
   }
   const open = item.requests.filter((one) => isPending(one) || !isAccepted(one) || one.status === 'failed');
   if (open.length >= MOST_OPEN || sizeOf(counted) > MOST_BYTES)
@@ -64,6 +77,18 @@ function newRequest(item: Organization, given: NewRequest, now: number): OpenReq
   const requested_at = given.requested_at ?? nextRequestedAt(item, now);
   const request = given.request ?? { id: offboarding_id, source: 'org-connections', time: requested_at };
   const about = { offboarding_id, requested_at, accepted_at: iso(now), parameters, request, caller };
-  const state = { status: 'requested' as const, updated_at: iso(now), attempts: 0, outcomes: {}, is_unrecorded: true as const };
-  return { ...about, ...(batch && { batch }), ...(urgent && { urgent }), ...(fingerprint && { fingerprint }), ...state };
+  const state = {
+    status: 'requested' as const,
+    updated_at: iso(now),
+    attempts: 0,
+    outcomes: {},
+    is_unrecorded: true as const,
+  };
+  return {
+    ...about,
+    ...(batch && { batch }),
+    ...(urgent && { urgent }),
+    ...(fingerprint && { fingerprint }),
+    ...state,
+  };
 }

@@ -1,7 +1,17 @@
 import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
 import { withRequest } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
-import { actOf, disabledBy, inStatus, isAccepted, isCancellable, isPending, isRemoving, withEvent, withoutClaims } from './requests.ts';
+import {
+  actOf,
+  disabledBy,
+  inStatus,
+  isAccepted,
+  isCancellable,
+  isPending,
+  isRemoving,
+  withEvent,
+  withoutClaims,
+} from './requests.ts';
 
 /** A cancellation is about everything that was requested before `at`; by event `at` has whole seconds. */
 export interface CancellationRequest extends Act {
@@ -18,7 +28,9 @@ function isInScope(request: OpenRequest, { at, isEvent }: CancellationRequest): 
 /** Whether a recorded cancellation covers a request by event that arrives after it: its time, in whole seconds, is an earlier one. */
 export const isCoveredOnArrival = ({ requested_at }: OpenRequest, { at }: Cancellation): boolean => requested_at < at;
 
-export type CancellationResult = { is: 'found' | 'nothing'; item: Organization } | { is: 'removing'; since: string; offboarding_id: string };
+export type CancellationResult =
+  | { is: 'found' | 'nothing'; item: Organization }
+  | { is: 'removing'; since: string; offboarding_id: string };
 
 /**
  * Accepts a cancellation: one write of the resulting item makes all that it covers cancelled or being cancelled, and ends the
@@ -51,12 +63,19 @@ export const cancellationScope = (item: Organization, request: CancellationReque
     (one) =>
       isInScope(one, request) &&
       !one.parameters.dry_run &&
-      (isCancellable(item, one) || one.status === 'cancelling' || one.watch === 'on' || hasSessionsToStop(one) || isUnaccepted(one)),
+      (isCancellable(item, one) ||
+        one.status === 'cancelling' ||
+        one.watch === 'on' ||
+        hasSessionsToStop(one) ||
+        isUnaccepted(one)),
   );
 
 const isUnaccepted = (one: OpenRequest) => !isAccepted(one) && one.status === 'requested' && !one.cancelled;
 const hasSessionsToStop = ({ sessions, parameters, status }: OpenRequest) =>
-  parameters.end_sessions && status !== 'cancelled' && status !== 'failed' && (!sessions || ['due', 'ending'].includes(sessions.status));
+  parameters.end_sessions &&
+  status !== 'cancelled' &&
+  status !== 'failed' &&
+  (!sessions || ['due', 'ending'].includes(sessions.status));
 
 /** One request of the organization, cancelled by `act` as far as that takes no call of Auth0. */
 export function cancelRequest(item: Organization, request: OpenRequest, act: Act, now: number): Organization {

@@ -14,8 +14,14 @@ export interface Listing {
 /** A connection or grant as it is now, as far as is known. */
 export type Current = { is_enabled: boolean; level: unknown; listed: ListedConnection | ListedGrant } | undefined;
 
-const ENABLED_MEANWHILE = { code: 'enabled_meanwhile', message: 'Somebody enabled the connection again; it was left alone' };
-export const UNKNOWN_CONNECTION = { code: 'unknown_connection', message: 'The organization has no connection with this id' };
+const ENABLED_MEANWHILE = {
+  code: 'enabled_meanwhile',
+  message: 'Somebody enabled the connection again; it was left alone',
+};
+export const UNKNOWN_CONNECTION = {
+  code: 'unknown_connection',
+  message: 'The organization has no connection with this id',
+};
 
 /** What the request's status allows to be done to its connections. */
 export function goalOf({ status, parameters }: OpenRequest): Goal {
@@ -24,8 +30,11 @@ export function goalOf({ status, parameters }: OpenRequest): Goal {
 }
 
 /** What Auth0 keeps of an organization's connection beside its names. */
-export const settingsOf = ({ connection_id: _, connection: __, ...settings }: ListedConnection): Record<string, unknown> =>
-  boundedSettings(settings);
+export const settingsOf = ({
+  connection_id: _,
+  connection: __,
+  ...settings
+}: ListedConnection): Record<string, unknown> => boundedSettings(settings);
 
 /** The levels at which a customer's own administrators may enable a connection (My Organization API). */
 export const customerMayEnable = (level: unknown): boolean => level === 'limited' || level === 'full';
@@ -94,7 +103,10 @@ export function beginRequest(item: Organization, request: OpenRequest, listing: 
     // A dry run looks, and changes nothing of what is known.
     const known = parameters.dry_run ? entryOf(next, keyOf({ kind, id })) : undefined;
     const entry = known ?? openEntry(next, kind, id, listing);
-    next = withEntry(next, { ...entry, claims: [...entry.claims.filter((one) => one !== offboarding_id), offboarding_id] });
+    next = withEntry(next, {
+      ...entry,
+      claims: [...entry.claims.filter((one) => one !== offboarding_id), offboarding_id],
+    });
   }
   return withRequest(next, { ...request, outcomes });
 }
@@ -114,14 +126,22 @@ export interface Change {
 
 export type ConnectionStep = { is: 'known'; outcome: Outcome; is_given_back: boolean } | { is: 'call'; change: Change };
 
-const known = (outcome: Outcome['outcome'], options: { error?: Outcome['error']; is_given_back?: boolean } = {}): ConnectionStep => ({
+const known = (
+  outcome: Outcome['outcome'],
+  options: { error?: Outcome['error']; is_given_back?: boolean } = {},
+): ConnectionStep => ({
   is: 'known',
   outcome: { outcome, ...(options.error && { error: options.error }) },
   is_given_back: options.is_given_back ?? false,
 });
 
 /** The next decision about one connection or grant of a request: its outcome, or the call that it takes. */
-export function nextConnectionStep(item: Organization, request: OpenRequest, entry: LedgerEntry, listing: Listing): ConnectionStep {
+export function nextConnectionStep(
+  item: Organization,
+  request: OpenRequest,
+  entry: LedgerEntry,
+  listing: Listing,
+): ConnectionStep {
   const current = currentOf(entry, listing);
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
@@ -133,7 +153,10 @@ function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Curre
   if (!current) return known('unchanged', { is_given_back: true });
   if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
   if (request.parameters.dry_run) return known('disabled');
-  return { is: 'call', change: { entry, goal: 'disabled', level: customerMayEnable(current.level) ? 'readonly' : undefined } };
+  return {
+    is: 'call',
+    change: { entry, goal: 'disabled', level: customerMayEnable(current.level) ? 'readonly' : undefined },
+  };
 }
 
 function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
@@ -159,7 +182,8 @@ function stepToEnabled(item: Organization, request: OpenRequest, entry: LedgerEn
   if (!entry.disabled_by_us || claimantsOf(item, entry, request).length > 0) return known('unchanged');
   const { lowered_level } = entry;
   // A level that somebody has set since is nobody's mistake: only the one that we set is changed back.
-  const isOurs = listing.connections.length === 0 || ['readonly', lowered_level].includes(String(currentOf(entry, listing)?.level));
+  const isOurs =
+    listing.connections.length === 0 || ['readonly', lowered_level].includes(String(currentOf(entry, listing)?.level));
   return { is: 'call', change: { entry, goal: 'enabled', level: isOurs ? lowered_level : undefined } };
 }
 

@@ -2,7 +2,15 @@ import type { ListedConnection } from '../model/effects.ts';
 import type { Drift, Failure, LedgerEntry, OpenRequest, Organization } from '../model/organization.ts';
 import { entryOf, keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
-import { type Change, currentOf, LIST_IS_OLD_MS, customerMayEnable, type Listing, openEntry, settingsOf } from './connections.ts';
+import {
+  type Change,
+  currentOf,
+  customerMayEnable,
+  LIST_IS_OLD_MS,
+  type Listing,
+  openEntry,
+  settingsOf,
+} from './connections.ts';
 import { acceptedOf, isPending } from './requests.ts';
 
 const DAY_MS = 86_400_000;
@@ -14,7 +22,10 @@ export const FIGHT: Failure = {
 };
 
 /** The offboardings that are watched, the newest first. */
-export const watchedOf = (item: Organization): OpenRequest[] => acceptedOf(item).filter(({ watch }) => watch === 'on').reverse();
+export const watchedOf = (item: Organization): OpenRequest[] =>
+  acceptedOf(item)
+    .filter(({ watch }) => watch === 'on')
+    .reverse();
 
 /** What we disabled a moment before the list was made: the list may not show it yet. */
 export const isTooNew = (item: Organization, kind: LedgerEntry['kind'], id: string, { at }: Listing): boolean => {
@@ -43,26 +54,48 @@ function enabledOf(item: Organization, listing: Listing): Found[] {
   ];
 }
 
-export type DriftStep = { is: 'changed'; item: Organization } | { is: 'call'; item: Organization; change: Change; request: OpenRequest };
+export type DriftStep =
+  | { is: 'changed'; item: Organization }
+  | { is: 'call'; item: Organization; change: Change; request: OpenRequest };
 
 /** The next step of a drift check; undefined when everything is as it was left, or is in the outbox. `tried` are those that this visit tried. */
-export function nextDriftStep(item: Organization, listing: Listing, now: number, tried: readonly string[]): DriftStep | undefined {
+export function nextDriftStep(
+  item: Organization,
+  listing: Listing,
+  now: number,
+  tried: readonly string[],
+): DriftStep | undefined {
   const found = enabledOf(item, listing);
-  const rested = item.ledger.find((entry) => entry.drifted_at && !isEnabledIn(found, entry) && !isTooNew(item, entry.kind, entry.id, listing));
+  const rested = item.ledger.find(
+    (entry) => entry.drifted_at && !isEnabledIn(found, entry) && !isTooNew(item, entry.kind, entry.id, listing),
+  );
   if (rested) return { is: 'changed', item: afterRest(item, rested, now) };
   // What was new once and is gone makes room: it is in the events, and an item has its limit.
-  const isGone = (entry: LedgerEntry) => entry.added && !entry.drifted_at && !entry.disabled_by_us && !currentOf(entry, listing);
+  const isGone = (entry: LedgerEntry) =>
+    entry.added && !entry.drifted_at && !entry.disabled_by_us && !currentOf(entry, listing);
   const ledger = item.ledger.filter((entry) => !isGone(entry));
   if (ledger.length < item.ledger.length) return { is: 'changed', item: { ...item, ledger } };
   for (const { kind, id, request } of found) {
     const entry = openDriftEntry(item, { kind, id, request }, listing);
-    const isAgain = request.parameters.on_reenable === 'disable_again' && (!entry.drifted_at || entry.intent !== undefined);
+    const isAgain =
+      request.parameters.on_reenable === 'disable_again' && (!entry.drifted_at || entry.intent !== undefined);
     if (entry.drifted_at && !isAgain) continue;
     if (tried.includes(keyOf(entry))) continue;
     const drifted = entry.drifted_at ? entry : withReenabling(entry, now);
     const isFight = !entry.drifted_at && (drifted.reenabled_at ?? []).length >= FIGHTING;
     if (!isAgain || isFight)
-      return { is: 'changed', item: reportDrift(withEntry(item, drifted), drifted, request, 'unchanged', isFight ? FIGHT : null, now, listing) };
+      return {
+        is: 'changed',
+        item: reportDrift(
+          withEntry(item, drifted),
+          drifted,
+          request,
+          'unchanged',
+          isFight ? FIGHT : null,
+          now,
+          listing,
+        ),
+      };
     const level = customerMayEnable(currentOf(entry, listing)?.level) ? 'readonly' : undefined;
     const about = { goal: 'disabled' as const, offboarding_id: request.offboarding_id, level };
     const { is_uncertain, is_reported } = entry.intent ?? {};
@@ -73,7 +106,8 @@ export function nextDriftStep(item: Organization, listing: Listing, now: number,
   return undefined;
 }
 
-const isEnabledIn = (found: Found[], entry: LedgerEntry) => found.some(({ kind, id }) => kind === entry.kind && id === entry.id);
+const isEnabledIn = (found: Found[], entry: LedgerEntry) =>
+  found.some(({ kind, id }) => kind === entry.kind && id === entry.id);
 
 /** A connection that was enabled is not any more: disabled by a call whose end nobody knew, or by somebody else. */
 function afterRest(item: Organization, entry: LedgerEntry, now: number): Organization {
@@ -85,9 +119,16 @@ function afterRest(item: Organization, entry: LedgerEntry, now: number): Organiz
 
 function openDriftEntry(item: Organization, { kind, id, request }: Found, listing: Listing): LedgerEntry {
   const known = entryOf(item, keyOf({ kind, id }));
-  if (known) return known.claims.includes(request.offboarding_id) ? known : { ...known, claims: [...known.claims, request.offboarding_id] };
+  if (known)
+    return known.claims.includes(request.offboarding_id)
+      ? known
+      : { ...known, claims: [...known.claims, request.offboarding_id] };
   const isNew = request.parameters.connection_ids === undefined && !item.known.includes(id);
-  return { ...openEntry(item, kind, id, listing), claims: [request.offboarding_id], ...(isNew && { added: true as const }) };
+  return {
+    ...openEntry(item, kind, id, listing),
+    claims: [request.offboarding_id],
+    ...(isNew && { added: true as const }),
+  };
 }
 
 function withReenabling(entry: LedgerEntry, now: number): LedgerEntry {
@@ -118,18 +159,39 @@ function reportDrift(
     ...(isBy && { changed_by: changed_by.name }),
   };
   const own = requestOf(item, request.offboarding_id) ?? request;
-  const counted = { ...own, drift_count: (own.drift_count ?? 0) + 1, updated_at: iso(now), is_unrecorded: true as const };
+  const counted = {
+    ...own,
+    drift_count: (own.drift_count ?? 0) + 1,
+    updated_at: iso(now),
+    is_unrecorded: true as const,
+  };
   const next = withRequest(item, counted);
-  return { ...next, outbox: [...next.outbox, { event: 'drifted', offboarding_id: request.offboarding_id, at: iso(now), drift }] };
+  return {
+    ...next,
+    outbox: [...next.outbox, { event: 'drifted', offboarding_id: request.offboarding_id, at: iso(now), drift }],
+  };
 }
 
 /** What a call of a drift check made of the organization. An error that may pass is reported once and tried again. */
-export function afterDriftCall(item: Organization, key: string, request: OpenRequest, error: Failure | undefined, isFinal: boolean, now: number): Organization {
+export function afterDriftCall(
+  item: Organization,
+  key: string,
+  request: OpenRequest,
+  error: Failure | undefined,
+  isFinal: boolean,
+  now: number,
+): Organization {
   const entry = entryOf(item, key);
   if (!entry) return item;
   if (!error) {
     const changed = { goal: 'disabled' as const, at: now };
-    const disabled = { ...entry, changed, intent: undefined, drifted_at: undefined, disabled_by_us: isPending(request) || entry.disabled_by_us };
+    const disabled = {
+      ...entry,
+      changed,
+      intent: undefined,
+      drifted_at: undefined,
+      disabled_by_us: isPending(request) || entry.disabled_by_us,
+    };
     return reportDrift(withEntry(item, disabled), disabled, request, 'disabled', null, now);
   }
   const isReported = item.outbox.some(({ drift }) => drift?.key === key) || entry.intent?.is_reported === true;

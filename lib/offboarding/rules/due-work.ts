@@ -1,7 +1,7 @@
 import type { OpenRequest, Organization, Priority } from '../model/organization.ts';
 import { hasEnded } from '../model/status.ts';
-import { areSessionsLeft } from './lifecycle.ts';
 import { watchedOf } from './drift.ts';
+import { areSessionsLeft } from './lifecycle.ts';
 import { isAccepted, priorityOf, publishableOf } from './requests.ts';
 
 /** A POST of a batch ends within this time; what is not accepted by then never is, milliseconds. */
@@ -35,7 +35,10 @@ function outboxDue({ outbox, requests }: Pick<Organization, 'outbox' | 'requests
   const unrecorded = requests
     .filter((one) => one.is_unrecorded && isAccepted(one))
     .map((one) => ({ at: one.updated_at, priority: priorityOf(one) }));
-  return [...events.slice(0, 1).map((one) => ({ ...one, priority: unrecorded[0]?.priority ?? one.priority })), ...unrecorded];
+  return [
+    ...events.slice(0, 1).map((one) => ({ ...one, priority: unrecorded[0]?.priority ?? one.priority })),
+    ...unrecorded,
+  ];
 }
 
 function requestDue(request: OpenRequest): Entry[] {

@@ -3,9 +3,9 @@ import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '
 import { keyOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
-import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
-import { actOf, acceptedOf, inStatus, isPending, withEvent, withFinalLedger, withoutClaims } from './requests.ts';
 import { cancelRequest, endWatch } from './cancellation.ts';
+import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
+import { acceptedOf, actOf, inStatus, isPending, withEvent, withFinalLedger } from './requests.ts';
 
 // What becomes of a request: pure changes of the organization's item, one for each status that it can reach.
 
@@ -23,13 +23,26 @@ function noticeDueAt(removal: string, now: number, stage: Stage): string {
 }
 
 /** requested → working: what the request is about is on the ledger; nothing is done yet. */
-export function begin(item: Organization, request: OpenRequest, listing: Listing, now: number, stage: Stage): Organization {
+export function begin(
+  item: Organization,
+  request: OpenRequest,
+  listing: Listing,
+  now: number,
+  stage: Stage,
+): Organization {
   const begun = beginRequest(item, inStatus(request, 'working', now), listing);
   const isThere = begun.ledger.some(({ claims, before }) => before !== null && claims.includes(request.offboarding_id));
   if (request.parameters.action !== 'disable_then_remove' || !isThere) return begun;
   const removal_due_at = removalDueAt(request, now, stage);
-  const withDates = (one: OpenRequest) => ({ ...one, removal_due_at, notice_due_at: noticeDueAt(removal_due_at, now, stage) });
-  return { ...begun, requests: begun.requests.map((one) => (one.offboarding_id === request.offboarding_id ? withDates(one) : one)) };
+  const withDates = (one: OpenRequest) => ({
+    ...one,
+    removal_due_at,
+    notice_due_at: noticeDueAt(removal_due_at, now, stage),
+  });
+  return {
+    ...begun,
+    requests: begun.requests.map((one) => (one.offboarding_id === request.offboarding_id ? withDates(one) : one)),
+  };
 }
 
 /** scheduled → removing. What could not be disabled is not removed. */
@@ -44,12 +57,20 @@ export function finish(item: Organization, request: OpenRequest, now: number): O
   const outcomes = Object.values(request.outcomes).map(({ outcome }) => outcome);
   const hasFailed = outcomes.includes('failed');
   const failure = hasFailed ? firstFailure(request) : undefined;
-  if (request.status === 'cancelling') return endAs(item, { ...request, error: failure }, hasFailed ? 'failed' : 'cancelled', 'cancelled', now);
-  const isDisabled = request.status === 'working' && request.removal_due_at !== undefined && !request.parameters.dry_run;
+  if (request.status === 'cancelling')
+    return endAs(item, { ...request, error: failure }, hasFailed ? 'failed' : 'cancelled', 'cancelled', now);
+  const isDisabled =
+    request.status === 'working' && request.removal_due_at !== undefined && !request.parameters.dry_run;
   const someAre = outcomes.some((outcome) => outcome !== 'failed');
   if (isDisabled && someAre) return schedule(item, request, now);
   const wouldBeScheduled = request.parameters.dry_run && request.removal_due_at !== undefined;
-  return endAs(item, { ...request, error: failure }, hasFailed ? 'failed' : 'completed', wouldBeScheduled ? 'scheduled' : 'completed', now);
+  return endAs(
+    item,
+    { ...request, error: failure },
+    hasFailed ? 'failed' : 'completed',
+    wouldBeScheduled ? 'scheduled' : 'completed',
+    now,
+  );
 }
 
 const firstFailure = ({ outcomes }: OpenRequest): Failure | undefined =>
@@ -64,14 +85,22 @@ export function failWith(item: Organization, request: OpenRequest, error: Failur
 }
 
 /** The request in its last status, its event in the outbox, and the ledger as it is from now on. */
-function endAs(item: Organization, request: OpenRequest, status: Status, event: OutcomeEvent, now: number): Organization {
-  const hasEndedSome = Object.values(request.outcomes).some(({ outcome }) => outcome === 'disabled' || outcome === 'removed');
-  const isWatched = !request.parameters.dry_run && request.status !== 'cancelling' && (status === 'completed' || hasEndedSome);
+function endAs(
+  item: Organization,
+  request: OpenRequest,
+  status: Status,
+  event: OutcomeEvent,
+  now: number,
+): Organization {
+  const hasEndedSome = Object.values(request.outcomes).some(
+    ({ outcome }) => outcome === 'disabled' || outcome === 'removed',
+  );
+  const isWatched =
+    !request.parameters.dry_run && request.status !== 'cancelling' && (status === 'completed' || hasEndedSome);
   const watch = isWatched ? ('on' as const) : undefined;
   const ended = { ...inStatus(request, status, now), watch, ended_at: iso(now), notice_due_at: undefined };
   const told = withEvent(withRequest(item, ended), ended, status === 'failed' ? 'failed' : event, iso(now));
-  const released = status === 'cancelled' || request.parameters.dry_run ? withoutClaims(told, request) : told;
-  return withFinalLedger(status === 'cancelled' ? released : withRemoved(released, ended), now);
+  return withFinalLedger(status === 'cancelled' ? told : withRemoved(told, ended), now);
 }
 
 /** What was removed is known by name alone; whoever claimed it has nothing left to claim. */
@@ -80,7 +109,11 @@ function withRemoved(item: Organization, { outcomes, parameters }: OpenRequest):
   const isRemoved = (key: string) => outcomes[key]?.outcome === 'removed';
   const ended = Object.keys(outcomes).filter((key) => outcomes[key]?.outcome !== 'failed' && key.startsWith('con_'));
   const known = [...item.known.filter((id) => !ended.includes(id)), ...ended].slice(-MOST_KNOWN);
-  return { ...item, known, ledger: item.ledger.map((entry) => (isRemoved(keyOf(entry)) ? { ...entry, disabled_by_us: false } : entry)) };
+  return {
+    ...item,
+    known,
+    ledger: item.ledger.map((entry) => (isRemoved(keyOf(entry)) ? { ...entry, disabled_by_us: false } : entry)),
+  };
 }
 const MOST_KNOWN = 100;
 
@@ -112,7 +145,11 @@ function withOutcomesOf(item: Organization, later: OpenRequest, [earlierId = '']
   const earlier = item.requests.find(({ offboarding_id }) => offboarding_id === earlierId);
   const taken = Object.entries(earlier?.outcomes ?? {}).filter(([key]) => own.outcomes[key] === undefined);
   const unchanged = taken.map(([key]) => [key, { outcome: 'unchanged' }] as const);
-  return withRequest(item, { ...own, outcomes: { ...own.outcomes, ...Object.fromEntries(unchanged) }, is_unrecorded: true });
+  return withRequest(item, {
+    ...own,
+    outcomes: { ...own.outcomes, ...Object.fromEntries(unchanged) },
+    is_unrecorded: true,
+  });
 }
 
 /** A member of a batch counts from now on; one that was cancelled meanwhile is so at once. */
@@ -138,8 +175,11 @@ export const withoutMember = (item: Organization, { offboarding_id }: OpenReques
 export function withoutOverdueWatches(item: Organization, now: number, stage: Stage): Organization {
   const watched = acceptedOf(item).filter(({ watch, status }) => watch === 'on' && status !== 'scheduled');
   const tooMany = watched.slice(0, Math.max(0, watched.length - MOST_WATCHED));
-  const over = watched.filter((one) => tooMany.includes(one) || after(one.ended_at ?? one.accepted_at, stage.watchFor) < now);
-  const reason = (one: OpenRequest) => (tooMany.includes(one) ? 'later offboardings are watched' : 'watched for long enough');
+  const over = watched.filter(
+    (one) => tooMany.includes(one) || after(one.ended_at ?? one.accepted_at, stage.watchFor) < now,
+  );
+  const reason = (one: OpenRequest) =>
+    tooMany.includes(one) ? 'later offboardings are watched' : 'watched for long enough';
   return over.reduce(
     (next, one) => endWatch(next, one, actOf({ at: iso(now), caller: 'org-connections', reason: reason(one) }), now),
     item,
@@ -150,10 +190,13 @@ const MOST_WATCHED = 10;
 
 /** Whether a request has nothing left to say or to do: its record is all that remains. */
 export function isOver(item: Organization, request: OpenRequest): boolean {
-  if (isPending(request) || request.batch?.is_accepted === false || request.is_unrecorded || request.watch === 'on') return false;
+  if (isPending(request) || request.batch?.is_accepted === false || request.is_unrecorded || request.watch === 'on')
+    return false;
   if (item.outbox.some(({ offboarding_id }) => offboarding_id === request.offboarding_id)) return false;
   if (areSessionsLeft(request)) return false;
-  const canGiveBack = request.status === 'failed' && item.ledger.some(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(request.offboarding_id));
+  const canGiveBack =
+    request.status === 'failed' &&
+    item.ledger.some(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(request.offboarding_id));
   return !canGiveBack;
 }
 

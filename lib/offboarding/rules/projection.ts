@@ -1,17 +1,20 @@
-import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
 import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess } from '../model/organization.ts';
 import { keyOf } from '../model/organization.ts';
-import { after } from '../model/stage.ts';
+import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
+import { after, RETENTION } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
-import { disabledBy, isAccepted } from './requests.ts';
 import { isOver } from './lifecycle.ts';
+import { disabledBy, isAccepted } from './requests.ts';
 
-/** Records are kept for as long after their end as the archive keeps events; a dry run is kept for a week. */
-const KEEP = 'P400D';
+/** A dry run is looked at for days. */
 const KEEP_DRY_RUN = 'P7D';
 
 /** The ledger entries that a request is or was about, in the order of its outcomes. */
-function entriesOf({ ledger }: Organization, request: OpenRequest, outcomes: Record<string, Outcome>): { key: string; entry?: LedgerEntry | undefined }[] {
+function entriesOf(
+  { ledger }: Organization,
+  request: OpenRequest,
+  outcomes: Record<string, Outcome>,
+): { key: string; entry?: LedgerEntry | undefined }[] {
   const own = ledger.filter(({ claims }) => claims.includes(request.offboarding_id)).map(keyOf);
   const keys = [...new Set([...own, ...Object.keys(outcomes)])];
   return keys.map((key) => ({ key, entry: ledger.find((one) => keyOf(one) === key) }));
@@ -20,7 +23,11 @@ function entriesOf({ ledger }: Organization, request: OpenRequest, outcomes: Rec
 const isGrant = (key: string) => key.startsWith('grant ');
 
 /** What was done to each connection of a request, by the outcomes that it has now or had when an event was decided. */
-export function connectionsOf(item: Organization, request: OpenRequest, outcomes = request.outcomes): ConnectionRecord[] {
+export function connectionsOf(
+  item: Organization,
+  request: OpenRequest,
+  outcomes = request.outcomes,
+): ConnectionRecord[] {
   const held = new Set(disabledBy(item, request).map(keyOf));
   return entriesOf(item, request, outcomes)
     .filter(({ key }) => !isGrant(key))
@@ -38,23 +45,41 @@ export function connectionsOf(item: Organization, request: OpenRequest, outcomes
     }));
 }
 
-const GRANT_OUTCOMES = { disabled: 'removed', removed: 'removed', enabled: 'restored', unchanged: 'unchanged', failed: 'failed' } as const;
+const GRANT_OUTCOMES = {
+  disabled: 'removed',
+  removed: 'removed',
+  enabled: 'restored',
+  unchanged: 'unchanged',
+  failed: 'failed',
+} as const;
 
 /** The same of its client grants: disabled is removed, and enabled is restored. Undefined where the request is not about them. */
-export function grantsOf(item: Organization, request: OpenRequest, outcomes = request.outcomes): GrantRecord[] | undefined {
+export function grantsOf(
+  item: Organization,
+  request: OpenRequest,
+  outcomes = request.outcomes,
+): GrantRecord[] | undefined {
   if (!request.parameters.end_machine_access) return undefined;
   return entriesOf(item, request, outcomes)
     .filter(({ key }) => isGrant(key))
     .map(({ key, entry }) => {
       const { client_id = '', audience = '', scope = [] } = (entry?.before ?? {}) as Partial<GrantRecord>;
       const { outcome, error = null } = outcomes[key] ?? {};
-      return { grant_id: key.slice('grant '.length), client_id, audience, scope, outcome: outcome ? GRANT_OUTCOMES[outcome] : null, error };
+      return {
+        grant_id: key.slice('grant '.length),
+        client_id,
+        audience,
+        scope,
+        outcome: outcome ? GRANT_OUTCOMES[outcome] : null,
+        error,
+      };
     });
 }
 
 /** The client grants that remain after what was removed; null where nobody knows. */
 export function remainingAccessOf({ remaining_access, ledger }: Organization): RemainingAccess[] | null {
-  const isRemoved = (id: string) => ledger.some((entry) => entry.kind === 'client_grant' && entry.id === id && entry.changed?.goal === 'disabled');
+  const isRemoved = (id: string) =>
+    ledger.some((entry) => entry.kind === 'client_grant' && entry.id === id && entry.changed?.goal === 'disabled');
   return remaining_access?.filter(({ id }) => !isRemoved(id)).map(({ id: _, ...rest }) => rest) ?? null;
 }
 
@@ -67,17 +92,22 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
   const isFinal = existing?.ended_at !== undefined && existing.status === request.status;
   const connections = connectionsOf(item, request);
   const isLeaving = hasEnded(request) && isOver(item, { ...request, is_unrecorded: undefined });
-  const keep = parameters.dry_run ? KEEP_DRY_RUN : KEEP;
+  const keep = parameters.dry_run ? KEEP_DRY_RUN : RETENTION;
   return {
     ...(isFinal ? { ...parameters, ...pickParameters(existing) } : parameters),
     ...own,
     organization_id: item.organization_id,
     revision: item.revision,
+    ...(item.name !== undefined && { organization_name: item.name }),
     batch_id: batch?.id,
     last_drift_check_at: request.watch === 'on' ? item.last_drift_check_at : undefined,
     connections: isFinal ? withDrift(existing.connections, connections) : connections,
     client_grants: isFinal ? existing.client_grants : grantsOf(item, request),
-    remaining_access: isFinal ? existing.remaining_access : hasEnded(request) || request.status === 'scheduled' ? remainingAccessOf(item) : undefined,
+    remaining_access: isFinal
+      ? existing.remaining_access
+      : hasEnded(request) || request.status === 'scheduled'
+        ? remainingAccessOf(item)
+        : undefined,
     expires_at: isLeaving ? Math.floor(after(request.updated_at, keep) / 1000) : undefined,
   };
 }
@@ -91,7 +121,9 @@ function withDrift(final: ConnectionRecord[], now: ConnectionRecord[]): Connecti
     const { drifted_at, reenabled_at } = now.find(({ connection_id }) => connection_id === one.connection_id) ?? {};
     return { ...one, drifted_at, reenabled_at };
   });
-  const added = now.filter((one) => one.added && !final.some(({ connection_id }) => connection_id === one.connection_id));
+  const added = now.filter(
+    (one) => one.added && !final.some(({ connection_id }) => connection_id === one.connection_id),
+  );
   return [...known, ...added.map((one) => ({ ...one, outcome: one.outcome ?? ('unchanged' as const) }))];
 }
 

@@ -1,4 +1,12 @@
-import type { Act, LedgerEntry, OpenRequest, Organization, OutcomeEvent, OutboxEntry, Priority } from '../model/organization.ts';
+import type {
+  Act,
+  LedgerEntry,
+  OpenRequest,
+  Organization,
+  OutboxEntry,
+  OutcomeEvent,
+  Priority,
+} from '../model/organization.ts';
 import { keyOf, withRequest } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded, withStatus } from '../model/status.ts';
@@ -68,7 +76,12 @@ export const inStatus = (request: OpenRequest, status: OpenRequest['status'], no
 });
 
 /** Who did something, as it is kept: what people did not say is null. */
-export const actOf = ({ at, caller, requested_by = null, reason = null }: Act): Act => ({ at, caller, requested_by, reason });
+export const actOf = ({ at, caller, requested_by = null, reason = null }: Act): Act => ({
+  at,
+  caller,
+  requested_by,
+  reason,
+});
 
 /** The organization without what `request` claims of it. */
 export const withoutClaims = (item: Organization, { offboarding_id }: OpenRequest): Organization => ({
@@ -98,7 +111,12 @@ const LIST_IS_SURE_MS = 60_000;
 export function withFinalLedger(item: Organization, now: number): Organization {
   const ids = new Set(item.requests.map(({ offboarding_id }) => offboarding_id));
   const canGiveBack = (id: string) =>
-    item.requests.some((one) => one.offboarding_id === id && !['completed', 'cancelled', 'superseded'].includes(one.status));
+    item.requests.some(
+      (one) =>
+        one.offboarding_id === id &&
+        !one.parameters.dry_run &&
+        !['completed', 'cancelled', 'superseded'].includes(one.status),
+    );
   const ledger = item.ledger.flatMap((entry): LedgerEntry[] => {
     const claims = entry.claims.filter((id) => ids.has(id));
     const isOurs = entry.disabled_by_us && claims.some(canGiveBack);

@@ -8,7 +8,8 @@ import type { Performer } from './shell.ts';
 const CONNECTION = {
   disabled: connections.disable,
   enabled: connections.enable,
-  removed: (organizationId: string, id: string, context: CallContext) => connections.remove(organizationId, id, context),
+  removed: (organizationId: string, id: string, context: CallContext) =>
+    connections.remove(organizationId, id, context),
 };
 const GRANT = {
   disabled: removeClientGrant,
@@ -28,6 +29,7 @@ export const auth0Effects = (context: CallContext) =>
         throw error;
       }
     },
+    readName: ({ organization_id }) => connections.getOrganizationName(organization_id, context),
     change: (effect) => change(effect, context),
   }) satisfies Performer;
 

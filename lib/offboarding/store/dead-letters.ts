@@ -4,7 +4,7 @@ import * as queue from '../../aws/queue.ts';
 import { required } from '../../environment.ts';
 import { parseJson } from '../../json.ts';
 import { OffboardingMessage } from '../model/messages.ts';
-import { deadLetterQueueUrl } from './offboarding-queue.ts';
+import { deadLetterQueueUrl } from './dead-letter-queue.ts';
 
 const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 /** The other queues of the stage that hold what could not be delivered to the offboarding queue. */
@@ -30,7 +30,9 @@ export async function redrive(what: unknown, deadline: number): Promise<Redriven
   for (const url of [await deadLetterQueueUrl(), ...UNDELIVERED]) {
     const seen = new Set<string>();
     while (Date.now() < deadline) {
-      const { Messages = [] } = await queue.client.send(new sqs.ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: 10, VisibilityTimeout: 30 }));
+      const { Messages = [] } = await queue.client.send(
+        new sqs.ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: 10, VisibilityTimeout: 30 }),
+      );
       const fresh = Messages.filter(({ MessageId = '' }) => !seen.has(MessageId));
       if (fresh.length === 0) break;
       for (const message of fresh) {
@@ -43,9 +45,14 @@ export async function redrive(what: unknown, deadline: number): Promise<Redriven
   return total;
 }
 
-async function moveBack(url: string, { Body = '', ReceiptHandle }: sqs.Message, wanted: v.InferOutput<typeof Redrive>): Promise<boolean> {
+async function moveBack(
+  url: string,
+  { Body = '', ReceiptHandle }: sqs.Message,
+  wanted: v.InferOutput<typeof Redrive>,
+): Promise<boolean> {
   const parsed = v.safeParse(OffboardingMessage, parseJson(Body));
-  const isWanted = parsed.success && (wanted === 'all' || parsed.output.detail.organization_id === wanted.organization_id);
+  const isWanted =
+    parsed.success && (wanted === 'all' || parsed.output.detail.organization_id === wanted.organization_id);
   if (!isWanted) return false;
   await queue.sendMessage(QueueUrl, Body, 'single');
   await queue.client.send(new sqs.DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));

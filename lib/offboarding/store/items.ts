@@ -3,7 +3,7 @@ import { shardOf } from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
 import type { Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
-import { after, iso } from '../model/stage.ts';
+import { after, iso, RETENTION } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { dueOf } from '../rules/due-work.ts';
 
@@ -13,9 +13,6 @@ import { dueOf } from '../rules/due-work.ts';
 /** The range keys of the items that are no records. */
 export const ORGANIZATION = 'organization';
 export const BATCH = 'batch';
-
-/** The organization's item is kept for so long after nothing in it is open any more. */
-const KEEP = 'P400D';
 
 export const organizationKey = (organization_id: string) => ({ organization_id, offboarding_id: ORGANIZATION });
 export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offboarding_id: BATCH });
@@ -38,7 +35,7 @@ export function toOrganizationItem(organization: Organization, now: number): Ite
     // For people who look into the table.
     lease_owner: lease?.owner,
     lease_until: lease && iso(lease.until),
-    expires_at: isIdle ? Math.floor(after(now, KEEP) / 1000) : undefined,
+    expires_at: isIdle ? Math.floor(after(now, RETENTION) / 1000) : undefined,
   };
 }
 
@@ -48,7 +45,13 @@ export const fromOrganizationItem = ({ state }: Item): Organization => JSON.pars
 export function toBatchItem(batch: Batch, now: number): Item {
   const { batch_id, version, due_at } = batch;
   const due = due_at && { due_shard: `due ${shardOf(batch_id)}`, due_at, work_due_at: due_at, priority: 'batch' };
-  return { ...batchKey(batch_id), version, state: JSON.stringify(batch), ...due, expires_at: Math.floor(after(now, KEEP) / 1000) };
+  return {
+    ...batchKey(batch_id),
+    version,
+    state: JSON.stringify(batch),
+    ...due,
+    expires_at: Math.floor(after(now, RETENTION) / 1000),
+  };
 }
 
 export const fromBatchItem = ({ state }: Item): Batch => JSON.parse(String(state));
@@ -58,7 +61,17 @@ export const statusShard = (status: Status, shard: number) => `${status} ${shard
 
 /** The record as an item, with the attributes by which lists are sorted. */
 export function toRecordItem(record: OffboardingRecord): Item {
-  const { organization_id, offboarding_id, batch_id, status, revision, requested_at, removal_due_at, ended_at, expires_at } = record;
+  const {
+    organization_id,
+    offboarding_id,
+    batch_id,
+    status,
+    revision,
+    requested_at,
+    removal_due_at,
+    ended_at,
+    expires_at,
+  } = record;
   const isDue = status === 'scheduled' || status === 'removing';
   const due = (isDue ? removal_due_at : ended_at) ?? requested_at;
   return {

@@ -28,19 +28,9 @@ export const changeVisibility = (message: SQSRecord, ms: number) =>
 /** Sends a message to the end of its group, as it is. */
 export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, groupOf(message));
 
-/** The dead-letter queue that the queue's own redrive policy names. Throws when there is none. */
-export async function deadLetterQueueUrl(): Promise<string> {
-  const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
-  const { Attributes } = await queue.client.send(query);
-  const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
-  const name = arn.split(':').at(-1);
-  if (!name) throw new Error('The queue has no dead-letter queue');
-  return QueueUrl.slice(0, QueueUrl.lastIndexOf('/') + 1) + name;
-}
-
-/** Sends a message to the dead-letter queue, at once and with its reason as an attribute. */
-export const sendDeadLetter = async (body: string, group: Priority, reason: string): Promise<void> =>
-  queue.sendMessage(await deadLetterQueueUrl(), body, group, reason);
+/** For priming: a batch without a message, which SQS refuses (API reference, SendMessageBatch: `EmptyBatchRequest`). */
+export const primeQueue = (): Promise<unknown> =>
+  queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries: [] }));
 
 /** Sends a due notice for each of these organizations, in the message group of its priority. Throws when the queue does not take all of them. */
 export async function sendDue(notices: DueNotice[]): Promise<void> {

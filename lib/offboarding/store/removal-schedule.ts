@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { CreateScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
-import { AWS_CLIENT, required } from '../../environment.ts';
+import { AWS_CLIENT } from '../../aws/clients.ts';
+import { required } from '../../environment.ts';
 import { DUE } from '../model/messages.ts';
 
 const client = new SchedulerClient(AWS_CLIENT);

@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { CALLS_AT_ONCE } from '../../aws/clients.ts';
 import { ItemRejected } from '../../aws/table.ts';
 import { sleep } from '../../deadline.ts';
 import { describeError, type Log } from '../../log.ts';
@@ -7,9 +8,6 @@ import type { Core, EffectError, EffectOf, OperationName, Operations, Result, Si
 
 /** Performs some of the effects: each function makes one request to one service. */
 export type Performer = { [N in OperationName]?: (effect: EffectOf<N>) => Promise<Operations[N]['gives']> };
-
-/** As many at a time as a client of an AWS service has sockets. */
-const EFFECTS_AT_ONCE = 50;
 
 const PAUSE: Performer = {
   pause: async ({ ms }) => {
@@ -28,7 +26,7 @@ export async function run<R>(core: Core<R>, performers: Performer[], log: Log): 
   while (!step.done) {
     const effect = step.value;
     if (effect.do === 'all') {
-      const all = await pMap(effect.effects, (one) => perform(one, performer, log), { concurrency: EFFECTS_AT_ONCE });
+      const all = await pMap(effect.effects, (one) => perform(one, performer, log), { concurrency: CALLS_AT_ONCE });
       step = core.next({ at: Date.now(), value: all });
     } else step = core.next(await perform(effect, performer, log));
   }
@@ -44,15 +42,17 @@ async function perform(effect: SingleEffect, performer: Performer, log: Log): Pr
     return { at: Date.now(), value };
   } catch (cause) {
     const error = toEffectError(cause);
-    log.warn('effect_failed', { effect: effect.do, code: error.code, error: describeError(cause) });
+    log.warn('effect_failed', { effect: effect.do, problem: error.code, error: describeError(cause) });
     return { at: Date.now(), error };
   }
 }
 
 /** Whatever was thrown as the core reads it: plain data, without a cause. */
 export function toEffectError(cause: unknown): EffectError {
-  if (cause instanceof LeaseEnded) return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
-  if (cause instanceof ItemRejected) return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
+  if (cause instanceof LeaseEnded)
+    return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
+  if (cause instanceof ItemRejected)
+    return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
   const { code, message, isTransient, mayBeDone, retryAfter, upstream } = asProblem(cause);
   // A service of AWS that failed may have done it.
   const may_be_done = mayBeDone || code === 'internal_error';

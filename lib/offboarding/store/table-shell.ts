@@ -1,11 +1,17 @@
 import * as table from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
-import type { Operations } from '../model/effects.ts';
-import { fromBatchItem, fromOrganizationItem, fromRecordItem, organizationKey, batchKey, toBatchItem, toOrganizationItem, toRecordItem } from './items.ts';
+import type { Organization } from '../model/organization.ts';
+import {
+  batchKey,
+  fromBatchItem,
+  fromOrganizationItem,
+  fromRecordItem,
+  organizationKey,
+  toBatchItem,
+  toOrganizationItem,
+  toRecordItem,
+} from './items.ts';
 import type { Performer } from './shell.ts';
-
-/** A page of the index of what is due. */
-const DUE_PAGE = 100;
 
 /** Performs the effects of the table: each is one request to DynamoDB. */
 export const TABLE_EFFECTS = {
@@ -27,14 +33,35 @@ export const TABLE_EFFECTS = {
     const item = await table.getItem(batchKey(batch_id));
     return item && fromBatchItem(item);
   },
-  writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) => table.putItem(toBatchItem(batch, Date.now()), expected),
-  readDue: async ({ shard, before, cursor }) => {
-    const part = { index: 'by_due', attribute: 'due_shard', value: `due ${shard}`, position: 'due_at', below: before };
-    const page = await table.readIndexPage(part, DUE_PAGE, cursor);
-    return { due: page.items as object as Operations['readDue']['gives']['due'], cursor: page.cursor };
-  },
-  markNoticed: async ({ organization_id, offboarding_id, due_at, notice_at }) => {
-    await table.setNotice({ organization_id, offboarding_id }, due_at, notice_at);
-    return undefined;
-  },
+  writeBatch: ({ batch, expected }: { batch: Batch; expected: string | undefined }) =>
+    table.putItem(toBatchItem(batch, Date.now()), expected),
+} satisfies Performer;
+
+interface WaitingRead {
+  organization_id: string;
+  resolve: (found: Organization | undefined) => void;
+  reject: (cause: unknown) => void;
+}
+let waiting: WaitingRead[] = [];
+
+/** One request for all that waits: as many as `CALLS_AT_ONCE`, of the hundred that BatchGetItem takes. */
+async function readWaiting(): Promise<void> {
+  const reads = waiting;
+  waiting = [];
+  try {
+    const items = await table.getItems(reads.map(({ organization_id }) => organizationKey(organization_id)));
+    const found = new Map(items.map((item) => [item.organization_id, fromOrganizationItem(item)]));
+    for (const { organization_id, resolve } of reads) resolve(found.get(organization_id));
+  } catch (cause) {
+    for (const { reject } of reads) reject(cause);
+  }
+}
+
+/** For a function that reads many organizations: those that it asks for at the same time are one request to DynamoDB. */
+export const READ_TOGETHER = {
+  readOrganization: ({ organization_id }) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ organization_id, resolve, reject });
+      if (waiting.length === 1) setImmediate(readWaiting);
+    }),
 } satisfies Performer;

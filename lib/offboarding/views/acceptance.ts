@@ -1,6 +1,6 @@
 import { Problem, type ProblemCode } from '../../problem.ts';
-import type { AcceptedBatch } from '../intake/accept-batch.ts';
 import type { Accepted } from '../intake/accept.ts';
+import type { AcceptedBatch } from '../intake/accept-batch.ts';
 
 const RETRY_AFTER_S = 5;
 
@@ -23,7 +23,9 @@ const reused = () => new Problem('idempotency_key_reused', 'The Idempotency-Key 
 
 function notAccepted(is: 'unavailable' | 'unknown', members: Record<string, string>): Problem {
   if (is === 'unavailable')
-    return new Problem('record_unavailable', 'The request could not be stored; nothing of it is carried out', { retryAfter: RETRY_AFTER_S });
+    return new Problem('record_unavailable', 'The request could not be stored; nothing of it is carried out', {
+      retryAfter: RETRY_AFTER_S,
+    });
   const detail = 'The table answered neither the write nor a read after it: look up whether the request was accepted';
   return new Problem('acceptance_unknown', detail, { retryAfter: RETRY_AFTER_S, members });
 }

@@ -21,7 +21,9 @@ export function cancellationView(organization_id: string, result: Cancelled) {
   const others = records.filter((record) => !reenabled.includes(record));
   throwFailure(reenabled);
   const last = reenabled.at(-1) ?? others.at(-1);
-  const stay = others.flatMap(({ connections }) => connections.filter(({ outcome }) => HAS_ENDED_IT.includes(outcome ?? '')));
+  const stay = others.flatMap(({ connections }) =>
+    connections.filter(({ outcome }) => HAS_ENDED_IT.includes(outcome ?? '')),
+  );
   return {
     organization_id,
     offboarding_id: last?.offboarding_id,
@@ -31,15 +33,28 @@ export function cancellationView(organization_id: string, result: Cancelled) {
     cancelled_removal_due_at: reenabled.findLast(({ removal_due_at }) => removal_due_at)?.removal_due_at ?? null,
     replayed: isReplayed,
     connections: reenabled.flatMap(({ connections }) =>
-      connections.map(({ connection_id, name, strategy, outcome, before, error }) => ({ connection_id, name, strategy, outcome: outcome ?? 'unchanged', before, error })),
+      connections.map(({ connection_id, name, strategy, outcome, before, error }) => ({
+        connection_id,
+        name,
+        strategy,
+        outcome: outcome ?? 'unchanged',
+        before,
+        error,
+      })),
     ),
-    ...(reenabled.some(({ client_grants }) => client_grants) && { client_grants: reenabled.flatMap(({ client_grants = [] }) => client_grants) }),
+    ...(reenabled.some(({ client_grants }) => client_grants) && {
+      client_grants: reenabled.flatMap(({ client_grants = [] }) => client_grants),
+    }),
   };
 }
 
 /** The table did not answer: the cancellation is not accepted, or nobody knows. */
 export const unavailable = (is: 'unavailable' | 'unknown') =>
-  new Problem(is === 'unknown' ? 'acceptance_unknown' : 'record_unavailable', 'The record of offboardings did not answer; ask again', { retryAfter: 5 });
+  new Problem(
+    is === 'unknown' ? 'acceptance_unknown' : 'record_unavailable',
+    'The record of offboardings did not answer; ask again',
+    { retryAfter: 5 },
+  );
 
 function throwFailure(records: OffboardingRecord[]): void {
   const failed = records.filter(({ status, cancelled }) => status === 'failed' && cancelled);
@@ -49,7 +64,9 @@ function throwFailure(records: OffboardingRecord[]): void {
 
 /** What a caller may take for more than it is: a 200 enables nothing of what was completed. */
 function inWords(isOver: boolean, stay: Set<string>): string {
-  const done = isOver ? 'Nothing is pending any more.' : 'Nothing is removed any more; the service enables what it disabled.';
+  const done = isOver
+    ? 'Nothing is pending any more.'
+    : 'Nothing is removed any more; the service enables what it disabled.';
   const watch = `The watch of what was completed has ended; this stays as it is: ${[...stay].join(', ')}.`;
   return stay.size > 0 ? `${done} ${watch}` : done;
 }

@@ -87,14 +87,29 @@ function viewOf(item: Organization, current: OffboardingRecord | undefined) {
 }
 
 const remainingAccess = (grants: ListedGrant[] | null) =>
-  grants && remainingAccessOf({ ...emptyOrganization(''), remaining_access: grants.map(({ id, client_id, audience, scope }) => ({ kind: 'client_grant', id, client_id, audience, scope })) });
+  grants &&
+  remainingAccessOf({
+    ...emptyOrganization(''),
+    remaining_access: grants.map(({ id, client_id, audience, scope }) => ({
+      kind: 'client_grant',
+      id,
+      client_id,
+      audience,
+      scope,
+    })),
+  });
 
 type Connection = Pick<ConnectionRecord, 'connection_id' | 'name' | 'strategy'> & { is_enabled: boolean | null };
 
 const inAuth0 = (listed: OrganizationConnection[], current: OffboardingRecord | undefined): Connection[] =>
   listed.map(({ connection_id, is_enabled = null, connection }) => {
     const known = current?.connections.find((one) => one.connection_id === connection_id);
-    return { connection_id, name: connection?.name ?? known?.name ?? null, strategy: connection?.strategy ?? null, is_enabled };
+    return {
+      connection_id,
+      name: connection?.name ?? known?.name ?? null,
+      strategy: connection?.strategy ?? null,
+      is_enabled,
+    };
   });
 
 const onRecord = (current: OffboardingRecord | undefined): Connection[] =>

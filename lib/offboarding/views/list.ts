@@ -6,14 +6,25 @@ import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
 import { acceptedOf } from '../rules/requests.ts';
-import { BATCH, batchKey, fromBatchItem, fromOrganizationItem, fromRecordItem, ORGANIZATION, organizationKey, statusShard } from '../store/items.ts';
+import {
+  BATCH,
+  batchKey,
+  fromBatchItem,
+  fromOrganizationItem,
+  fromRecordItem,
+  ORGANIZATION,
+  organizationKey,
+  statusShard,
+} from '../store/items.ts';
 
 // The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
 // which may be some moments late and hold keys alone; what they show is read from the table itself.
 
 export type ListedBy = 'organization_id' | 'batch_id' | 'status';
 /** Which page of a list; of which time (ISO 8601, both included); of one offboarding alone. */
-export type Page = Partial<Record<'cursor' | 'since' | 'until' | 'offboarding_id', string | undefined>> & { limit: number };
+export type Page = Partial<Record<'cursor' | 'since' | 'until' | 'offboarding_id', string | undefined>> & {
+  limit: number;
+};
 
 /** Where a page ends: which list it is of, the time and the id of its last record, which may be gone by the next. */
 const CURSOR = /^(\S+ \S+) (\d{4}-\d\d-\d\dT\S+ \S.{0,150})$/s;
@@ -43,14 +54,20 @@ export async function listOffboardings(by: ListedBy, value: string, page: Page) 
 }
 
 /** An organization's offboardings: those in its item as they are there, and the others' records. */
-async function listOrganization(organization_id: string, { limit, offboarding_id }: Page, after?: string): Promise<Found> {
+async function listOrganization(
+  organization_id: string,
+  { limit, offboarding_id }: Page,
+  after?: string,
+): Promise<Found> {
   // First the item, then the records: a request leaves the item only after its record is written.
   const item = await readItem(organization_id);
   const positions = new Map<string, string>();
   for await (const one of readPartition(organization_id, ['offboarding_id', 'position']))
-    if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH) positions.set(one.offboarding_id, String(one.position));
+    if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH)
+      positions.set(one.offboarding_id, String(one.position));
   for (const one of acceptedOf(item)) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
-  const isWanted = ([id, position]: [string, string]) => (!offboarding_id || id === offboarding_id) && (!after || position < after);
+  const isWanted = ([id, position]: [string, string]) =>
+    (!offboarding_id || id === offboarding_id) && (!after || position < after);
   const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
   const shown = wanted.slice(0, limit);
   const keys = shown.map(([id]) => ({ organization_id, offboarding_id: id }));
@@ -97,7 +114,10 @@ async function listIndex(by: 'batch_id' | 'status', value: string, page: Page, a
   const items = parts.sort(isByStatus ? ascending : (a, b) => -ascending(a, b)).slice(0, limit);
   const records = (await getItems(items)).map(fromRecordItem);
   // The index may be late: what has another status by now is not one of these.
-  return { records: records.filter((record) => record[by] === value), next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined };
+  return {
+    records: records.filter((record) => record[by] === value),
+    next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined,
+  };
 }
 
 /** How many offboardings of a batch have each status; one without a record is `requested`, so that the sum is always what was accepted. */

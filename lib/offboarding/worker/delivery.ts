@@ -10,17 +10,25 @@ import { createLog, describeError } from '../../log.ts';
 import { STAGE } from '../../stage.ts';
 import { acceptEvent } from '../intake/accept-event.ts';
 import { acceptCancellationEvent } from '../intake/cancel.ts';
-import type { EffectError } from '../model/effects.ts';
-import { CANCELLATION_REQUESTED, type CancellationMessage, DUE, OffboardingMessage, type RequestMessage, timeOf } from '../model/messages.ts';
+import type { Core, EffectError } from '../model/effects.ts';
+import {
+  CANCELLATION_REQUESTED,
+  type CancellationMessage,
+  DUE,
+  OffboardingMessage,
+  type RequestMessage,
+  timeOf,
+} from '../model/messages.ts';
 import type { Failure, Priority } from '../model/organization.ts';
 import { auth0Effects } from '../store/auth0-shell.ts';
 import { busEffects } from '../store/bus-shell.ts';
+import { sendDeadLetter } from '../store/dead-letter-queue.ts';
 import * as queue from '../store/offboarding-queue.ts';
-import { QUEUE_EFFECTS } from '../store/queue-shell.ts';
+import { DUE_EFFECTS } from '../store/queue-shell.ts';
 import { run } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
+import { workerQueueEffects } from '../store/worker-queue-shell.ts';
 import { readableDetail } from '../views/rejected-event.ts';
-import type { Core } from '../model/effects.ts';
 import { visit } from './visit.ts';
 import type { VisitEnd } from './visit-state.ts';
 
@@ -54,7 +62,12 @@ export async function deliver(message: SQSRecord, deadline: number, request_id: 
   let isDone = false;
   try {
     // Where the queue takes nothing, it is worked on where it is: its group would stand still behind it.
-    const isSent = isToRequeue(work) && (await queue.requeue(message).then(() => true, (cause) => warn(work, cause)));
+    const isSent =
+      isToRequeue(work) &&
+      (await queue.requeue(message).then(
+        () => true,
+        (cause) => warn(work, cause),
+      ));
     isDone = isSent === true || (await decide(await processMessage(work), work));
   } catch (error) {
     // The message comes back when its visibility timeout is over.
@@ -66,14 +79,27 @@ export async function deliver(message: SQSRecord, deadline: number, request_id: 
   return isDone;
 }
 
-const warn = ({ context }: Work, cause: unknown) => context.log.error('offboarding_wait_failed', { error: describeError(cause) });
+const warn = ({ context }: Work, cause: unknown) =>
+  context.log.error('offboarding_wait_failed', { error: describeError(cause) });
 
-function contextOf(message: SQSRecord, raw: unknown, priority: Priority, deadline: number, request_id: string | undefined): CallContext {
+function contextOf(
+  message: SQSRecord,
+  raw: unknown,
+  priority: Priority,
+  deadline: number,
+  request_id: string | undefined,
+): CallContext {
   const { detail, id } = Object(raw);
   const { organization_id, correlation_id, offboarding_id = id } = Object(detail);
   const log = createLog({ request_id, message_id: message.messageId, organization_id, correlation_id, offboarding_id });
   // The core decides what is tried again, and when.
-  return createCallContext({ deadline, log, pacer: GROUPS[priority].pacer, longestWait: LONGEST_WAIT_MS, maxAttempts: 1 });
+  return createCallContext({
+    deadline,
+    log,
+    pacer: GROUPS[priority].pacer,
+    longestWait: LONGEST_WAIT_MS,
+    maxAttempts: 1,
+  });
 }
 
 /** Whether a message has waited where it is: others of its group have their turn. */
@@ -94,19 +120,31 @@ async function processMessage(work: Work): Promise<Processed> {
   }
   const message = parsed.output;
   if (message['detail-type'] === DUE) return visitOf(message.detail.organization_id, work);
-  const end = message['detail-type'] === CANCELLATION_REQUESTED ? await acceptCancellation(message, work) : await acceptRequest(message, work);
+  const end =
+    message['detail-type'] === CANCELLATION_REQUESTED
+      ? await acceptCancellation(message, work)
+      : await acceptRequest(message, work);
   if (end) return end;
   return context.deadline > Date.now() ? visitOf(message.detail.organization_id, work) : { is: 'later', wait_ms: 0 };
 }
 
 const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
-  run(core, [TABLE_EFFECTS, QUEUE_EFFECTS, busEffects(context.log), auth0Effects(context)], context.log);
+  run(
+    core,
+    [TABLE_EFFECTS, DUE_EFFECTS, workerQueueEffects(context.log), busEffects(context.log), auth0Effects(context)],
+    context.log,
+  );
 
 function visitOf(organization_id: string, work: Work): Promise<VisitEnd> {
   const { context, message, priority } = work;
   const hadErrors = GROUPS[priority].errors > 0 || receiveCountOf(message) > 1;
   // Half-open: after an error one attempt shows whether it is over.
-  const about = { organization_id, deadline: context.deadline, waitMs: waitAfterError(priority), retries: hadErrors ? 0 : 1 };
+  const about = {
+    organization_id,
+    deadline: context.deadline,
+    waitMs: waitAfterError(priority),
+    retries: hadErrors ? 0 : 1,
+  };
   return runCore(visit({ ...about, nonce: randomUUID(), mode: 'work', stage: STAGE }, Date.now()), work);
 }
 
@@ -118,13 +156,20 @@ function waitAfterError(priority: Priority): number {
 /** Accepts a request by event; undefined where its organization is to be visited. */
 async function acceptRequest(message: RequestMessage, work: Work): Promise<Processed | undefined> {
   const { idempotency_key, organization_id: _, ...parameters } = message.detail;
-  const offboarding_id = idempotency_key ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key) : message.id;
+  const offboarding_id = idempotency_key
+    ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key)
+    : message.id;
   const about = { message, offboarding_id, fingerprint: sha256(JSON.stringify(parameters)), stage: STAGE };
-  const accepted = await runCore(acceptEvent({ ...about, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()), work);
+  const accepted = await runCore(
+    acceptEvent({ ...about, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()),
+    work,
+  );
   if (accepted.is === 'visit') return undefined;
   if (accepted.is === 'nothing') work.context.log.info('request_ignored', { time: message.time });
   if (accepted.is === 'refused') return giveUp(work, accepted.failure);
-  return accepted.is === 'later' ? { is: 'later', wait_ms: waitAfterError(work.priority), error: accepted.error } : { is: 'done' };
+  return accepted.is === 'later'
+    ? { is: 'later', wait_ms: waitAfterError(work.priority), error: accepted.error }
+    : { is: 'done' };
 }
 
 /** Accepts a cancellation by event; undefined where its organization is to be visited. */
@@ -133,7 +178,10 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
   const about = readableDetail(work.raw);
   const at = timeOf(message.time, Date.now());
   const input = { organization_id, act: { caller: about.caller, requested_by, reason }, at, stage: STAGE };
-  const result = await runCore(acceptCancellationEvent({ ...input, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()), work);
+  const result = await runCore(
+    acceptCancellationEvent({ ...input, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()),
+    work,
+  );
   if (result.is !== 'done') return { is: 'later', wait_ms: waitAfterError(work.priority), error: result.error };
   const { value } = result;
   if (value.is === 'found') return undefined;
@@ -141,7 +189,10 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
     value.is === 'removing'
       ? { code: 'conflict', message: `Connections are being removed since ${value.since}; that cannot be cancelled` }
       : { code: 'not_found', message: 'No offboarding of this organization is pending, disabled by us or watched' };
-  await busEffects(work.context.log).publish({ do: 'publish', events: [{ event: 'cancellation_failed', detail: { ...about, error } }] });
+  await busEffects(work.context.log).publish({
+    do: 'publish',
+    events: [{ event: 'cancellation_failed', detail: { ...about, error } }],
+  });
   return undefined;
 }
 
@@ -153,8 +204,8 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
   else {
     const detail = { ...readableDetail(raw), error };
     await busEffects(context.log).publish({ do: 'publish', events: [{ event: 'failed', detail }] });
-    context.log.error('offboarding_dead_lettered', { error });
-    await queue.sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+    context.log.error('offboarding_dead_lettered', { reason: `${error.code}: ${error.message}` });
+    await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
   }
   return { is: 'given up' };
 }
@@ -180,6 +231,6 @@ async function decide(end: Processed, work: Work): Promise<boolean> {
 /** An error that will never pass: it is somebody's to look at, and no other message waits for it. */
 async function endForGood(error: EffectError, { message, priority, context }: Work): Promise<boolean> {
   context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
-  await queue.sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+  await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
   return true;
 }

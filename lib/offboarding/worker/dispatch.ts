@@ -15,6 +15,8 @@ export interface DispatchInput {
   shards: readonly number[];
   /** Also what a message is on its way for. */
   all: boolean;
+  /** The id of a batch's offboarding of an organization. */
+  memberIdOf: (batch_id: string, organization_id: string) => string;
 }
 
 /** What was found: notices sent, drift checks that are due and late, and since when the oldest work is due (Unix ms). */
@@ -30,7 +32,8 @@ export interface Dispatched {
  * check, and for whatever a lost message, a lost schedule or a crash has left behind. The index may be late; a message more or
  * less decides nothing.
  */
-export function* dispatchDueWork({ nonce, deadline, shards, all }: DispatchInput, now: number): Core<Dispatched> {
+export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispatched> {
+  const { nonce, deadline, shards, all, memberIdOf } = input;
   const found: Dispatched = { sent: 0, checks: 0, late: 0, oldest: now };
   for (const shard of shards) {
     for (let cursor: string | undefined, isFirst = true; isFirst || cursor; isFirst = false) {
@@ -41,13 +44,34 @@ export function* dispatchDueWork({ nonce, deadline, shards, all }: DispatchInput
       const due = page.value.due.filter((item) => count(found, item, now) && (all || !((item.notice_at ?? 0) > now)));
       const organizations = due.filter(({ offboarding_id }) => offboarding_id !== 'batch');
       for (const batch of due.filter(({ offboarding_id }) => offboarding_id === 'batch'))
-        yield* cancelBatch({ batch_id: batch.organization_id, act: { at: iso(now), caller: 'org-connections' }, nonce: `${nonce}.${batch.organization_id}`, deadline }, now);
+        yield* cancelBatch(
+          {
+            batch_id: batch.organization_id,
+            act: { at: iso(now), caller: 'org-connections' },
+            offboardingIdOf: (organization_id) => memberIdOf(batch.organization_id, organization_id),
+            nonce: `${nonce}.${batch.organization_id}`,
+            deadline,
+          },
+          now,
+        );
       if (organizations.length === 0) continue;
-      const sent = yield* perform<'sendDue'>({ do: 'sendDue', notices: organizations.map(({ organization_id, priority, work_due_at }) => ({ organization_id, priority: work_due_at && work_due_at <= iso(now) ? priority : 'watch' })) });
+      const sent = yield* perform<'sendDue'>({
+        do: 'sendDue',
+        notices: organizations.map(({ organization_id, priority, work_due_at }) => ({
+          organization_id,
+          priority: work_due_at && work_due_at <= iso(now) ? priority : 'watch',
+        })),
+      });
       if (sent.error) continue;
       found.sent += organizations.length;
       for (const { organization_id, offboarding_id, due_at } of organizations)
-        yield* perform<'markNoticed'>({ do: 'markNoticed', organization_id, offboarding_id, due_at, notice_at: now + NOTICE_AGAIN_MS });
+        yield* perform<'markNoticed'>({
+          do: 'markNoticed',
+          organization_id,
+          offboarding_id,
+          due_at,
+          notice_at: now + NOTICE_AGAIN_MS,
+        });
     }
   }
   return found;

@@ -3,22 +3,28 @@ import * as v from 'valibot';
 import { SHARDS } from '../../aws/table.ts';
 import { OrganizationId } from '../../ids.ts';
 import type { Log } from '../../log.ts';
-import { requestDriftCheck } from '../intake/drift-check.ts';
 import type { Notification } from '../intake/auth0-notification.ts';
+import { memberIdOf } from '../intake/batch-members.ts';
+import { requestDriftCheck } from '../intake/drift-check.ts';
 import { perform } from '../model/effects.ts';
 import { dueOf } from '../rules/due-work.ts';
 import { redrive } from '../store/dead-letters.ts';
+import { DUE_INDEX_EFFECTS } from '../store/due-shell.ts';
 import { DUE_EFFECTS } from '../store/queue-shell.ts';
 import { run } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
 import { dispatchDueWork } from './dispatch.ts';
 
-const PERFORMERS = [TABLE_EFFECTS, DUE_EFFECTS];
+const PERFORMERS = [TABLE_EFFECTS, DUE_INDEX_EFFECTS, DUE_EFFECTS];
 
 /** Finds and sends everything that is due, and reports how old the oldest of it is. `all` sends also what a message is on its way for. */
 export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
   const now = Date.now();
-  const { sent, checks, late, oldest } = await run(dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all }, now), PERFORMERS, log);
+  const { sent, checks, late, oldest } = await run(
+    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf }, now),
+    PERFORMERS,
+    log,
+  );
   const overdue_s = Math.round((now - oldest) / 1000);
   const metrics = { ...(overdue_s > 0 && { OldestOverdue: overdue_s }), ...(late > 0 && { DriftChecksLate: late }) };
   log.metrics('due_noticed', metrics, { sent, checks_due: checks });

@@ -1,5 +1,5 @@
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
-import { keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
 import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
@@ -15,6 +15,7 @@ import type { VisitState } from './visit-state.ts';
  */
 export type Step =
   | { do: 'change'; item: Organization }
+  | { do: 'name' }
   /** `isCheck`: under the lease, so that a notification sees that a check is being made. */
   | { do: 'list'; grants: boolean; isCheck?: true }
   | { do: 'call'; item: Organization; change: Change; request: OpenRequest; isDrift: boolean }
@@ -55,10 +56,12 @@ function firstOf(rules: Rule[], item: Organization, state: VisitState): Step | u
   return undefined;
 }
 
-const hasStatus = (item: Organization, status: OpenRequest['status']) => acceptedOf(item).filter((one) => one.status === status);
+const hasStatus = (item: Organization, status: OpenRequest['status']) =>
+  acceptedOf(item).filter((one) => one.status === status);
 
 /** That a request was made is published with what follows, or when the visit ends. */
-const toPublish: Rule = (item) => (publishableOf(item).some(({ event }) => event !== 'requested') ? { do: 'publish' } : undefined);
+const toPublish: Rule = (item) =>
+  publishableOf(item).some(({ event }) => event !== 'requested') ? { do: 'publish' } : undefined;
 const toPublishRest: Rule = (item) => (publishableOf(item).length > 0 ? { do: 'publish' } : undefined);
 
 function toRecord(item: Organization): Step | undefined {
@@ -69,9 +72,12 @@ function toRecord(item: Organization): Step | undefined {
 /** EventBridge Scheduler makes a removal and its notice punctual; nothing depends on it. */
 function toSchedule(item: Organization, { sent, now, error }: VisitState): Step | undefined {
   if (error) return undefined;
-  const isNew = ({ updated_at }: OpenRequest) => item.outbox.some(({ event, at }) => event === 'scheduled' && at === updated_at);
+  const isNew = ({ updated_at }: OpenRequest) =>
+    item.outbox.some(({ event, at }) => event === 'scheduled' && at === updated_at);
   for (const request of hasStatus(item, 'scheduled').filter(isNew)) {
-    const moments = [request.notice_due_at, request.removal_due_at].flatMap((one) => (one ? [new Date(one).toISOString()] : []));
+    const moments = [request.notice_due_at, request.removal_due_at].flatMap((one) =>
+      one ? [new Date(one).toISOString()] : [],
+    );
     const at = moments.find((one) => !sent.includes(`schedule ${one}`) && Date.parse(one) > now);
     if (at) return { do: 'schedule', request, at };
   }
@@ -125,6 +131,7 @@ function toBegin(item: Organization, state: VisitState): Step | undefined {
     const { listing } = state;
     if (!listing) continue;
     if (listing.isUnknown) return { do: 'change', item: failWith(item, request, UNKNOWN_ORGANIZATION, state.now) };
+    if (request.parameters.dry_run && item.name === undefined) return { do: 'name' };
     return { do: 'change', item: begin(item, request, listing, state.now, stage) };
   }
   return undefined;
@@ -144,7 +151,9 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
   const unfinished = unfinishedOf(item, request);
   const isEnabling = request.status === 'cancelling';
   // What we disabled is enabled whatever a list says; a list tells of access levels alone.
-  const needsList = isEnabling ? unfinished.some(({ lowered_level, disabled_by_us }) => disabled_by_us && lowered_level) : unfinished.length > 0;
+  const needsList = isEnabling
+    ? unfinished.some(({ lowered_level, disabled_by_us }) => disabled_by_us && lowered_level)
+    : unfinished.length > 0;
   const needsGrants = !isEnabling && request.parameters.end_machine_access;
   const list = needsList ? toList(state, LIST_SERVES_MS, needsGrants) : undefined;
   if (list) return list;
@@ -152,7 +161,9 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
   const planned = planCalls(item, request, listing, state);
   if (planned.next) {
     const isOld = planned.next.goal === 'removed' && listing.at < state.now - FRESH_LIST_MS;
-    return isOld ? { do: 'list', grants: false } : { do: 'call', item: planned.item, change: planned.next, request, isDrift: false };
+    return isOld
+      ? { do: 'list', grants: false }
+      : { do: 'call', item: planned.item, change: planned.next, request, isDrift: false };
   }
   if (planned.isPostponed) return planned.item === item ? undefined : { do: 'change', item: planned.item };
   const current = requestOf(planned.item, request.offboarding_id) ?? request;
@@ -170,11 +181,20 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
     if (step.is === 'known') {
       const own = requestOf(planned, request.offboarding_id) ?? request;
       const changed = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
-      planned = withEntry(changed, { ...entry, intent: undefined, ...(step.is_given_back && { disabled_by_us: false }) });
+      planned = withEntry(changed, {
+        ...entry,
+        intent: undefined,
+        ...(step.is_given_back && { disabled_by_us: false }),
+      });
       continue;
     }
     const { goal, level } = step.change;
-    const intent = { goal, offboarding_id: request.offboarding_id, level, ...(entry.intent?.is_uncertain && { is_uncertain: true as const }) };
+    const intent = {
+      goal,
+      offboarding_id: request.offboarding_id,
+      level,
+      ...(entry.intent?.is_uncertain && { is_uncertain: true as const }),
+    };
     const isSame = entry.intent?.goal === intent.goal && entry.intent.offboarding_id === intent.offboarding_id;
     if (!isSame) planned = withEntry(planned, { ...entry, intent });
     if (postponed.includes(key) || (unsettled[key] ?? goal) !== goal) isPostponed = true;
@@ -195,19 +215,28 @@ function toStartRemoval(item: Organization, { now, postponed }: VisitState): Ste
 const decidingOf = (item: Organization): OpenRequest | undefined =>
   acceptedOf(item).findLast(
     ({ parameters, status }) =>
-      parameters.action === 'disable_then_remove' && !parameters.dry_run && ['requested', 'working', 'scheduled', 'removing'].includes(status),
+      parameters.action === 'disable_then_remove' &&
+      !parameters.dry_run &&
+      ['requested', 'working', 'scheduled', 'removing'].includes(status),
   );
 
 function toNotify(item: Organization, { now }: VisitState): Step | undefined {
   const request = decidingOf(item);
   if (request?.status !== 'scheduled' || (request.notice_due_at ?? '~') > iso(now)) return undefined;
-  return { do: 'change', item: withEvent(item, { ...request, notice_due_at: undefined }, 'removal_upcoming', iso(now)) };
+  const published = { ...request, notice_due_at: undefined };
+  // The record shows nothing of it.
+  return { do: 'change', item: withRequest(withEvent(item, published, 'removal_upcoming', iso(now)), published) };
 }
 
 /** After the connections, a function of its own ends the sessions of the members. */
 function toEndSessions(item: Organization, { now, sent, input }: VisitState): Step | undefined {
-  const request = acceptedOf(item).find((one) => (sessionsDueAt(one) ?? '~') <= iso(now) && !sent.includes(`sessions ${one.offboarding_id}`));
+  const request = acceptedOf(item).find(
+    (one) => (sessionsDueAt(one) ?? '~') <= iso(now) && !sent.includes(`sessions ${one.offboarding_id}`),
+  );
   if (!request) return undefined;
+  // The function that gets the message finds them in the item.
+  if (input.stage.canEndSessions && !request.sessions)
+    return { do: 'change', item: withRequest(item, { ...request, sessions: noSessions(now) }) };
   if (input.stage.canEndSessions) return { do: 'send sessions', request };
   const counts = request.sessions ?? { members: 0, revocations_requested: 0, skipped: 0, failed: 0 };
   const sessions = { ...counts, status: 'failed' as const, error: NOT_ENABLED.sessions, updated_at: iso(now) };
@@ -219,7 +248,8 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   const { now, tried, postponed, listing, input } = state;
   const watched = watchedOf(item);
   if (watched.length === 0) return undefined;
-  if (!item.next_drift_check_at) return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
+  if (!item.next_drift_check_at)
+    return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
   if (item.next_drift_check_at > iso(now) || postponed.some((key) => !tried.includes(key))) return undefined;
   const machines = watched.some(({ parameters }) => parameters.end_machine_access);
   const list = toList(state, LIST_SERVES_MS, machines);
@@ -229,7 +259,8 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false, isCheck: true };
   const step = nextDriftStep(item, listing, now, tried);
   if (step?.is === 'changed') return { do: 'change', item: step.item };
-  if (step?.is === 'call') return { do: 'call', item: step.item, change: step.change, request: step.request, isDrift: true };
+  if (step?.is === 'call')
+    return { do: 'call', item: step.item, change: step.change, request: step.request, isDrift: true };
   return { do: 'checked' };
 }
 
@@ -250,4 +281,7 @@ function toGiveUp(item: Organization, request: OpenRequest, { now, input }: Visi
   return { do: 'change', item: failWith(item, request, last_error, now) };
 }
 
-export const CRASHED: Failure = { code: 'internal_error', message: 'The worker crashed or timed out before it had finished' };
+export const CRASHED: Failure = {
+  code: 'internal_error',
+  message: 'The worker crashed or timed out before it had finished',
+};

@@ -1,5 +1,5 @@
-import type { EffectError, ListedGrant } from '../model/effects.ts';
 import type { Batch } from '../model/batch.ts';
+import type { EffectError, ListedGrant } from '../model/effects.ts';
 import type { Failure, Goal, OpenRequest, Organization, OutboxEntry } from '../model/organization.ts';
 import { entryOf, keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
@@ -25,7 +25,18 @@ export interface VisitInput {
 
 /** What a visit has learned since it last wrote or read the item: applied again where somebody else wrote it meanwhile. */
 export type Fact =
-  | { is: 'called'; key: string; offboarding_id: string; goal: Goal; level?: string | undefined; result: CallResult; error?: Failure | undefined; isDrift: boolean; at: number }
+  | {
+      is: 'called';
+      key: string;
+      offboarding_id: string;
+      goal: Goal;
+      level?: string | undefined;
+      result: CallResult;
+      error?: Failure | undefined;
+      isDrift: boolean;
+      at: number;
+    }
+  | { is: 'named'; name: string | null }
   | { is: 'listed grants'; grants: ListedGrant[] | null }
   | { is: 'published'; entries: OutboxEntry[] }
   | { is: 'recorded'; request: OpenRequest }
@@ -100,9 +111,17 @@ export function applyFact(item: Organization, fact: Fact): Organization {
       return applyCall(item, fact);
     case 'listed grants': {
       const remaining = fact.grants?.filter(({ allow_any_organization }) => !allow_any_organization);
-      const shown = remaining?.map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope }));
+      const shown = remaining?.map(({ id, client_id, audience, scope }) => ({
+        id,
+        kind: 'client_grant' as const,
+        client_id,
+        audience,
+        scope,
+      }));
       return { ...item, remaining_access: shown?.slice(0, MOST_REMAINING) ?? null };
     }
+    case 'named':
+      return { ...item, name: fact.name };
     case 'published':
       return { ...item, outbox: item.outbox.filter((one) => !fact.entries.some((entry) => isSameEntry(one, entry))) };
     case 'recorded':
@@ -114,10 +133,17 @@ export function applyFact(item: Organization, fact: Fact): Organization {
         return { ...one, parameters: { ...one.parameters, ...words }, is_unrecorded: undefined };
       });
     case 'sessions sent':
-      return changeRequest(item, fact.offboarding_id, (one) => ({ ...one, sessions: { ...(one.sessions ?? noSessions(fact.at)), sent_at: iso(fact.at) } }));
+      return changeRequest(item, fact.offboarding_id, (one) => ({
+        ...one,
+        sessions: { ...(one.sessions ?? noSessions(fact.at)), sent_at: iso(fact.at) },
+      }));
     case 'checked': {
       const isAskedAgain = (item.drift_checks_requested ?? 0) !== fact.checks;
-      return { ...item, last_drift_check_at: iso(fact.at), next_drift_check_at: isAskedAgain ? iso(fact.at) : fact.nextAt };
+      return {
+        ...item,
+        last_drift_check_at: iso(fact.at),
+        next_drift_check_at: isAskedAgain ? iso(fact.at) : fact.nextAt,
+      };
     }
     case 'failed':
       return changeRequest(item, fact.offboarding_id, (one) => ({
@@ -135,7 +161,11 @@ const MOST_REMAINING = 100;
 const isSameEntry = (a: OutboxEntry, b: OutboxEntry) =>
   a.event === b.event && a.offboarding_id === b.offboarding_id && a.at === b.at && a.drift?.key === b.drift?.key;
 
-function changeRequest(item: Organization, id: string, change: (one: Organization['requests'][number]) => Organization['requests'][number]) {
+function changeRequest(
+  item: Organization,
+  id: string,
+  change: (one: Organization['requests'][number]) => Organization['requests'][number],
+) {
   const request = requestOf(item, id);
   return request ? withRequest(item, change(request)) : item;
 }
@@ -146,7 +176,10 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
   const request = requestOf(item, offboarding_id);
   const entry = entryOf(item, key);
   if (!entry) return item;
-  if (result === 'not done') return fact.isDrift && request && fact.error?.code === 'conflict' ? afterDriftCall(item, key, request, fact.error, false, fact.at) : item;
+  if (result === 'not done')
+    return fact.isDrift && request && fact.error?.code === 'conflict'
+      ? afterDriftCall(item, key, request, fact.error, false, fact.at)
+      : item;
   const wasOurs = entry.disabled_by_us;
   if (result === 'uncertain') {
     const intent = { ...(entry.intent ?? { goal, offboarding_id }), is_uncertain: true as const };
@@ -164,10 +197,19 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
   if (result === 'refused' && entry.intent?.is_uncertain) return item;
   const isOurs = result === 'refused' ? wasOurs : goal === 'disabled' && result === 'done';
   const level = result === 'done' ? levelAfter(goal, fact.level, entry) : {};
-  const next = withEntry(item, { ...entry, ...level, intent: undefined, disabled_by_us: isOurs, ...(result !== 'refused' && { changed: { goal, at: fact.at } }) });
+  const next = withEntry(item, {
+    ...entry,
+    ...level,
+    intent: undefined,
+    disabled_by_us: isOurs,
+    ...(result !== 'refused' && { changed: { goal, at: fact.at } }),
+  });
   if (!request || !isOfGoal(request, entry.kind, goal)) return next;
   const outcome = result === 'refused' ? 'failed' : result === 'done' || goal === 'removed' ? goal : 'unchanged';
-  const outcomes = { ...request.outcomes, [keyOf(entry)]: { outcome, ...(result === 'refused' && { error: fact.error }) } };
+  const outcomes = {
+    ...request.outcomes,
+    [keyOf(entry)]: { outcome, ...(result === 'refused' && { error: fact.error }) },
+  };
   return withRequest(next, { ...request, outcomes } as typeof request);
 }
 
@@ -176,7 +218,11 @@ const isOfGoal = (request: Organization['requests'][number], kind: string, goal:
   goalOf(request) === goal || (kind === 'client_grant' && goal === 'disabled' && request.status === 'working');
 
 /** The level that a disabling took from the customer, until it is given back. */
-export const levelAfter = (goal: Goal, level: string | undefined, { before, lowered_level }: { before: Record<string, unknown> | null; lowered_level?: string | undefined }) => {
+export const levelAfter = (
+  goal: Goal,
+  level: string | undefined,
+  { before, lowered_level }: { before: Record<string, unknown> | null; lowered_level?: string | undefined },
+) => {
   if (goal === 'enabled') return { lowered_level: undefined };
   if (goal !== 'disabled' || level === undefined) return {};
   return { lowered_level: lowered_level ?? (before?.organization_access_level as string | undefined) };

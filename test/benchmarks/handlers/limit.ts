@@ -1,5 +1,4 @@
-// The floor: Node's own modules and a hand-made SigV4, no dependency at all. Bundled with the builtins taken as the functions
-// take them it is `bare`, the true limit.
+// The limit: no dependency at all, Node's own modules, loaded as the functions load them, and a hand-made signature.
 import { callAws, send } from './signed.ts';
 
 let token: Promise<string> | undefined;

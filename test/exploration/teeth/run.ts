@@ -14,10 +14,15 @@ for (const file of readdirSync(PATCHES).filter((name) => name.endsWith('.patch')
   if (only.length > 0 && !only.includes(row)) continue;
   const copy = mkdtempSync(path.join(tmpdir(), 'teeth-'));
   try {
-    for (const name of ['lib', 'test/exploration', 'package.json']) cpSync(name, path.join(copy, name), { recursive: true });
+    for (const name of ['lib', 'test/exploration', 'package.json'])
+      cpSync(name, path.join(copy, name), { recursive: true });
     symlinkSync(path.resolve('node_modules'), path.join(copy, 'node_modules'));
     execFileSync('git', ['apply', path.resolve(PATCHES, file)], { cwd: copy });
-    const { stdout } = spawnSync(process.execPath, ['test/exploration/run.ts', `row ${row}:`], { cwd: copy, encoding: 'utf8', env: { ...process.env, LIMIT: '200000' } });
+    const { stdout } = spawnSync(process.execPath, ['test/exploration/run.ts', `row ${row}:`], {
+      cwd: copy,
+      encoding: 'utf8',
+      env: { ...process.env, LIMIT: '200000' },
+    });
     const lines = stdout.split('\n');
     const at = lines.findIndex((line) => line.startsWith('VIOLATED'));
     console.log(`${file}: ${at < 0 ? 'NOT FOUND' : `found: ${lines[at + 1]?.trim()}`}`);

@@ -1,0 +1,23 @@
+// Organizations' items as the benchmarks read them and change them, behind the service's back.
+import { randomUUID } from 'node:crypto';
+import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { type LocalEnvironment, TABLE } from '../../infra/local/environment.ts';
+import type { Item } from '../../lib/aws/table.ts';
+import type { Organization } from '../../lib/offboarding/model/organization.ts';
+import { fromOrganizationItem, organizationKey, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
+
+type Table = Pick<LocalEnvironment, 'dynamoDb'>;
+
+export async function readOrganization({ dynamoDb }: Table, id: string): Promise<Organization | undefined> {
+  const get = new GetItemCommand({ TableName: TABLE, Key: marshall(organizationKey(id)), ConsistentRead: true });
+  const { Item } = await dynamoDb.send(get);
+  return Item && fromOrganizationItem(unmarshall(Item) as Item);
+}
+
+/** Writes the item with a version of its own. What an item does not have is left out of the table. */
+export async function putOrganization({ dynamoDb }: Table, organization: Organization): Promise<void> {
+  const item = toOrganizationItem({ ...organization, version: randomUUID() }, Date.now());
+  const Item = marshall(JSON.parse(JSON.stringify(item)));
+  await dynamoDb.send(new PutItemCommand({ TableName: TABLE, Item }));
+}
