@@ -40,8 +40,15 @@ const TENANT_FAULTS = {
   'failed after': { reset: 'after' as const },
   'not sent': { status: 403, body: '<html>Forbidden</html>' },
   // Without the level it is tried again, for a tenant that does not take it.
-  refused: { times: 2, status: 400, body: { statusCode: 400, error: 'Bad Request', message: 'Not this one', errorCode: 'invalid_body' } },
-  conflict: { status: 409, body: { statusCode: 409, error: 'Conflict', message: 'Somebody else', errorCode: 'conflict' } },
+  refused: {
+    times: 2,
+    status: 400,
+    body: { statusCode: 400, error: 'Bad Request', message: 'Not this one', errorCode: 'invalid_body' },
+  },
+  conflict: {
+    status: 409,
+    body: { statusCode: 409, error: 'Conflict', message: 'Somebody else', errorCode: 'conflict' },
+  },
 };
 type TenantFault = keyof typeof TENANT_FAULTS;
 
@@ -72,21 +79,46 @@ const planned: fc.Arbitrary<Planned> = fc.oneof(
       return { do: 'writeOrganization', item, expected: isUpToDate ? items[organization_id]?.version : 'another' };
     },
   })),
-  fc.constant({ of: (organization_id: string): SingleEffect => ({ do: 'readRecord', organization_id, offboarding_id: `of ${organization_id}` }) }),
+  fc.constant({
+    of: (organization_id: string): SingleEffect => ({
+      do: 'readRecord',
+      organization_id,
+      offboarding_id: `of ${organization_id}`,
+    }),
+  }),
   fc.nat({ max: 5 }).map((revision) => ({
     of: (organization_id: string): SingleEffect => {
-      const record = { organization_id, offboarding_id: `of ${organization_id}`, revision, status: 'working', requested_at: '2026-11-01T00:00:00.000Z', connections: [] };
+      const record = {
+        organization_id,
+        offboarding_id: `of ${organization_id}`,
+        revision,
+        status: 'working',
+        requested_at: '2026-11-01T00:00:00.000Z',
+        connections: [],
+      };
       return { do: 'writeRecord', record: record as never };
     },
   })),
-  fc.constant({ of: (organization_id: string): SingleEffect => ({ do: 'readBatch', batch_id: `batch ${organization_id}` }) }),
-  fc.tuple(fc.boolean(), fc.nat(), fc.constantFrom('open' as const, 'accepted' as const)).map(([isUpToDate, number, status]) => ({
-    of: (organization_id: string, { batches }: World): SingleEffect => {
-      const batch_id = `batch ${organization_id}`;
-      const batch = { batch_id, version: `v${number}`, status, attempt: 1, fingerprint: '', organization_ids: [organization_id], created_at: '2026-11-01T00:00:00.000Z' };
-      return { do: 'writeBatch', batch, expected: isUpToDate ? batches[batch_id]?.version : 'another' };
-    },
-  })),
+  fc.constant({
+    of: (organization_id: string): SingleEffect => ({ do: 'readBatch', batch_id: `batch ${organization_id}` }),
+  }),
+  fc
+    .tuple(fc.boolean(), fc.nat(), fc.constantFrom('open' as const, 'accepted' as const))
+    .map(([isUpToDate, number, status]) => ({
+      of: (organization_id: string, { batches }: World): SingleEffect => {
+        const batch_id = `batch ${organization_id}`;
+        const batch = {
+          batch_id,
+          version: `v${number}`,
+          status,
+          attempt: 1,
+          fingerprint: '',
+          organization_ids: [organization_id],
+          created_at: '2026-11-01T00:00:00.000Z',
+        };
+        return { do: 'writeBatch', batch, expected: isUpToDate ? batches[batch_id]?.version : 'another' };
+      },
+    })),
 );
 
 /** A result as both have it: no clocks, no words, and of a connection what the world knows. */
@@ -97,7 +129,11 @@ function comparable(result: { value?: unknown; error?: Result['error'] }): unkno
   }
   const { value } = result;
   if (!Array.isArray(value)) return value;
-  const shown = value.map(({ connection_id, is_enabled, organization_access_level }) => ({ connection_id, is_enabled, organization_access_level }));
+  const shown = value.map(({ connection_id, is_enabled, organization_access_level }) => ({
+    connection_id,
+    is_enabled,
+    organization_access_level,
+  }));
   return shown.sort((a, b) => (a.connection_id < b.connection_id ? -1 : 1));
 }
 
@@ -105,11 +141,17 @@ let organizations = 0;
 
 test('when the same effects are performed in the world and by the shell, they end in the same way', async () => {
   const levels = fc.constantFrom('none', 'readonly', 'limited', 'full');
-  const connections = fc.tuple(...IDS.map((id) => fc.record({ id: fc.constant(id), isEnabled: fc.boolean(), level: levels })));
+  const connections = fc.tuple(
+    ...IDS.map((id) => fc.record({ id: fc.constant(id), isEnabled: fc.boolean(), level: levels })),
+  );
   await fc.assert(
     fc.asyncProperty(connections, fc.array(planned, { minLength: 1, maxLength: 12 }), async (all, plan) => {
       const organization = `org_${String(++organizations).padStart(16, '0')}`;
-      const asListed = ({ id, isEnabled, level }: Connection) => ({ connection_id: id, is_enabled: isEnabled, organization_access_level: level });
+      const asListed = ({ id, isEnabled, level }: Connection) => ({
+        connection_id: id,
+        is_enabled: isEnabled,
+        organization_access_level: level,
+      });
       local.tenant.setOrganizations({ [organization]: all.map(asListed) });
       let world: World = { ...scenario('shell', []).world, connections: { [organization]: all }, now: Date.now() };
       const inWorld: unknown[] = [];
