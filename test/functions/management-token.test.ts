@@ -47,11 +47,12 @@ test('a token is read anew shortly before it expires', async () => {
   store(token(59));
   await service.request('disable-connection');
   await service.request('disable-connection');
-  expect(reads()).toBe(2);
+  // One of them while the function was loaded.
+  expect(reads()).toBe(3);
   store(token(3600));
   await service.request('disable-connection');
   await service.request('disable-connection');
-  expect(reads()).toBe(3);
+  expect(reads()).toBe(4);
 });
 
 test.each([
@@ -61,7 +62,7 @@ test.each([
   ['without a usable time', () => store({ ...token(60), expires_at: 'tomorrow' })],
   ['with a line break in the token', () => store({ ...token(3600), access_token: 'a\r\nx-evil: 1' })],
   ['missing', () => service.aws.secret(TOKEN_SECRET).versions.clear()],
-  ['denied', () => service.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException', times: 1 })],
+  ['denied', () => service.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException', times: 2 })],
   ['throttled', () => service.aws.addFaults({ operation: 'GetSecretValue', error: 'ThrottlingException', times: 9 })],
   [
     'garbage from Secrets Manager',
@@ -87,7 +88,7 @@ test.each([
 
 test('a secret that does not come before the deadline is a 503', async () => {
   service.aws.addFaults({ operation: 'GetSecretValue', delay: 20_000, times: 9 });
-  const answer = await service.request('disable-connection', { remaining: 2000 });
+  const answer = await service.request('disable-connection', { remaining: 4000 });
   expect(answer).toMatchObject({ status: 503, body: { code: 'management_token_unavailable' } });
 });
 

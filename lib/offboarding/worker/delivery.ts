@@ -204,7 +204,7 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
   else {
     const detail = { ...readableDetail(raw), error };
     await busEffects(context.log).publish({ do: 'publish', events: [{ event: 'failed', detail }] });
-    context.log.error('offboarding_dead_lettered', { reason: `${error.code}: ${error.message}` });
+    context.log.error('offboarding_dead_lettered', { error });
     await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
   }
   return { is: 'given up' };
