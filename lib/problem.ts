@@ -101,9 +101,6 @@ export function asProblem(cause: unknown): Problem {
   return cause instanceof Problem ? cause : new Problem('internal_error', detail, { cause });
 }
 
-/** Whether an error is a problem that is not gone when the same is tried again. */
-export const isFinal = (error: unknown): error is Problem => error instanceof Problem && !error.isTransient;
-
 /** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; not an error. */
 export class RetryLater extends Error {
   override readonly name: string = 'RetryLater';

@@ -26,6 +26,9 @@ const shared = {
 // Most tests wait for a socket or a pause; two cores do more than one file at a time.
 const maxWorkers = 4;
 const WITHOUT = ['**/node_modules/**'];
+/** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
+const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
+const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
 export default defineConfig({
   test: {
@@ -37,7 +40,7 @@ export default defineConfig({
           ...shared,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          exclude: [...WITHOUT, 'test/end-to-end/**', 'test/second-opinions/**'],
+          exclude: [...WITHOUT, ...LEFT_TO_DEEP, 'test/end-to-end/**', 'test/second-opinions/**'],
         },
       },
       { test: { ...shared, name: 'second-opinions', include: ['test/second-opinions/**/*.test.ts'] } },

@@ -36,7 +36,7 @@ export async function startStandIns() {
       process.execPath,
       [here('runtime.mjs'), bundle, JSON.stringify(benchmarkEvent(name)), String(warm)],
       // What the template sets for Node is ours alone.
-      { env: { ...env, ...(isOurs && { NODE_OPTIONS }) }, stdio: ['ignore', 'pipe', 'ignore'] },
+      { env: { ...env, ...(isOurs && { NODE_OPTIONS }) }, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     const report = JSON.parse(Buffer.concat(await run.stdout.toArray()).toString()) as Report;
     if (![200, 202, 204].includes(report.status)) throw new Error(`${bundle} answered ${report.status}`);

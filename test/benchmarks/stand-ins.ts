@@ -1,6 +1,6 @@
 // The stand-ins of the benchmark, in a process of their own; sends the functions' environment and then what was called.
 import { randomUUID } from 'node:crypto';
-import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { startEnvironment, TABLE } from '../../infra/local/environment.ts';
 import { emptyOrganization, type LedgerEntry, type OpenRequest } from '../../lib/offboarding/model/organization.ts';
@@ -8,7 +8,6 @@ import { CON, ORG } from './event.ts';
 
 const local = await startEnvironment({ connected: false });
 Object.assign(process.env, local.environment);
-const { organizationKey } = await import('../../lib/offboarding/store/items.ts');
 const { putOrganization } = await import('./organization-items.ts');
 
 /** A scheduled offboarding that has disabled the organization's connection. */
@@ -39,11 +38,24 @@ function scheduled() {
   return { ...emptyOrganization(ORG), ...about, requests: [request], ledger: [entry] };
 }
 
+/** Deletes all that the table has of the organization: what one way wrote is nothing that another is to read. */
+async function forget(): Promise<void> {
+  const where = {
+    KeyConditionExpression: 'organization_id = :id',
+    ExpressionAttributeValues: marshall({ ':id': ORG }),
+  };
+  const { Items = [] } = await local.dynamoDb.send(new QueryCommand({ TableName: TABLE, ...where }));
+  for (const { organization_id = { S: '' }, offboarding_id = { S: '' } } of Items) {
+    const Key = { organization_id, offboarding_id };
+    await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
+  }
+}
+
 /** What each function finds: a connection that is enabled, or a scheduled offboarding that has disabled it. */
 async function reset(name: string): Promise<void> {
   const isCancelled = name === 'cancel-offboarding';
   local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON, is_enabled: !isCancelled }] });
-  await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key: marshall(organizationKey(ORG)) }));
+  await forget();
   if (!isCancelled) return;
   await putOrganization(local, scheduled());
 }

@@ -9,12 +9,7 @@ import type { Stage } from '../../lib/offboarding/model/stage.ts';
 import { dispatchDueWork } from '../../lib/offboarding/worker/dispatch.ts';
 import { learn } from '../../lib/offboarding/worker/learn.ts';
 import { nextEffect } from '../../lib/offboarding/worker/visit.ts';
-import {
-  startVisit,
-  type VisitEnd,
-  type VisitInput,
-  type VisitState,
-} from '../../lib/offboarding/worker/visit-state.ts';
+import { startVisit, type VisitInput, type VisitState } from '../../lib/offboarding/worker/visit-state.ts';
 import { endSessions } from '../../lib/sessions/end-sessions.ts';
 import { replay, tokenOf } from './frames.ts';
 import type { Message, Request } from './world.ts';
@@ -277,5 +272,3 @@ export function eventProgram(message: Message, by: By): Program {
     ),
   );
 }
-
-export type { VisitEnd };

@@ -70,6 +70,23 @@ describe('uncertain writes', () => {
     },
   );
 
+  test('when the cancellation comes while the worker of the uncertain call is still at it, that worker waits, too', async () => {
+    const organization = organizationWith({ connection_id: CON });
+    const page = { status: 502, body: '<html>Bad gateway</html>', late: 3000 };
+    service.tenant.addFaults({ method: 'PATCH', path: organization, ...page });
+    await post(organization);
+    await service.until('the call is repeated', () => service.calls(organization, 'PATCH').length === 1);
+    // The worker takes its time over the event.
+    service.aws.addFaults({ operation: 'PutEvents', delay: 700 });
+    await service.until('the call is repeated', () => service.calls(organization, 'PATCH').length === 2);
+    expect((await cancel(organization, { remaining: 4000 })).status).toBe(202);
+    await sleep(2000);
+    await service.pass(LEASE_OVER_MS, organization);
+    await service.outcome(organization, 'cancelled');
+    await service.rest(organization);
+    expect(service.enabled(organization)).toEqual({ [CON]: true });
+  });
+
   test('when a list is seconds old and shows what was disabled as enabled, a cancellation enables it all the same', async () => {
     const organization = organizationWith({ connection_id: CON, organization_access_level: 'limited' });
     await offboard(organization);

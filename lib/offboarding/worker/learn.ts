@@ -192,7 +192,7 @@ function afterCall(
     isDrift,
     at: given.now,
   };
-  const unsettled = wasUncertain ? { ...given.unsettled, [key]: effect.goal } : given.unsettled;
+  const unsettled = isUncertain ? { ...given.unsettled, [key]: effect.goal } : given.unsettled;
   const state = withFact({ ...given, uncertainUntil: until, unsettled }, fact);
   const isOpen =
     actual === 'not done' || actual === 'uncertain' || (actual === 'refused' && entry?.intent?.is_uncertain === true);

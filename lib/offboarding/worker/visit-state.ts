@@ -68,7 +68,7 @@ export interface VisitState {
   tried: string[];
   retriesLeft: number;
   uncertainUntil?: number | undefined;
-  /** What a call succeeded for after an attempt that Auth0 may still carry out, by key: no other goal is called before that is over. */
+  /** The goal of a call that Auth0 may still carry out, by key, whatever a later attempt brought: no other goal is called before that is over. */
   unsettled: Record<string, Goal>;
   /** Of Auth0's listing, where it will not pass. */
   listFailure?: Failure | undefined;

@@ -17,19 +17,12 @@ async function request(organization_id: string, body: string) {
 }
 
 async function list(organization_id: string) {
-  const { Items = [] } = await dynamoDb('Query', {
-    IndexName: 'by_organization',
+  const { Items: offboardings = [] } = await dynamoDb('Query', {
     KeyConditionExpression: 'organization_id = :id',
     ExpressionAttributeValues: { ':id': { S: organization_id } },
     Limit: 100,
   });
-  const Keys = Items.map(({ organization_id: id, offboarding_id }: Record<string, unknown>) => {
-    return { organization_id: id, offboarding_id };
-  });
-  const RequestItems = { [OFFBOARDINGS_TABLE]: { Keys } };
-  const found =
-    Keys.length > 0 ? await callAws('dynamodb', 'DynamoDB_20120810.BatchGetItem', '1.0', { RequestItems }) : {};
-  return { statusCode: 200, body: JSON.stringify({ offboardings: found.Responses?.[OFFBOARDINGS_TABLE] ?? [] }) };
+  return { statusCode: 200, body: JSON.stringify({ offboardings }) };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the gateway's event

@@ -1,5 +1,5 @@
 // An offboarding put on record and on the bus, and a list of them, with the AWS SDK's clients as they come and nothing else.
-import { BatchGetItemCommand, DynamoDBClient, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 
@@ -22,16 +22,12 @@ async function list(organization_id: string) {
   const { Items = [] } = await table.send(
     new QueryCommand({
       TableName: OFFBOARDINGS_TABLE,
-      IndexName: 'by_organization',
       KeyConditionExpression: 'organization_id = :id',
       ExpressionAttributeValues: marshall({ ':id': organization_id }),
       Limit: 100,
     }),
   );
-  const keys = Items.map(({ organization_id: id, offboarding_id }) => ({ organization_id: id, offboarding_id }));
-  const get = new BatchGetItemCommand({ RequestItems: { [OFFBOARDINGS_TABLE]: { Keys: keys as never } } });
-  const found = keys.length > 0 ? (await table.send(get)).Responses?.[OFFBOARDINGS_TABLE] : [];
-  const offboardings = (found ?? []).map((item) => unmarshall(item));
+  const offboardings = Items.map((item) => unmarshall(item));
   return { statusCode: 200, body: JSON.stringify({ offboardings }) };
 }
 

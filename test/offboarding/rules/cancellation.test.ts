@@ -163,6 +163,7 @@ describe('the acceptance of a cancellation', () => {
       attempts: 0,
       is_unrecorded: true,
     });
+    expect(found(item, 'A').outcomes).toEqual({ con_2: { outcome: 'removed' } });
     expect(found(item, 'A').watch).toBeUndefined();
     expect(found(item, 'A').last_error).toBeUndefined();
     expect(found(item, 'A').ended_at).toBeUndefined();
@@ -225,6 +226,19 @@ describe('the acceptance of a cancellation', () => {
     expect(cancelled(organization({ cancellation })).item.cancellation).toEqual({ ...cancellation, at: ago(0) });
     const empty = { ...cancellation, found: [], reenabled: [] };
     expect(cancelled(organization({ cancellation: empty })).item.cancellation).toMatchObject({ at: ago(0), found: [] });
+  });
+
+  test('when it finds something new after one that found something, its own result is recorded', () => {
+    const cancellation = { ...ACT, at: ago(HOUR), caller: 'first', found: ['Z'], reenabled: ['Z'] };
+    const { item } = cancelled(organization({ cancellation, requests: [request('A')] }));
+    expect(item.cancellation).toEqual({ ...ACT, found: ['A'], reenabled: ['A'] });
+    const empty = { ...cancellation, found: [], reenabled: [] };
+    expect(cancelled(organization({ cancellation: empty })).item.cancellation?.caller).toBe('canceller');
+  });
+
+  test('when a removal at once has not begun, it is cancelled', () => {
+    const { item } = cancelled(organization({ requests: [request('A', {}, { action: 'remove' })] }));
+    expect(statuses(item)).toEqual({ A: 'cancelled' });
   });
 
   test('when an event with an earlier time arrives after another cancellation, the later one stays the latest', () => {

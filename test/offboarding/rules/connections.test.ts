@@ -84,7 +84,8 @@ describe('the ledger entry that a request begins with', () => {
       before: null,
     });
     const list = listing([], { grants: [listedGrant('cgr_1')] });
-    expect(openEntry(organization(), 'client_grant', 'cgr_1', list)).toMatchObject({
+    expect(openEntry(organization(), 'client_grant', 'cgr_1', list)).toEqual({
+      ...{ kind: 'client_grant', id: 'cgr_1', claims: [], disabled_by_us: false },
       ...{ name: null, strategy: null, before: { client_id: 'client of cgr_1', audience: 'api', scope: ['read'] } },
     });
   });

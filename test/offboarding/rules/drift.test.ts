@@ -173,6 +173,16 @@ describe('a connection that is to be disabled again', () => {
 });
 
 describe('what is quiet again', () => {
+  test('when one of two is quiet and the other is not, the quiet one alone is', () => {
+    const drifted = { drifted_at: ago(HOUR), reenabled_at: [ago(HOUR)] };
+    const ledger = [left('con_1', ['A'], drifted), left('con_2', ['A'], drifted)];
+    const next = changed(organization({ requests: [watched('A')], ledger }), listing(['con_1', off('con_2')]));
+    expect(next.ledger.map(({ drifted_at }) => drifted_at)).toEqual([ago(HOUR), undefined]);
+  });
+  test('when what was new is enabled for the second time, it is enabled again', () => {
+    const ledger = [left('con_1', ['A'], { added: true, reenabled_at: [ago(HOUR)] })];
+    expect(driftOf(changed(organization({ requests: [watched('A')], ledger })))?.drift).toBe('reenabled');
+  });
   test('when somebody disabled it, it is quiet, without an event', () => {
     const item = organization({
       requests: [watched('A')],

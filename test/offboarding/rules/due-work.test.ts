@@ -80,6 +80,8 @@ describe('the date of the next step', () => {
     expect(of({ status: 'scheduled', ...dates })).toBe('2026-12-21T09:00:00.000Z');
     expect(of({ status: 'scheduled', removal_due_at: dates.removal_due_at })).toBe('2026-12-24T09:00:00.000Z');
     expect(of({ status: 'removing', ...dates })).toBe('2026-12-24T09:00:00.000Z');
+    const swapped = { removal_due_at: dates.notice_due_at, notice_due_at: dates.removal_due_at };
+    expect(of({ status: 'scheduled', ...swapped })).toBe('2026-12-21T09:00:00.000Z');
     expect(of({ status: 'scheduled' })).toBe(ago(DAY));
   });
   test('when it is cancelled, it is the cancellation; else its acceptance', () => {

@@ -120,6 +120,10 @@ describe('the end', () => {
     const removed = { ...outcomes, con_3: { outcome: 'removed' as const } };
     expect(found(finished(working({ outcomes: removed })), 'A').watch).toBe('on');
   });
+  test('when nothing had to be changed, it is completed and watched all the same', () => {
+    const outcomes = { con_1: { outcome: 'unchanged' as const } };
+    expect(found(finished(working({ outcomes })), 'A')).toMatchObject({ status: 'completed', watch: 'on' });
+  });
   test('when it removes later, it is scheduled and watched', () => {
     const next = finished(working({ removal_due_at: 'x' }, { action: 'disable_then_remove' }), {
       ledger: [entry('con_1', ['A'])],
@@ -243,6 +247,14 @@ describe('several that disable now and remove later', () => {
     expect(next.ledger.map(({ claims }) => claims)).toEqual([['A'], ['X', 'A']]);
     expect(found(next, 'A')).toMatchObject({ is_unrecorded: true, outcomes: { con_2: { outcome: 'unchanged' } } });
   });
+  test('when a later one has not begun, it supersedes nothing yet', () => {
+    const b = request('B', { status: 'working', outcomes: done('con_2'), removal_due_at: 'b' });
+    const later = request('C', { requested_at: ago(0) });
+    expect(statuses(finish(organization({ requests: [b, later] }), b, NOW))).toEqual({
+      B: 'scheduled',
+      C: 'requested',
+    });
+  });
   test('when two have the same time, the id decides', () => {
     expect(statuses(scheduledWith({}, {}))).toEqual({ A: 'superseded', B: 'scheduled' });
   });
@@ -315,6 +327,9 @@ describe('watches that are over', () => {
     });
     expect(events(tidy(watched('A', { ended_at: undefined, accepted_at: ago(401 * DAY) })))).toEqual(['watch_ended A']);
   });
+  test('when a watch has ended, it does not end again', () => {
+    expect(events(tidy(watched('A', { watch: 'ended', ended_at: ago(500 * DAY) })))).toEqual([]);
+  });
   test('when an offboarding is scheduled, its watch does not end', () => {
     expect(events(tidy(watched('A', { status: 'scheduled', ended_at: ago(500 * DAY) })))).toEqual([]);
   });
@@ -372,6 +387,10 @@ describe('what is over', () => {
     expect(left({ ...item, current: { offboarding_id: 'Y', requested_at: ago(MINUTE) } }).current?.offboarding_id).toBe(
       'Y',
     );
+  });
+  test('when several leave at once, the one requested last is the current one', () => {
+    const requests = [HOUR, DAY, MINUTE].map((ms) => request(`r${ms}`, { status: 'completed', requested_at: ago(ms) }));
+    expect(left(organization({ requests })).current?.offboarding_id).toBe(`r${MINUTE}`);
   });
   test('when a cancelled, superseded or dry request leaves, it is no current one', () => {
     for (const one of [
