@@ -54,7 +54,7 @@ const notInLambda: Plugin = {
   name: 'not-in-lambda',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
-      path: fileURLToPath(new URL('../commands/environment-credentials.ts', import.meta.url)),
+      path: fileURLToPath(new URL('environment-credentials.ts', import.meta.url)),
     }));
     onResolve({ filter: /^@smithy\/core\/event-streams$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /./, namespace: 'left-out' }, () => ({ contents: 'export {}' }));

@@ -7,12 +7,12 @@ import { stringify } from 'yaml';
 import { asyncapi, openapi } from '../contract.ts';
 import { EVENTS, OWN, SHARED, service, startOver } from './scenarios.ts';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/;
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
 const NINE = Date.parse('2026-11-24T09:00:00Z');
 const HOUR = 3_600_000;
 
-/** `value` with ids numbered in their order, times to the hour and counted from nine o'clock, and one cursor for all. */
+/** `value` with ids numbered in their order, times to the hour and counted from nine o'clock, and one cursor for all; in texts, too. */
 function tidy(value: unknown, ids = new Map<string, string>()): unknown {
   if (Array.isArray(value)) return value.map((one) => tidy(one, ids));
   if (value !== null && typeof value === 'object') {
@@ -22,15 +22,19 @@ function tidy(value: unknown, ids = new Map<string, string>()): unknown {
     return Object.fromEntries(entries.map(([key, one]) => [key, cursor(key, one)]));
   }
   if (typeof value !== 'string') return value;
-  if (UUID.test(value)) {
-    const id = ids.get(value) ?? `${String(ids.size + 1).repeat(8)}-1c2d-4e3f-8a4b-5c6d7e8f9a0b`;
-    ids.set(value, id);
-    return id;
-  }
-  if (!TIME.test(value) || value.startsWith('2026-11-24T09:00:00')) return value;
-  const hours = Math.round((Date.parse(value) - Date.now()) / HOUR);
-  const time = new Date(NINE + hours * HOUR).toISOString();
-  return value.includes('.') ? time : time.replace('.000Z', 'Z');
+  const numbered = (id: string) => {
+    const number = ids.get(id) ?? `${String(ids.size + 1).repeat(8)}-1c2d-4e3f-8a4b-5c6d7e8f9a0b`;
+    ids.set(id, number);
+    return number;
+  };
+  return value.replace(UUID, numbered).replace(TIME, fromNine);
+}
+
+function fromNine(time: string): string {
+  if (time.startsWith('2026-11-24T09:00:00')) return time;
+  const hours = Math.round((Date.parse(time) - Date.now()) / HOUR);
+  const moved = new Date(NINE + hours * HOUR).toISOString();
+  return time.includes('.') ? moved : moved.replace('.000Z', 'Z');
 }
 
 const path = (name: string) => new URL(`../../infra/contracts/${name}`, import.meta.url);
