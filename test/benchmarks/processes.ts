@@ -36,9 +36,12 @@ export async function startStandIns() {
       process.execPath,
       [here('runtime.mjs'), bundle, JSON.stringify(benchmarkEvent(name)), String(warm)],
       // What the template sets for Node is ours alone.
-      { env: { ...env, ...(isOurs && { NODE_OPTIONS }) }, stdio: ['ignore', 'pipe', 'inherit'] },
+      { env: { ...env, ...(isOurs && { NODE_OPTIONS }) }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
-    const report = JSON.parse(Buffer.concat(await run.stdout.toArray()).toString()) as Report;
+    const [out, errors] = await Promise.all([run.stdout.toArray(), run.stderr.toArray()]);
+    const text = Buffer.concat(out).toString();
+    if (text === '') throw new Error(`${bundle} did not answer: ${Buffer.concat(errors)}`);
+    const report = JSON.parse(text) as Report;
     if (![200, 202, 204].includes(report.status)) throw new Error(`${bundle} answered ${report.status}`);
     return report;
   }
