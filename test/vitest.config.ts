@@ -14,6 +14,8 @@ class LongestWaitFirst extends BaseSequencer {
 const shared = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
+  // Some deadlines of seconds do not hold on a machine that is busy with other files: a test that fails is tried once more.
+  retry: 1,
   pool: 'forks' as const,
   // A machine that is busy is slow: what is waited for may take its time.
   expect: { poll: { timeout: 30_000 } },
