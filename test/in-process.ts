@@ -56,7 +56,7 @@ export function createFunctionInProcess(
     return loaded;
   }
 
-  async function run(event: unknown, milliseconds: number): Promise<unknown> {
+  async function run(event: unknown, milliseconds: number, begin: () => void): Promise<unknown> {
     captureOutput();
     loading ??= load();
     const handler = await loading;
@@ -67,6 +67,7 @@ export function createFunctionInProcess(
     // The SDK's clients read the environment when they are first used.
     setEnvironment(variables);
     const deadline = Date.now() + milliseconds;
+    begin();
     const context = { awsRequestId: randomUUID(), getRemainingTimeInMillis: () => deadline - Date.now() };
     try {
       // Lambda passes JSON, both ways.
@@ -81,12 +82,16 @@ export function createFunctionInProcess(
     async invoke(event, milliseconds = timeout) {
       busy.add(event);
       const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => {
-        onLog(`Task timed out after ${milliseconds} ms`);
-        reject(new Error(`Runtime.ExitError: ${name} timed out`));
-      }, milliseconds + SLACK_MS);
+      let timer: NodeJS.Timeout | undefined;
+      // As Lambda has it, an invocation's time begins when the function is loaded.
+      const begin = () => {
+        timer = setTimeout(() => {
+          onLog(`Task timed out after ${milliseconds} ms`);
+          reject(new Error(`Runtime.ExitError: ${name} timed out`));
+        }, milliseconds + SLACK_MS);
+      };
       try {
-        return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds))]);
+        return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds, begin))]);
       } finally {
         clearTimeout(timer);
         busy.delete(event);
