@@ -42,7 +42,9 @@ test.each([
     server.listen(0, 'localhost');
     await once(server, 'listening');
     const ORIGIN = `${scheme}://localhost:${(server.address() as AddressInfo).port}`;
-    container = fork(CONTAINER, { env: { PATH: process.env.PATH, ORIGIN, AHEAD, NODE_EXTRA_CA_CERTS: file } });
+    const { PATH, NODE_OPTIONS } = process.env;
+    const env = { PATH, NODE_OPTIONS, ORIGIN, AHEAD, NODE_EXTRA_CA_CERTS: file };
+    container = fork(CONTAINER, { env });
     await once(container, 'message');
     container.kill('SIGSTOP');
     await sleep(700);
