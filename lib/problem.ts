@@ -82,11 +82,6 @@ export class Problem extends Error {
     return new Problem(this.code, this.message, { ...this, cause: this.cause, mayBeDone: true });
   }
 
-  /** What is kept of it on a record, and told. */
-  get failure() {
-    return { code: this.code, message: this.message };
-  }
-
   /** The problem as members of an `application/problem+json` body; `instance` is the request's id. */
   toMembers(instance: string) {
     const { code, status, message: detail, upstream } = this;

@@ -80,8 +80,7 @@ const firstFailure = ({ outcomes }: OpenRequest): Failure | undefined =>
 export function failWith(item: Organization, request: OpenRequest, error: Failure, now: number): Organization {
   const left = unfinishedOf(item, request).map((entry) => [keyOf(entry), { outcome: 'failed', error }] as const);
   const outcomes = { ...request.outcomes, ...Object.fromEntries(left) };
-  const started = request.status === 'scheduled' ? { ...request, status: 'removing' as const } : request;
-  return endAs(item, { ...started, outcomes, error }, 'failed', 'failed', now);
+  return endAs(item, { ...request, outcomes, error }, 'failed', 'failed', now);
 }
 
 /** The request in its last status, its event in the outbox, and the ledger as it is from now on. */

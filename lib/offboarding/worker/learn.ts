@@ -35,7 +35,7 @@ export function learn(given: VisitState, effect: SingleEffect, result: Result): 
   const next = { ...state, failures: effect.do === 'pause' ? state.failures : 0 };
   switch (effect.do) {
     case 'readOrganization':
-      return afterRead(next, effect, result.value as Organization | undefined);
+      return afterRead(next, result.value as Organization | undefined);
     case 'writeOrganization':
       return afterWrite(next, effect.item, result.value as boolean);
     case 'readBatch':
@@ -119,7 +119,7 @@ function afterPause(state: VisitState): VisitState {
   return { ...state, postponed: [], listing: undefined, retriesLeft: state.retriesLeft - 1 };
 }
 
-function afterRead(state: VisitState, _: SingleEffect, found: Organization | undefined): VisitState {
+function afterRead(state: VisitState, found: Organization | undefined): VisitState {
   const { stored, item, input } = state;
   const mine = item?.version && item.version === found?.version;
   // A write whose answer was lost, and that was carried out.
@@ -238,19 +238,8 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
       return { ...state, sent: [...state.sent, `schedule ${effect.at}`] };
     case 'writeOrganization':
       return afterFailedWrite(state, error);
-    case 'publish':
-    case 'writeRecord':
-    case 'sendDeadLetter':
-    case 'sendSessionsDue':
-      return repeated(state, error, (given) => ({
-        ...given,
-        end: { is: 'later', wait_ms: state.input.waitMs, error },
-      }));
     default:
-      return repeated(state, error, (given) => ({
-        ...given,
-        end: { is: 'later', wait_ms: state.input.waitMs, error },
-      }));
+      return repeated(state, error);
   }
 }
 
@@ -261,23 +250,19 @@ const needsGrants = ({ item }: VisitState) =>
 
 /** A write whose outcome is unknown is looked up; one that will never pass ends the visit. */
 function afterFailedWrite(state: VisitState, error: EffectError): VisitState {
-  if (!error.is_transient) return { ...state, end: { is: 'later', wait_ms: state.input.waitMs, error } };
-  return repeated(
-    {
-      ...state,
-      isRead: !error.may_be_done,
-      item: error.may_be_done ? state.item : state.stored && applyFacts(state.stored, state.facts),
-    },
-    error,
-    (given) => ({
-      ...given,
-      end: { is: 'later', wait_ms: state.input.waitMs, error },
-    }),
-  );
+  if (!error.is_transient) return endedBy(state, error);
+  const isRead = !error.may_be_done;
+  const item = isRead ? state.stored && applyFacts(state.stored, state.facts) : state.item;
+  return repeated({ ...state, isRead, item }, error);
 }
 
 /** The effect is performed again; after a few failures in a row that is for later. */
-function repeated(state: VisitState, error: EffectError, giveUp: (state: VisitState) => VisitState): VisitState {
+function repeated(state: VisitState, error: EffectError): VisitState {
   const failures = state.failures + 1;
-  return failures >= MAX_FAILURES ? giveUp({ ...state, error }) : { ...state, failures };
+  return failures >= MAX_FAILURES ? endedBy({ ...state, error }, error) : { ...state, failures };
 }
+
+const endedBy = (state: VisitState, error: EffectError): VisitState => ({
+  ...state,
+  end: { is: 'later', wait_ms: state.input.waitMs, error },
+});
