@@ -1,7 +1,7 @@
 import { type Updated, updateOrganization } from '../offboarding/intake/update.ts';
 import { type Core, type EffectError, perform } from '../offboarding/model/effects.ts';
 import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
-import { noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
+import { areMembersLeft, noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
 import { after, iso, type Stage } from '../offboarding/model/stage.ts';
 import { areSessionsLeft } from '../offboarding/rules/lifecycle.ts';
 import { withEvent } from '../offboarding/rules/requests.ts';
@@ -49,7 +49,7 @@ export function* endSessions(input: EndSessionsInput, started: number): Core<Ses
     if (saved.is !== 'done') return { is: 'later', error: saved.error };
     if (!saved.value) return { is: 'not due' };
     if (page.end) return page.end;
-    if (!['due', 'ending'].includes(page.sessions.status)) {
+    if (!areMembersLeft(page.sessions)) {
       // The worker publishes what became of it.
       yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'batch' }] });
       return { is: 'done' };
@@ -95,7 +95,7 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
       input.stage,
       now,
     );
-  const done = { ...sessions, position: undefined, tries: undefined, cursor: next, members: sessions.members };
+  const done = { ...sessions, position: undefined, tries: undefined, cursor: next };
   return { sessions: next === undefined ? { ...done, status: 'ended' } : done, now };
 }
 
@@ -164,8 +164,7 @@ function* savePage(
       return { value: false };
     const saved = { ...sessions, sent_at: known.sent_at, updated_at: isProgress ? iso(written) : before.updated_at };
     const changed: OpenRequest = { ...request, sessions: saved };
-    const isEnd = !['due', 'ending'].includes(saved.status);
-    if (!isEnd) return { item: withRequest(item, changed), value: true };
+    if (areMembersLeft(saved)) return { item: withRequest(item, changed), value: true };
     return { item: withEvent(item, changed, 'sessions_ended', iso(written)), value: true };
   });
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { OrganizationId } from '../../ids.ts';
 import { CancellationRequest, EventParameters } from './request.ts';
+import { iso } from './stage.ts';
 
 export const REQUESTED = 'organization.offboarding.requested';
 export const CANCELLATION_REQUESTED = 'organization.offboarding.cancellation_requested';
@@ -51,5 +52,5 @@ export type CancellationMessage = Extract<OffboardingMessage, { 'detail-type': t
 /** An event's `time` to the millisecond, and never in the future: no publisher can ask later than everybody else. */
 export function timeOf(time: string, now: number): string {
   const at = Date.parse(time);
-  return new Date(Number.isNaN(at) ? now : Math.min(at, now)).toISOString();
+  return iso(Number.isNaN(at) ? now : Math.min(at, now));
 }

@@ -1,4 +1,5 @@
 import type { Parameters } from './request.ts';
+import { iso } from './stage.ts';
 import type { Status } from './status.ts';
 
 // One item of the table per organization holds everything that decides: the lease, the open requests, the ledger of what we did
@@ -83,8 +84,12 @@ export interface Sessions {
 /** Sessions of which none is ended yet; `at` in Unix ms. */
 export const noSessions = (at: number): Sessions => ({
   ...{ status: 'due', members: 0, revocations_requested: 0, skipped: 0, failed: 0 },
-  updated_at: new Date(at).toISOString(),
+  updated_at: iso(at),
 });
+
+/** Whether members are left whose sessions are to be ended. */
+export const areMembersLeft = (sessions: Sessions | undefined): boolean =>
+  sessions === undefined || sessions.status === 'due' || sessions.status === 'ending';
 
 /** A request in the organization's item: pending, not published, watched, or failed with something disabled. */
 export interface OpenRequest {

@@ -18,6 +18,13 @@ export const RETENTION = 'P400D';
 /** A moment (Unix ms) as the text by which the items order moments. */
 export const iso = (ms: number): string => new Date(ms).toISOString();
 
+/** The latest of moments as `iso` writes them; empty where there is none. */
+export const latestOf = (...moments: (string | undefined)[]): string =>
+  moments
+    .map((one) => one ?? '')
+    .sort()
+    .at(-1) ?? '';
+
 /** `from` (ISO 8601 text or Unix ms) plus an ISO 8601 duration, as Unix ms. */
 export function after(from: string | number, duration: string): number {
   const end = addDuration(new Date(from), duration);

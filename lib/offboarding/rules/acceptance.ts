@@ -1,6 +1,6 @@
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
-import { after, iso, type Stage } from '../model/stage.ts';
+import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import { sizeOf } from './bounds.ts';
 import { isCoveredOnArrival } from './cancellation.ts';
 import { actOf, inStatus, isAccepted, isPending, withEvent } from './requests.ts';
@@ -23,12 +23,6 @@ export function nextRequestedAt({ last_requested_at = '' }: Organization, now: n
   const at = iso(now);
   return at > last_requested_at ? at : iso(Date.parse(last_requested_at) + 1);
 }
-
-export const latestOf = (...moments: (string | undefined)[]): string =>
-  moments
-    .map((one) => one ?? '')
-    .sort()
-    .at(-1) ?? '';
 
 /**
  * Accepts a request into the organization's item; it counts from the write of that item on. A request by event that a recorded

@@ -1,6 +1,6 @@
 import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
-import { withRequest } from '../model/organization.ts';
-import { iso } from '../model/stage.ts';
+import { areMembersLeft, withRequest } from '../model/organization.ts';
+import { iso, latestOf } from '../model/stage.ts';
 import {
   actOf,
   disabledBy,
@@ -48,7 +48,7 @@ export function acceptCancellation(item: Organization, request: CancellationRequ
   const isLatest = !item.cancellation || item.cancellation.at < act.at;
   const replaces = isLatest && (found.length > 0 || !wouldForget(item.cancellation));
   const kept = replaces ? recorded : item.cancellation && { ...item.cancellation, ...(isLatest && { at: act.at }) };
-  const last_requested_at = [item.last_requested_at ?? '', act.at].sort().at(-1);
+  const last_requested_at = latestOf(item.last_requested_at, act.at);
   let next: Organization = { ...item, last_requested_at, cancellation: kept ?? recorded };
   for (const one of scope) next = cancelRequest(next, one, act, now);
   return { is: found.length > 0 ? 'found' : 'nothing', item: next };
@@ -72,10 +72,7 @@ export const cancellationScope = (item: Organization, request: CancellationReque
 
 const isUnaccepted = (one: OpenRequest) => !isAccepted(one) && one.status === 'requested' && !one.cancelled;
 const hasSessionsToStop = ({ sessions, parameters, status }: OpenRequest) =>
-  parameters.end_sessions &&
-  status !== 'cancelled' &&
-  status !== 'failed' &&
-  (!sessions || ['due', 'ending'].includes(sessions.status));
+  parameters.end_sessions && status !== 'cancelled' && status !== 'failed' && areMembersLeft(sessions);
 
 /** One request of the organization, cancelled by `act` as far as that takes no call of Auth0. */
 export function cancelRequest(item: Organization, request: OpenRequest, act: Act, now: number): Organization {

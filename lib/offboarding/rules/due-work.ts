@@ -1,4 +1,5 @@
 import type { OpenRequest, Organization, Priority } from '../model/organization.ts';
+import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { watchedOf } from './drift.ts';
 import { areSessionsLeft } from './lifecycle.ts';
@@ -48,17 +49,19 @@ function requestDue(request: OpenRequest): Entry[] {
   return hasEnded(request) ? [sessions] : [{ at: stepDueAt(request), priority }, sessions];
 }
 
-const openUntil = ({ accepted_at }: OpenRequest) => new Date(Date.parse(accepted_at) + BATCH_IS_OPEN_MS).toISOString();
+const openUntil = ({ accepted_at }: OpenRequest) => iso(Date.parse(accepted_at) + BATCH_IS_OPEN_MS);
 
 /** Since when the next step of a pending request should have been made. */
 export function stepDueAt({ status, removal_due_at, notice_due_at, cancelled, accepted_at }: OpenRequest): string {
   if (status === 'cancelling') return cancelled?.at ?? accepted_at;
   if (status !== 'scheduled' && status !== 'removing') return accepted_at;
   const next = status === 'scheduled' ? [notice_due_at, removal_due_at] : [removal_due_at];
-  // To the millisecond, as all times that it is compared with.
-  const dates = next.flatMap((one) => (one ? [new Date(one).toISOString()] : [])).sort();
-  return dates[0] ?? accepted_at;
+  return momentsOf(...next).sort()[0] ?? accepted_at;
 }
+
+/** Those of `dates` that there are, to the millisecond, as all times that they are compared with. */
+export const momentsOf = (...dates: (string | undefined)[]): string[] =>
+  dates.flatMap((one) => (one ? [iso(Date.parse(one))] : []));
 
 /** When a message is to say that the sessions of the members are due; undefined where there are none to end. */
 export function sessionsDueAt(request: OpenRequest): string | undefined {
@@ -67,5 +70,5 @@ export function sessionsDueAt(request: OpenRequest): string | undefined {
   if (!sessions) return updated_at;
   if (!sessions.sent_at) return sessions.updated_at;
   const last = sessions.sent_at > sessions.updated_at ? sessions.sent_at : sessions.updated_at;
-  return new Date(Date.parse(last) + SESSIONS_AGAIN_MS).toISOString();
+  return iso(Date.parse(last) + SESSIONS_AGAIN_MS);
 }

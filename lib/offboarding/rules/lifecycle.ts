@@ -1,11 +1,20 @@
 import type { Batch } from '../model/batch.ts';
 import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '../model/organization.ts';
-import { keyOf, withRequest } from '../model/organization.ts';
+import { areMembersLeft, keyOf, requestOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { cancelRequest, endWatch } from './cancellation.ts';
 import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
-import { acceptedOf, actOf, inStatus, isPending, withEvent, withFinalLedger } from './requests.ts';
+import {
+  acceptedOf,
+  actOf,
+  disabledBy,
+  inStatus,
+  isCarriedOut,
+  isPending,
+  withEvent,
+  withFinalLedger,
+} from './requests.ts';
 
 // What becomes of a request: pure changes of the organization's item, one for each status that it can reach.
 
@@ -34,15 +43,8 @@ export function begin(
   const isThere = begun.ledger.some(({ claims, before }) => before !== null && claims.includes(request.offboarding_id));
   if (request.parameters.action !== 'disable_then_remove' || !isThere) return begun;
   const removal_due_at = removalDueAt(request, now, stage);
-  const withDates = (one: OpenRequest) => ({
-    ...one,
-    removal_due_at,
-    notice_due_at: noticeDueAt(removal_due_at, now, stage),
-  });
-  return {
-    ...begun,
-    requests: begun.requests.map((one) => (one.offboarding_id === request.offboarding_id ? withDates(one) : one)),
-  };
+  const own = requestOf(begun, request.offboarding_id) ?? request;
+  return withRequest(begun, { ...own, removal_due_at, notice_due_at: noticeDueAt(removal_due_at, now, stage) });
 }
 
 /** scheduled → removing. What could not be disabled is not removed. */
@@ -140,8 +142,8 @@ function supersede(item: Organization, request: OpenRequest, later: OpenRequest,
 
 /** The later offboarding shows what it took over, as it will be removed with it. */
 function withOutcomesOf(item: Organization, later: OpenRequest, [earlierId = '']: string[]): Organization {
-  const own = item.requests.find(({ offboarding_id }) => offboarding_id === later.offboarding_id) ?? later;
-  const earlier = item.requests.find(({ offboarding_id }) => offboarding_id === earlierId);
+  const own = requestOf(item, later.offboarding_id) ?? later;
+  const earlier = requestOf(item, earlierId);
   const taken = Object.entries(earlier?.outcomes ?? {}).filter(([key]) => own.outcomes[key] === undefined);
   const unchanged = taken.map(([key]) => [key, { outcome: 'unchanged' }] as const);
   return withRequest(item, {
@@ -193,10 +195,7 @@ export function isOver(item: Organization, request: OpenRequest): boolean {
     return false;
   if (item.outbox.some(({ offboarding_id }) => offboarding_id === request.offboarding_id)) return false;
   if (areSessionsLeft(request)) return false;
-  const canGiveBack =
-    request.status === 'failed' &&
-    item.ledger.some(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(request.offboarding_id));
-  return !canGiveBack;
+  return disabledBy(item, request).length === 0;
 }
 
 /** Whether the sessions of the members are still to be ended. */
@@ -204,14 +203,14 @@ export const areSessionsLeft = ({ parameters, status, sessions, watch }: OpenReq
   parameters.end_sessions &&
   ['completed', 'scheduled', 'superseded'].includes(status) &&
   watch !== 'ended' &&
-  (!sessions || ['due', 'ending'].includes(sessions.status));
+  areMembersLeft(sessions);
 
 /** The organization without the requests that are over. The newest that was carried out stays known as the current one. */
 export function withoutOver(item: Organization, now: number): Organization {
   const over = item.requests.filter((one) => isOver(item, one));
   if (over.length === 0) return item;
   const carriedOut = acceptedOf({ ...item, requests: over }).filter(
-    ({ status, parameters }) => !parameters.dry_run && (status === 'completed' || status === 'failed'),
+    (one) => !one.parameters.dry_run && isCarriedOut(one),
   );
   const requests = item.requests.filter((one) => !over.includes(one));
   const last = carriedOut.at(-1);

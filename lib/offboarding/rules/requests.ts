@@ -23,6 +23,9 @@ export const isAccepted = ({ batch }: OpenRequest): boolean => batch === undefin
 /** Whether an offboarding still changes something, or will. */
 export const isPending = (request: OpenRequest): boolean => isAccepted(request) && !hasEnded(request);
 
+/** Whether an offboarding has ended, and was neither cancelled nor taken over. */
+export const isCarriedOut = ({ status }: OpenRequest): boolean => status === 'completed' || status === 'failed';
+
 /** The requests that count, in their order. */
 export const acceptedOf = (item: Organization): OpenRequest[] => item.requests.filter(isAccepted).sort(byRequestedAt);
 
@@ -34,9 +37,12 @@ export const isRemoving = ({ status, parameters }: OpenRequest): boolean =>
 export const isInForce = ({ status, watch }: OpenRequest): boolean =>
   !['cancelling', 'cancelled', 'superseded'].includes(status) && watch !== 'ended';
 
+/** What it disabled is disabled for good, or has been given back, or is another one's. */
+const GIVES_NOTHING_BACK: OpenRequest['status'][] = ['completed', 'cancelled', 'superseded'];
+
 /** The connections and grants that `request` disabled, or may have, and that its cancellation gives back. */
 export const disabledBy = ({ ledger }: Organization, { offboarding_id, status }: OpenRequest): LedgerEntry[] =>
-  ['completed', 'cancelled', 'superseded'].includes(status)
+  GIVES_NOTHING_BACK.includes(status)
     ? []
     : ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(offboarding_id));
 
@@ -112,10 +118,7 @@ export function withFinalLedger(item: Organization, now: number): Organization {
   const ids = new Set(item.requests.map(({ offboarding_id }) => offboarding_id));
   const canGiveBack = (id: string) =>
     item.requests.some(
-      (one) =>
-        one.offboarding_id === id &&
-        !one.parameters.dry_run &&
-        !['completed', 'cancelled', 'superseded'].includes(one.status),
+      (one) => one.offboarding_id === id && !one.parameters.dry_run && !GIVES_NOTHING_BACK.includes(one.status),
     );
   const ledger = item.ledger.flatMap((entry): LedgerEntry[] => {
     const claims = entry.claims.filter((id) => ids.has(id));

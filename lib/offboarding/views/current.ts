@@ -4,11 +4,11 @@ import { getOrganizationName, list, type OrganizationConnection } from '../../au
 import { getItem } from '../../aws/table.ts';
 import { asProblem } from '../../problem.ts';
 import type { ListedGrant } from '../model/effects.ts';
-import { emptyOrganization, type OpenRequest, type Organization } from '../model/organization.ts';
+import { emptyOrganization, type Organization } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
 import { recordOf, remainingAccessOf } from '../rules/projection.ts';
-import { acceptedOf } from '../rules/requests.ts';
+import { acceptedOf, isCarriedOut } from '../rules/requests.ts';
 import { fromOrganizationItem, fromRecordItem, organizationKey } from '../store/items.ts';
 import { sessionsView } from './list.ts';
 
@@ -50,7 +50,6 @@ async function readOrganization(organization_id: string): Promise<Organization> 
 /** The newest offboarding that is pending, or else that was carried out; a dry run is none. */
 async function currentOf(item: Organization): Promise<OffboardingRecord | undefined> {
   const requests = acceptedOf(item).filter(({ parameters }) => !parameters.dry_run);
-  const isCarriedOut = ({ status }: OpenRequest) => status === 'completed' || status === 'failed';
   const pending = requests.findLast((one) => !hasEnded(one));
   const ended = requests.findLast(isCarriedOut);
   const isNewer = ended && ended.requested_at > (item.current?.requested_at ?? '');

@@ -3,11 +3,11 @@ import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/o
 import { after, iso } from '../model/stage.ts';
 import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
-import { sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
+import { momentsOf, sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
 import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/lifecycle.ts';
 import { isToRecord } from '../rules/projection.ts';
 import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
-import type { VisitState } from './visit-state.ts';
+import { isWorkPostponed, type VisitState } from './visit-state.ts';
 
 /**
  * What a visit does next. `change`: the rules change the item, and decide again. `call`: a call of Auth0, whose intent is stored
@@ -75,9 +75,7 @@ function toSchedule(item: Organization, { sent, now, error }: VisitState): Step 
   const isNew = ({ updated_at }: OpenRequest) =>
     item.outbox.some(({ event, at }) => event === 'scheduled' && at === updated_at);
   for (const request of hasStatus(item, 'scheduled').filter(isNew)) {
-    const moments = [request.notice_due_at, request.removal_due_at].flatMap((one) =>
-      one ? [new Date(one).toISOString()] : [],
-    );
+    const moments = momentsOf(request.notice_due_at, request.removal_due_at);
     const at = moments.find((one) => !sent.includes(`schedule ${one}`) && Date.parse(one) > now);
     if (at) return { do: 'schedule', request, at };
   }
@@ -86,24 +84,21 @@ function toSchedule(item: Organization, { sent, now, error }: VisitState): Step 
 
 /** A cancellation that was accepted is carried out on all that it covers. */
 function toCancel(item: Organization, state: VisitState): Step | undefined {
-  for (const request of hasStatus(item, 'cancelling')) {
-    const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
-    if (step) return step;
-  }
-  return undefined;
+  return toGoOn('cancelling', item, state);
 }
 
 /** What has begun to be removed goes on until it has ended. */
 function toRemove(item: Organization, state: VisitState): Step | undefined {
-  for (const request of hasStatus(item, 'removing')) {
-    const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
-    if (step) return step;
-  }
-  return undefined;
+  return toGoOn('removing', item, state);
 }
 
 function toWork(item: Organization, state: VisitState): Step | undefined {
-  for (const request of hasStatus(item, 'working')) {
+  return toGoOn('working', item, state);
+}
+
+/** The next step of what has this status. */
+function toGoOn(status: OpenRequest['status'], item: Organization, state: VisitState): Step | undefined {
+  for (const request of hasStatus(item, status)) {
     const step = toGiveUp(item, request, state) ?? toConnections(item, request, state);
     if (step) return step;
   }
@@ -245,12 +240,12 @@ function toEndSessions(item: Organization, { now, sent, input }: VisitState): St
 
 /** A drift check is due as long as any offboarding of the organization is watched. */
 function toCheck(item: Organization, state: VisitState): Step | undefined {
-  const { now, tried, postponed, listing, input } = state;
+  const { now, tried, listing, input } = state;
   const watched = watchedOf(item);
   if (watched.length === 0) return undefined;
   if (!item.next_drift_check_at)
     return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
-  if (item.next_drift_check_at > iso(now) || postponed.some((key) => !tried.includes(key))) return undefined;
+  if (item.next_drift_check_at > iso(now) || isWorkPostponed(state)) return undefined;
   const machines = watched.some(({ parameters }) => parameters.end_machine_access);
   const list = toList(state, LIST_SERVES_MS, machines);
   if (list?.do === 'list') return { ...list, isCheck: true };

@@ -102,6 +102,10 @@ export const startVisit = (input: VisitInput, now: number): VisitState => ({
   failures: 0,
 });
 
+/** Whether a change was postponed that is none of a drift check's. */
+export const isWorkPostponed = ({ postponed, tried }: VisitState): boolean =>
+  postponed.some((key) => !tried.includes(key));
+
 /** The organization with what was learned. */
 export const applyFacts = (item: Organization, facts: Fact[]): Organization => facts.reduce(applyFact, item);
 

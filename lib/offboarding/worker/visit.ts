@@ -23,7 +23,7 @@ import {
   withoutAbandonedLease,
 } from './lease.ts';
 import { nextCheckAt, nextStep, type Step } from './next-step.ts';
-import { startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
+import { isWorkPostponed, startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
 
 /** A visit begins a call of Auth0 only when this much time is left, milliseconds. */
 const TIME_FOR_A_CALL_MS = 3000;
@@ -205,15 +205,10 @@ export function publish(state: VisitState): Next {
 
 /** Ends the visit: the lease is given back with what the organization waits for, or kept where Auth0 may still carry out a call. */
 function rest(state: VisitState): Next {
-  const { error, input, postponed } = state;
-  if (
-    postponed.some((key) => !state.tried.includes(key)) &&
-    !error &&
-    state.retriesLeft > 0 &&
-    state.now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS
-  )
+  const { error, input } = state;
+  const isLeft = isWorkPostponed(state);
+  if (isLeft && !error && state.retriesLeft > 0 && state.now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS)
     return { state, effect: { do: 'pause', ms: RETRY_PAUSE_MS } };
-  const isLeft = postponed.some((key) => !state.tried.includes(key));
   if (isLeft && !error && state.passing) return nextEffect(withError(state, state.passing));
   const item = state.item as Organization;
   const isOurs = item.lease?.owner === input.nonce;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import { latestOf } from '../../../lib/offboarding/model/stage.ts';
 import {
   acceptRequest,
-  latestOf,
   MOST_BYTES,
   MOST_OPEN,
   type NewRequest,
