@@ -7,16 +7,14 @@ import {
   type GetSecretValueCommandOutput,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import { CLIENT_GRANT_SCOPES, CONNECTION_SCOPES, SESSION_SCOPES } from '../../../lib/auth0/scopes.ts';
 import { deployStage, type Place } from './place.ts';
 
 /** Three rotations, at one in six hours. */
 const TOKEN_OLD_MS = 18 * 3_600_000;
 const HOUR_MS = 3_600_000;
-const CONNECTION_SCOPES = ['read', 'update', 'delete'].map((verb) => `${verb}:organization_connections`);
 /** The scope without which `remaining_access` is null. */
-export const GRANTS_SCOPE = 'read:organization_client_grants';
-const MACHINE_SCOPES = ['create', 'delete'].map((verb) => `${verb}:organization_client_grants`);
-const SESSION_SCOPES = ['read:organization_members', 'read:organizations', 'delete:sessions', 'delete:refresh_tokens'];
+export const GRANTS_SCOPE = CLIENT_GRANT_SCOPES.GET;
 
 /** How a scope is granted, for those who have the Auth0 CLI. */
 export const howToGrant = (scopes: string[], { stage }: Place) =>
@@ -29,8 +27,8 @@ export interface Features {
 }
 
 export async function lookAtSecrets(place: Place, { endsMachineAccess, endsSessions }: Features): Promise<void> {
-  const grants = [GRANTS_SCOPE, ...(endsMachineAccess ? MACHINE_SCOPES : [])];
-  await lookAtPair(place, 'management', [...CONNECTION_SCOPES, ...grants]);
+  const grants = endsMachineAccess ? Object.values(CLIENT_GRANT_SCOPES) : [GRANTS_SCOPE];
+  await lookAtPair(place, 'management', [...Object.values(CONNECTION_SCOPES), ...grants]);
   if (endsSessions) await lookAtPair(place, 'session', SESSION_SCOPES);
 }
 
