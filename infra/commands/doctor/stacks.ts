@@ -13,7 +13,6 @@ import { parseTemplate, resolverOf, type Template } from './template.ts';
 export interface Stack {
   name: string;
   outputs: Map<string, string>;
-  parameters: Record<string, string>;
   template: Template;
   physicalIds: Record<string, string>;
   resolver: ReturnType<typeof resolverOf>;
@@ -45,19 +44,17 @@ export async function stackNamed(
     cloudFormation.send(new GetTemplateCommand({ StackName: name, TemplateStage: 'Original' })),
     physicalIdsOf(cloudFormation, name),
   ]);
-  const [body, physicalIds] = (await findings.seen(`template of ${name}`, read, () => {})) ?? [];
+  const [body, physicalIds = {}] = (await findings.seen(`template of ${name}`, read, () => {})) ?? [];
   const template = parseTemplate(body?.TemplateBody || '{"Resources": {}}');
   const parameters = Object.fromEntries(
     Parameters.map(({ ParameterKey = '', ParameterValue = '' }) => [ParameterKey, ParameterValue]),
   );
-  const deployed = { parameters, physicalIds: physicalIds ?? {}, account, region, partition };
   return {
     name,
     outputs: new Map(Outputs.map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue])),
-    parameters,
     template,
-    physicalIds: deployed.physicalIds,
-    resolver: resolverOf(template, deployed),
+    physicalIds,
+    resolver: resolverOf(template, { parameters, physicalIds, account, region, partition }),
   };
 }
 
