@@ -24,9 +24,9 @@ export async function lookAtResources(place: Place, { outputs }: Stack): Promise
     if (found) findings.ok(what);
     return found;
   };
+  const sqs = new SQSClient({ ...client, useQueueUrlAsEndpoint: false });
   for (const [key, QueueUrl] of outputs)
     if (/(Queue|DeadLetters)Url$/.test(key)) {
-      const sqs = new SQSClient({ ...client, useQueueUrlAsEndpoint: false });
       const query = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] });
       await there(key.replace('Url', ''), sqs.send(query));
     }
