@@ -21,13 +21,17 @@ export function bundledPackages(): Packaged[] {
       for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
         const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
         if (!folder) continue;
-        const { name, version, license } = JSON.parse(readFileSync(`${root}${folder}/package.json`, 'utf8'));
-        const known = found.get(folder) ?? { name, version, license, bytes: 0 };
+        const known = found.get(folder) ?? packageIn(folder);
         found.set(folder, { ...known, bytes: known.bytes + bytesInOutput });
       }
     }
   }
   return [...found.values()].filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+}
+
+function packageIn(folder: string): Packaged {
+  const { name, version, license } = JSON.parse(readFileSync(`${root}${folder}/package.json`, 'utf8'));
+  return { name, version, license, bytes: 0 };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
