@@ -41,9 +41,10 @@ function proxyOf(env: NodeJS.ProcessEnv): Proxy | undefined {
  */
 export async function useCompanyNetwork(): Promise<void> {
   const named = ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'].filter((name) => process.env[name]);
-  const connect = { ca: [...rootCertificates, ...named.map(certificatesIn)] };
+  const own = named.map(certificatesIn);
   const proxy = proxyOf(process.env);
-  if (!proxy && named.length === 0) return;
+  if (!proxy && own.length === 0) return;
+  const connect = { ca: [...rootCertificates, ...own] };
   const { EnvHttpProxyAgent, setGlobalDispatcher } = await import('undici');
   setGlobalDispatcher(new EnvHttpProxyAgent({ ...proxy, connect, requestTls: connect, proxyTls: connect }));
 }
