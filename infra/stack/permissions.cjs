@@ -46,6 +46,19 @@ const createSchedules = [
 const sendTo = (queue) => allow(['sqs:SendMessage'], arnOf(queue));
 const takeFrom = (...queues) =>
   allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], queues.map(arnOf));
+/** Gets a new token with the client's credentials, and stores it (Secrets Manager's four steps of a rotation). */
+const rotate = (client, token) => [
+  allow(['secretsmanager:GetSecretValue'], { Ref: client }),
+  allow(
+    [
+      'secretsmanager:DescribeSecret',
+      'secretsmanager:GetSecretValue',
+      'secretsmanager:PutSecretValue',
+      'secretsmanager:UpdateSecretVersionStage',
+    ],
+    { Ref: token },
+  ),
+];
 /** What Lambda needs to invoke a function for a queue, and the function to hide a message for longer. */
 const workOn = (queue) => [takeFrom(queue), allow(['sqs:ChangeMessageVisibility'], arnOf(queue))];
 
@@ -79,18 +92,7 @@ const PERMISSIONS = {
     takeFrom('OffboardingDeadLetters', 'RequestsUndelivered', 'RemovalsUndelivered'),
   ],
   'publish-connection-changes': [publish, sendTo('ConnectionChangesUndelivered')],
-  'rotate-management-token': [
-    allow(['secretsmanager:GetSecretValue'], { Ref: 'ManagementClientSecret' }),
-    allow(
-      [
-        'secretsmanager:DescribeSecret',
-        'secretsmanager:GetSecretValue',
-        'secretsmanager:PutSecretValue',
-        'secretsmanager:UpdateSecretVersionStage',
-      ],
-      { Ref: 'ManagementTokenSecret' },
-    ),
-  ],
+  'rotate-management-token': rotate('ManagementClientSecret', 'ManagementTokenSecret'),
 };
 
 /** More, where the stage ends sessions (infra/stack/sessions.cjs). */
@@ -103,6 +105,7 @@ const SESSION_PERMISSIONS = {
     sendTo('OffboardingQueue'),
   ],
   'offboard-organization': [sendTo('SessionQueue')],
+  'rotate-management-token': rotate('SessionClientSecret', 'SessionTokenSecret'),
 };
 
 /** The functions that may do one of `actions` to `resource`, by their names. */

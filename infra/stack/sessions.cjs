@@ -7,7 +7,6 @@ const { roleIdOf, roleOf } = require('./roles.cjs');
 
 const sub = (text) => ({ 'Fn::Sub': text });
 const arnOf = (resource) => ({ 'Fn::GetAtt': [resource, 'Arn'] });
-const allow = (Action, Resource) => ({ Effect: 'Allow', Action, Resource });
 
 const STAGE = 'org-connections-${sls:stage}';
 const NAME = `${STAGE}-end-sessions`;
@@ -19,12 +18,12 @@ const TIMEOUT = 900;
 
 const policy = (Statement) => ({ Version: '2012-10-17', Statement });
 /** More for the role of a function that is there in any case. */
-const grant = (name, statements) => ({
+const grant = (name) => ({
   Type: 'AWS::IAM::Policy',
   Properties: {
     PolicyName: 'end-sessions',
     Roles: [{ Ref: roleIdOf(name) }],
-    PolicyDocument: policy(statements),
+    PolicyDocument: policy(SESSION_PERMISSIONS[name]),
   },
 });
 
@@ -105,19 +104,8 @@ const Resources = {
     },
   },
   EndSessionsRole: roleOf('end-sessions', SESSION_PERMISSIONS['end-sessions']),
-  SessionSenderPolicy: grant('offboard-organization', SESSION_PERMISSIONS['offboard-organization']),
-  SessionRotationPolicy: grant('rotate-management-token', [
-    allow(['secretsmanager:GetSecretValue'], { Ref: 'SessionClientSecret' }),
-    allow(
-      [
-        'secretsmanager:DescribeSecret',
-        'secretsmanager:GetSecretValue',
-        'secretsmanager:PutSecretValue',
-        'secretsmanager:UpdateSecretVersionStage',
-      ],
-      token,
-    ),
-  ]),
+  SessionSenderPolicy: grant('offboard-organization'),
+  SessionRotationPolicy: grant('rotate-management-token'),
   // Its value is stored by the operator, as the management client's is.
   SessionClientSecret: secret(
     'session-client',
