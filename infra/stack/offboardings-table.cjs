@@ -1,5 +1,7 @@
 // The table of offboardings. The local environment takes its keys and indexes from here.
 
+const { TABLE_WRITES } = require('./permissions.cjs');
+
 const string = (AttributeName) => ({ AttributeName, AttributeType: 'S' });
 const keys = (hash, range) => [
   { AttributeName: hash, KeyType: 'HASH' },
@@ -14,16 +16,6 @@ const index = (IndexName, hash, range, ...attributes) => ({
     : { ProjectionType: 'KEYS_ONLY' },
 });
 const table = { Ref: 'OffboardingsTable' };
-/** Every action that changes an item, PartiQL's among them. */
-const WRITES = [
-  'dynamodb:BatchWriteItem',
-  'dynamodb:DeleteItem',
-  'dynamodb:PartiQLDelete',
-  'dynamodb:PartiQLInsert',
-  'dynamodb:PartiQLUpdate',
-  'dynamodb:PutItem',
-  'dynamodb:UpdateItem',
-];
 
 module.exports = {
   Resources: {
@@ -62,7 +54,7 @@ module.exports = {
               {
                 Effect: 'Deny',
                 Principal: '*',
-                Action: WRITES,
+                Action: TABLE_WRITES,
                 Resource: {
                   'Fn::Sub':
                     'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/org-connections-${sls:stage}-offboardings',

@@ -31,6 +31,16 @@ const publish = allow(['events:PutEvents'], arnOf('EventBus'), {
 
 const table = arnOf('OffboardingsTable');
 const indexes = (...names) => names.map((name) => sub(`\${OffboardingsTable.Arn}/index/${name}`));
+/** Every action that changes an item, PartiQL's among them. */
+const TABLE_WRITES = [
+  'dynamodb:BatchWriteItem',
+  'dynamodb:DeleteItem',
+  'dynamodb:PartiQLDelete',
+  'dynamodb:PartiQLInsert',
+  'dynamodb:PartiQLUpdate',
+  'dynamodb:PutItem',
+  'dynamodb:UpdateItem',
+];
 const readAndWrite = allow(['dynamodb:GetItem', 'dynamodb:PutItem'], table);
 
 const schedules = sub(
@@ -120,4 +130,4 @@ function functionsThat(actions, resource, endsSessions) {
   return [...new Set(all.filter(may).map(([name]) => name))];
 }
 
-module.exports = { PERMISSIONS, SESSION_PERMISSIONS, functionsThat };
+module.exports = { PERMISSIONS, SESSION_PERMISSIONS, TABLE_WRITES, functionsThat };

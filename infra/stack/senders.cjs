@@ -1,10 +1,8 @@
 // Who may send to each queue and who may write the table: the functions that have the permission (infra/stack/permissions.cjs), and
 // the roles of Scheduler. A queue's or the table's own policy denies it to everybody else, whatever their policies allow.
 
-const { functionsThat } = require('./permissions.cjs');
+const { functionsThat, TABLE_WRITES } = require('./permissions.cjs');
 const { roleArnOf } = require('./roles.cjs');
-
-const WRITES = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem'];
 
 module.exports = async ({ resolveVariable }) => {
   const endsSessions = String(await resolveVariable('param:endSessions')) === 'true';
@@ -16,6 +14,6 @@ module.exports = async ({ resolveVariable }) => {
     requestsUndelivered: [roleArnOf('clock')],
     sessionQueue: sendersTo('SessionQueue'),
     connectionChangesUndelivered: sendersTo('ConnectionChangesUndelivered'),
-    tableWriters: functionsThat(WRITES, 'OffboardingsTable', endsSessions).map(roleArnOf),
+    tableWriters: functionsThat(TABLE_WRITES, 'OffboardingsTable', endsSessions).map(roleArnOf),
   };
 };
