@@ -1,4 +1,5 @@
 // `requeue` and `redrive`: the stage's dispatcher sends due work again, or moves dead letters back. No queue is touched from here.
+import { parseJson } from '../../../lib/json.ts';
 import { Failure, Refusal } from './ending.ts';
 import { ORGANIZATION_ID } from './records.ts';
 import type { Place } from './service.ts';
@@ -63,16 +64,8 @@ async function dispatch<N extends string>(
     .catch((error: unknown) => {
       throw new Failure(`${FunctionName} was not called: ${reasonOf(error)}.`);
     });
-  const json = Object(parsed(Buffer.from(answer.Payload ?? []).toString()));
+  const json = Object(parseJson(Buffer.from(answer.Payload ?? []).toString()));
   if (answer.FunctionError || typeof json[counted] !== 'number')
     throw new Failure(`${FunctionName} failed: ${plain(json.errorMessage ?? 'no more was said')}.`);
   return json;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

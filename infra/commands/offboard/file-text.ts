@@ -1,4 +1,5 @@
 // The text of a file that somebody has saved with some editor or spreadsheet.
+import { parseJson } from '../../../lib/json.ts';
 import { Refusal } from './ending.ts';
 import { plain, short } from './terminal.ts';
 
@@ -35,12 +36,8 @@ export function shownValue(text: string): string {
 /** Throws a `Refusal` where the text is JSON: what to do depends on what it is. */
 export function refuseJson(text: string): void {
   if (!/^\s*[[{]/.test(text)) return;
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return;
-  }
+  const json = parseJson(text);
+  if (json === undefined) return;
   const format = String(Object(json).format ?? '');
   if (format.startsWith('org-connections plan'))
     throw new Refusal(`The file is JSON, a plan that was made before: "apply" does what it says (${plain(format)}).`);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { chunksOf } from '../../../lib/json.ts';
 import { Refusal } from './ending.ts';
 import { decode } from './file-text.ts';
 import { tryOwnerFile, writeOwnerFile } from './owner-file.ts';
@@ -66,9 +67,7 @@ export const newPlan = (plan: Omit<Plan, 'format'>): Plan => ({ format: FORMAT, 
  */
 export function groupsOf<T extends { only?: string[] | undefined }>(organizations: T[], most = MOST_A_BATCH): T[][] {
   const bySelection = Map.groupBy(organizations, ({ only }) => only?.join() ?? '');
-  return [...bySelection.values()].flatMap((all) =>
-    Array.from({ length: Math.ceil(all.length / most) }, (_, index) => all.slice(index * most, (index + 1) * most)),
-  );
+  return [...bySelection.values()].flatMap((all) => chunksOf(all, most));
 }
 
 /** The organizations of each batch, beside its key and the body that asks for it. */

@@ -1,5 +1,6 @@
 // The service's HTTP API, as the command calls it: found, signed for, and waited for.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJson } from '../../../lib/json.ts';
 import type { Operator } from './credentials.ts';
 import { Failure, Refusal } from './ending.ts';
 import { isCertificateFault, networkAdviceFor, networkFaultOf } from './network.ts';
@@ -191,7 +192,7 @@ async function attemptOnce({ base, send, method, path, extras, who }: Attempt): 
   } catch (error) {
     return withoutAnswer(base, error, who);
   }
-  const json = parsed(text);
+  const json = objectIn(text);
   const { status } = response;
   if (json && (response.ok || answers.includes(status))) return { answer: { ...json, httpStatus: status } };
   if (who && status === 403 && hasExpired(response, json)) throw sessionEnded(who);
@@ -212,13 +213,9 @@ function withoutAnswer(base: string, error: unknown, who: Operator | undefined):
   return { words: `${base} was not reached or did not answer: ${reasonOf(error)}`, isUncertain, retryAfterMs: 0 };
 }
 
-function parsed(text: string): Json | undefined {
-  try {
-    const json = JSON.parse(text);
-    return json !== null && typeof json === 'object' && !Array.isArray(json) ? json : undefined;
-  } catch {
-    return undefined;
-  }
+function objectIn(text: string): Json | undefined {
+  const json = parseJson(text);
+  return json !== null && typeof json === 'object' && !Array.isArray(json) ? (json as Json) : undefined;
 }
 
 function wordsOf(json: Json | undefined, status: number, who: Operator | undefined): string {
