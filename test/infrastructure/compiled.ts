@@ -1,22 +1,9 @@
 // Stages' templates as osls compiles them.
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packageStage } from '../../infra/local/aws/template.ts';
 import type { Template } from './cloudformation.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -40,7 +27,7 @@ export function packaged(stage: string, ...more: string[]): Packaged {
   const file = join(CACHE, `${createHash('sha256').update(`${inputsHash()} ${given}`).digest('hex')}.json`);
   const release = lockUnless(() => existsSync(file), `${file}.lock`);
   try {
-    if (release) write(file, JSON.stringify(compile(given)));
+    if (release) write(file, JSON.stringify(packageStage(stage, ...more)));
     return JSON.parse(readFileSync(file, 'utf8'));
   } finally {
     release?.();
@@ -86,23 +73,4 @@ function write(file: string, text: string): void {
   }
   writeFileSync(`${file}.part`, text);
   renameSync(`${file}.part`, file);
-}
-
-function compile(given: string[]): Packaged {
-  // In a copy: two that package the same folder at once are in each other's way.
-  const folder = mkdtempSync(join(tmpdir(), 'org-connections-'));
-  try {
-    for (const name of INPUTS) cpSync(`${ROOT}${name}`, join(folder, name), { recursive: true });
-    symlinkSync(`${ROOT}node_modules`, join(folder, 'node_modules'));
-    const { PATH, HOME } = process.env;
-    const osls = [`${ROOT}node_modules/.bin/osls`, 'package', ...given];
-    execFileSync(process.execPath, osls, { cwd: folder, env: { PATH, HOME }, stdio: 'pipe' });
-    const read = (name: string) => readFileSync(join(folder, '.serverless', name), 'utf8');
-    return {
-      template: JSON.parse(read('cloudformation-template-update-stack.json')),
-      state: read('serverless-state.json'),
-    };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }

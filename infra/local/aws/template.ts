@@ -33,8 +33,8 @@ const NOTIFICATIONS = [
 export function localTemplate(): { Resources: Resources } {
   const cached = `${CACHE}/template-${inputs()}.json`;
   if (!existsSync(cached)) {
-    mkdirSync(CACHE, { recursive: true });
-    writeFileSync(`${cached}.${process.pid}`, compile());
+    const { template } = packageStage('local', ...NOTIFICATIONS);
+    writeFileSync(`${cached}.${process.pid}`, JSON.stringify(template));
     renameSync(`${cached}.${process.pid}`, cached);
   }
   return JSON.parse(readFileSync(cached, 'utf8'));
@@ -52,15 +52,19 @@ function inputs(): string {
     .slice(0, 16);
 }
 
-/** In a folder of its own with what it takes: two at a time in one folder are in each other's way. */
-function compile(): string {
+/**
+ * Packages a stage with osls, which may get more arguments. Returns the template and, as text, osls's state. It works in a folder
+ * of its own with what osls takes: two at a time in one folder are in each other's way.
+ */
+export function packageStage(stage: string, ...more: string[]): { template: { Resources: Resources }; state: string } {
+  mkdirSync(CACHE, { recursive: true });
   const folder = mkdtempSync(`${CACHE}/package-`);
   const { PATH, HOME } = process.env;
   try {
     for (const name of ['serverless.yml', 'package.json', 'infra'])
       cpSync(ROOT + name, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}dist`, join(folder, 'dist'));
-    const arguments_ = ['package', '--stage', 'local', '--package', 'out', ...NOTIFICATIONS];
+    const arguments_ = ['package', '--stage', stage, '--package', 'out', ...more];
     const env = { PATH, HOME, SLS_NOTIFICATIONS_MODE: 'off' };
     execFileSync(process.execPath, [`${ROOT}node_modules/.bin/osls`, ...arguments_], {
       cwd: folder,
@@ -68,7 +72,11 @@ function compile(): string {
       stdio: 'pipe',
       timeout: 60_000,
     });
-    return readFileSync(join(folder, 'out', 'cloudformation-template-update-stack.json'), 'utf8');
+    const read = (name: string) => readFileSync(join(folder, 'out', name), 'utf8');
+    return {
+      template: JSON.parse(read('cloudformation-template-update-stack.json')),
+      state: read('serverless-state.json'),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }
