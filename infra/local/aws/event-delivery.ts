@@ -1,4 +1,5 @@
 // How EventBridge hands an event to the targets of a rule (user guide, "Event bus targets", "Retry policy").
+import { createDeliverer, type RetryPolicy } from './delivery-retries.ts';
 import type { Invocations } from './invocations.ts';
 import { maySend } from './queue-policy.ts';
 import type { Sqs } from './sqs.ts';
@@ -8,7 +9,7 @@ export interface Target {
   id?: string;
   arn: string;
   messageGroupId?: string | undefined;
-  retryPolicy?: { MaximumRetryAttempts?: number; MaximumEventAgeInSeconds?: number } | undefined;
+  retryPolicy?: RetryPolicy | undefined;
   deadLetterArn?: string | undefined;
 }
 
@@ -25,42 +26,13 @@ export interface InvokedFunction {
   sourceArns: string[];
 }
 
-const DEFAULT_RETRIES = 185;
-const DEFAULT_AGE_S = 86_400;
-const LONGEST_RETRY_WAIT_MS = 600_000;
-
 export const ruleArn = ({ bus, name }: Sender) =>
   arnOf('events', bus === 'default' ? `rule/${name}` : `rule/${bus}/${name}`);
 
 export function createDelivery(sqs: Sqs, invocations: Invocations, agenda: Agenda, faults: Faults, retrySpeed: number) {
   const functions = new Map<string, InvokedFunction>();
   const undelivered: { event: Json; rule: string; code: string }[] = [];
-
-  /** One attempt. What can not be mended by waiting is not tried again; the rest is, as the target's retry policy says. */
-  function deliver(
-    rule: Sender,
-    target: Target,
-    event: Json,
-    since: number,
-    retries: number,
-    refusedFor?: string,
-  ): void {
-    try {
-      if (refusedFor) throw new AwsError(refusedFor, 'Failed on purpose.', 500);
-      hand(rule, target, event);
-    } catch (error) {
-      if (!(error instanceof AwsError)) throw error;
-      const { MaximumRetryAttempts = DEFAULT_RETRIES, MaximumEventAgeInSeconds = DEFAULT_AGE_S } =
-        target.retryPolicy ?? {};
-      const isTooOld = Date.now() - since >= MaximumEventAgeInSeconds * 1000;
-      if (error.status < 500 || retries >= MaximumRetryAttempts || isTooOld)
-        return void bury(rule, target, event, error, retries);
-      const wait = Math.min(1000 * 2 ** retries, LONGEST_RETRY_WAIT_MS) / retrySpeed;
-      agenda.at(Date.now() + wait, () =>
-        deliver(rule, target, event, since, retries + 1, faults.next('Deliver')?.error),
-      );
-    }
-  }
+  const deliver = createDeliverer('Deliver', agenda, faults, retrySpeed);
 
   function hand(rule: Sender, { arn, messageGroupId }: Target, event: Json): void {
     const source = ruleArn(rule);
@@ -110,10 +82,15 @@ export function createDelivery(sqs: Sqs, invocations: Invocations, agenda: Agend
         const fault = faults.next('Deliver');
         const since = Date.now();
         if (fault?.lost) continue;
-        const go = () => deliver(rule, target, event, since, 0, fault?.error);
+        const delivery = {
+          handOver: () => hand(rule, target, event),
+          giveUp: (error: AwsError, retries: number) => bury(rule, target, event, error, retries),
+          retryPolicy: target.retryPolicy,
+        };
+        const go = () => deliver(delivery, since, fault?.error);
         if (fault?.delay) agenda.at(Date.now() + fault.delay, go);
         else go();
-        if (fault?.duplicate) deliver(rule, target, event, since, 0);
+        if (fault?.duplicate) deliver(delivery, since);
       }
     },
   };

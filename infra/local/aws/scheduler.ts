@@ -1,6 +1,7 @@
 // EventBridge Scheduler: schedules that send a message to a queue or invoke a function, once or by a rate, at least once and
 // sometimes late (user guide, "Schedule types", "Managing targets").
 import { randomUUID } from 'node:crypto';
+import { createDeliverer, type RetryPolicy } from './delivery-retries.ts';
 import type { Invocations } from './invocations.ts';
 import type { LambdaApi } from './lambda-api.ts';
 import { mayDo, type Statement } from './queue-policy.ts';
@@ -31,14 +32,11 @@ export interface Target {
   Input?: string;
   SqsParameters?: { MessageGroupId: string };
   DeadLetterConfig?: { Arn: string };
-  RetryPolicy?: { MaximumRetryAttempts?: number; MaximumEventAgeInSeconds?: number };
+  RetryPolicy?: RetryPolicy;
 }
 
 const NAME = /^[\w.-]{1,64}$/;
 const invalid = (message: string) => new AwsError('ValidationException', message);
-const DEFAULT_RETRIES = 185;
-const DEFAULT_AGE_S = 86_400;
-const LONGEST_RETRY_WAIT_MS = 600_000;
 
 interface Services {
   sqs: Sqs;
@@ -56,6 +54,7 @@ export function createScheduler(
   const groups = new Set<string>(['default']);
   const roles = new Map<string, Role>();
   const lost: Json[] = [];
+  const deliver = createDeliverer('Fire', agenda, faults, retrySpeed);
 
   function fire(key: string): void {
     const found = schedules.get(key);
@@ -72,25 +71,15 @@ export function createScheduler(
       Input: given.Input ?? JSON.stringify(defaultEvent(arnOf('scheduler', `schedule/${key}`))),
     };
     const group = arnOf('scheduler', `schedule-group/${key.split('/')[0]}`);
-    const go = () => deliver(target, group, Date.now(), 0, fault?.error);
+    const delivery = {
+      handOver: () => hand(target, target.Arn, group),
+      giveUp: () => bury(target, group),
+      retryPolicy: target.RetryPolicy,
+    };
+    const go = () => deliver(delivery, Date.now(), fault?.error);
     if (fault?.delay) agenda.at(Date.now() + fault.delay, go);
     else go();
-    if (fault?.duplicate) deliver(target, group, Date.now(), 0);
-  }
-
-  function deliver(target: Target, group: string, since: number, retries: number, refusedFor?: string): void {
-    try {
-      if (refusedFor) throw new AwsError(refusedFor, 'Failed on purpose.', 500);
-      hand(target, target.Arn, group);
-    } catch (error) {
-      if (!(error instanceof AwsError)) throw error;
-      const { MaximumRetryAttempts = DEFAULT_RETRIES, MaximumEventAgeInSeconds = DEFAULT_AGE_S } =
-        target.RetryPolicy ?? {};
-      const isTooOld = Date.now() - since >= MaximumEventAgeInSeconds * 1000;
-      if (error.status < 500 || retries >= MaximumRetryAttempts || isTooOld) return void bury(target, group);
-      const wait = Math.min(1000 * 2 ** retries, LONGEST_RETRY_WAIT_MS) / retrySpeed;
-      agenda.at(Date.now() + wait, () => deliver(target, group, since, retries + 1, faults.next('Fire')?.error));
-    }
+    if (fault?.duplicate) deliver(delivery, Date.now());
   }
 
   /** Sends as the target's role, where the role is known. */
