@@ -41,18 +41,7 @@ export function viewTenant(tenant: Auth0Tenant) {
     id,
     name: NAMES[id] ?? id,
     connections,
-    client_grants: clientGrantsOf(tenant, id),
+    client_grants: tenant.clientGrants(id),
     members: tenant.members(id).map((member) => ({ id: member, ...tenant.user(member) })),
   }));
-}
-
-interface ClientGrant {
-  id: string;
-  client_id: string;
-  audience: string;
-}
-/** What a tenant that plays client grants has of an organization. */
-function clientGrantsOf(tenant: Auth0Tenant, organizationId: string): ClientGrant[] {
-  const { clientGrants } = tenant as { clientGrants?: (id: string) => ClientGrant[] };
-  return clientGrants?.(organizationId) ?? [];
 }
