@@ -31,7 +31,7 @@ const CONTROL = '/_aws/';
 
 /**
  * Starts the services on a loopback port (a free one when `port` is 0); AWS's own retries come `retrySpeed` times as soon. What a game
- * day may do to them is, for other processes, `POST /_aws/{method}` with the arguments as a JSON array.
+ * day may do to them is a method here and, for other processes, `POST /_aws/{method}` with the arguments as a JSON array.
  */
 export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const calls: string[] = [];
@@ -47,15 +47,18 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const dynamoDb = createDynamoDb();
   const terminal = createTerminal();
 
-  const control: Record<string, (...given: never[]) => unknown> = {
+  const control = {
     addFaults: (...more: AwsFault[]) => faults.add(...more),
     clearFaults: () => faults.clear(),
     /** Deletes the queue's messages, also those in flight, as PurgeQueue does. */
     purge: (queue: string) => sqs.purge(queue),
     /** Deletes the schedules with `part` in their names, as if Scheduler had forgotten them. */
     lose: (part: string) => scheduler.lose(part),
+    /** The queue's messages, in order, as they are now; what is spliced out of it is out of the queue. */
     messages: (queue: string) => sqs.queueNamed(queue).messages.list(),
+    /** How many messages of the queue can be received, are hidden, and have expired. */
     counts: (queue: string) => sqs.queueNamed(queue).messages.counts(),
+    /** Fires the schedules whose name has `part` in it, whatever their time. */
     fireAll: (part: string) => scheduler.fireAll(part),
     /** Puts an event on the bus as it is, with the id and the time that it has: an archive's replay, or a late delivery. */
     publish: (event: BusEvent) => eventBridge.publish(event, eventBridge.busOf(event.source)),
@@ -128,9 +131,9 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   function controlled(name: string, body: string, response: ServerResponse): void {
     let [status, answer]: [number, unknown] = [200, undefined];
     try {
-      const run = control[name];
+      const run = control[name as keyof typeof control] as ((...given: unknown[]) => unknown) | undefined;
       if (!run) throw new Error(`No such control; there are ${Object.keys(control).join(', ')}`);
-      answer = run(...((body === '{}' ? [] : JSON.parse(body)) as never[])) ?? null;
+      answer = run(...(body === '{}' ? [] : JSON.parse(body))) ?? null;
     } catch (error) {
       [status, answer] = [400, { message: String(error) }];
     }
@@ -143,6 +146,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   return {
+    ...control,
     url,
     calls,
     /** What stack.ts deploys to. */
@@ -160,17 +164,8 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     /** Events and messages that AWS has given up, and that no dead-letter queue took. */
     lost: () => [...eventBridge.undelivered.map(({ event }) => event), ...invocations.lost, ...scheduler.lost],
 
-    addFaults: (...more: AwsFault[]) => faults.add(...more),
-    clearFaults: () => faults.clear(),
-    purge: (name: string) => sqs.purge(name),
-    lose: (part: string) => scheduler.lose(part),
-
     /** Adds a queue; times in milliseconds. */
     createQueue: (name: string, options: QueueOptions = {}) => sqs.create(name, url, options).url,
-    /** The queue's messages, in order, as they are now; what is spliced out of it is out of the queue. */
-    messages: (name: string) => sqs.queueNamed(name).messages.list(),
-    /** How many messages of the queue can be received, are hidden, and have expired. */
-    counts: (name: string) => sqs.queueNamed(name).messages.counts(),
     /** Has the queue read its messages again, after somebody changed one in place or put the clock forward. */
     wake: (name: string) => sqs.wake(sqs.queueNamed(name)),
     /** When AWS does something by itself next, Unix ms: a schedule, a retry, a late delivery. */
@@ -178,8 +173,6 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     send: (name: string, body: string, group: string) =>
       sqs.send(sqs.queueNamed(name), body, { group, deduplicationId: randomUUID() }),
     createScheduleGroup: (name: string) => scheduler.createGroup(name),
-    /** Fires the schedules whose name has `part` in it, whatever their time. */
-    fireAll: (part: string) => scheduler.fireAll(part),
     /** A rule of a test's own, on the service's bus. */
     addRule({
       takes,
@@ -193,8 +186,6 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
       const targets = [{ arn: arnOf('sqs', queue), messageGroupId }];
       eventBridge.addRule({ name: `to-${queue}`, bus: eventBridge.busOf(''), takes, targets });
     },
-    /** Puts an event on its bus as it is, with its id: for delivering the same event again. */
-    publish: (event: BusEvent) => eventBridge.publish(event, eventBridge.busOf(event.source)),
     /** Event source mapping: from now on the queue's messages go to `containers`, to each one at a time. */
     connect(name: string, containers: Invoke[], mapping: Mapping = {}) {
       for (const invoke of containers) void invocations.poll(sqs.queueNamed(name), invoke, mapping);
