@@ -1,24 +1,14 @@
 // Answers of Auth0 as public bug reports have them, one line a case: the shape that the stand-in tenant gives to each answer
 // that `meets` names, what a caller of PATCH and DELETE gets, and what becomes of an offboarding. Whoever brings the next
 // report adds its shape in infra/local/auth0-tenant.ts and its line here.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON } from '../service.ts';
+import { CON2, service, startWith } from './one-organization.ts';
 
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
 type Shape = NonNullable<Fault['shape']>;
 
-let service: Service;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  await service.forget();
-  service.tenant.clearCalls();
-  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
-});
+startWith({ [CON]: true, [CON2]: false });
 
 describe('PATCH and DELETE', () => {
   test.each<[shape: Shape, meets: string, name: string, status: number, calls: string[]]>([

@@ -1,24 +1,12 @@
 // Stays offboarded: checks by the clock and by notification, and somebody who enables connections behind the service's back.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { QUEUE } from '../../infra/local/environment.ts';
 import { randomOf } from '../random.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON, ORG } from '../service.ts';
+import { CON2, DAY_MS, HOUR_MS, service, startWith } from './one-organization.ts';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
-
-let service: Service;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.close());
-beforeEach(async () => {
-  await service.startOver();
-  await service.forget();
-  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: CON2, is_enabled: false }] });
-  service.aws.events.splice(0);
-});
+startWith({ [CON]: true, [CON2]: false });
+beforeEach(() => void service.aws.events.splice(0));
 
 async function offboard(detail: object) {
   const { id } = service.publish(detail);
