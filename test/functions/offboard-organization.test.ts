@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, QUEUE, TOKEN_SECRET } from '../../infra/local/environment.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON, ORG, outcomesOf, type Service, startService } from '../service.ts';
 
 const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
 const CON3 = 'con_Hg6Jk2MnVs8DfZp1';
@@ -33,10 +33,6 @@ beforeEach(async () => {
 });
 
 const writes = () => service.managementCalls().filter(({ method }) => method !== 'GET');
-const outcomes = (detail: Record<string, unknown>) =>
-  Object.fromEntries(
-    (detail.connections as { connection_id: string; outcome: string }[]).map((one) => [one.connection_id, one.outcome]),
-  );
 /** How often a message was put at the end of its group. */
 const requeues = () => service.aws.calls.filter((operation) => operation === 'SendMessage').length;
 const deadLetters = () => service.aws.messages(DEAD_LETTERS);
@@ -55,7 +51,7 @@ describe('a request', () => {
       request: { id, source: 'billing', time },
       dry_run: false,
     });
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
     const before = (event.detail.connections as { before: object }[])[2]?.before;
     expect(before).toEqual({
       is_enabled: true,
@@ -73,10 +69,10 @@ describe('a request', () => {
   test('when connections are named, only these are removed; a mistyped one fails, and one that was removed before is unchanged', async () => {
     const { id } = service.publish({ action: 'remove', connection_ids: [CON, 'con_NotThere'] });
     const event = await service.outcome(id, 'failed');
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'removed', con_NotThere: 'failed' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'removed', con_NotThere: 'failed' });
     expect((event.detail.error as { code: string }).code).toBe('unknown_connection');
     const again = service.publish({ action: 'remove', connection_ids: [CON] });
-    expect(outcomes((await service.outcome(again.id, 'completed')).detail)).toEqual({ [CON]: 'unchanged' });
+    expect(outcomesOf((await service.outcome(again.id, 'completed')).detail)).toEqual({ [CON]: 'unchanged' });
     expect(service.enabled()).toEqual({ [CON2]: false, [CON3]: true });
   });
 
@@ -84,7 +80,7 @@ describe('a request', () => {
     const { id } = service.publish({ action: 'remove', dry_run: true });
     const event = await service.outcome(id);
     expect(event.detail.dry_run).toBe(true);
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
     expect(writes()).toEqual([]);
   });
 
@@ -196,7 +192,7 @@ describe('a temporary error', () => {
     service.tenant.revokeTokens();
     await service.aws.rotate(TOKEN_SECRET);
     const event = await service.outcome(id);
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
   });
 
   test('when the limit is used up for longer than a function should wait, the message waits in its place', async () => {
@@ -219,7 +215,7 @@ describe('a temporary error', () => {
       });
     service.worker.kill(); // A new container knows nothing of the limit.
     const event = await service.outcomeInAHurry(second.id);
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
     expect(event['detail-type']).toMatch('completed');
   });
 
@@ -238,7 +234,7 @@ describe('a temporary error', () => {
     expect(service.managementCalls().length).toBeLessThanOrEqual(3 + waits);
     service.tenant.clearFaults();
     const event = await service.outcomeInAHurry(id, 'completed');
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
   });
 
   test('when a request is older than the stage tries for, it ends as a failed event, and a dead letter with its reason', async () => {
@@ -249,7 +245,7 @@ describe('a temporary error', () => {
     await service.pass(8 * DAY_MS);
     const event = await service.outcomeInAHurry(id, 'failed');
     expect(event.detail.error).toMatchObject({ code: 'auth0_unavailable' });
-    expect(outcomes(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'failed' });
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'failed' });
     expect(deadLetters().at(-1)?.attributes).toMatchObject({
       reason: { StringValue: expect.stringContaining('auth0_unavailable') },
     });

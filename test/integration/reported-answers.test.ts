@@ -3,7 +3,7 @@
 // report adds its shape in infra/local/auth0-tenant.ts and its line here.
 import { describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { CON } from '../service.ts';
+import { CON, outcomesOf } from '../service.ts';
 import { CON2, service, startWith } from './one-organization.ts';
 
 type Shape = NonNullable<Fault['shape']>;
@@ -67,8 +67,7 @@ describe('an offboarding', () => {
     const { id } = service.publish({ action: 'disable' });
     const { detail, ...event } = await service.outcome(id);
     expect(event['detail-type']).toBe('organization.offboarding.completed');
-    const connections = detail.connections as { connection_id: string; outcome: string }[];
-    expect(Object.fromEntries(connections.map((one) => [one.connection_id, one.outcome]))).toEqual(outcome);
+    expect(outcomesOf(detail)).toEqual(outcome);
   });
 
   test('removed between the listing and its DELETE', async () => {
