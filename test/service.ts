@@ -25,6 +25,7 @@ import { createFunctionInProcess } from './in-process.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
+const CALLER = 'arn:aws:sts::000000000000:assumed-role/billing-service/session';
 const ROUTES: Record<string, [method: string, path: string]> = {
   'disable-connection': ['PATCH', '/organizations/{organization_id}/connections/{connection_id}'],
   'remove-connection': ['DELETE', '/organizations/{organization_id}/connections/{connection_id}'],
@@ -43,6 +44,7 @@ export interface RequestOptions {
   body?: unknown;
   headers?: Record<string, string>;
   query?: Record<string, string>;
+  callerArn?: string;
   /** Milliseconds that Lambda has left. */
   remaining?: number;
   /** Changes to the gateway's event. */
@@ -52,7 +54,7 @@ export interface RequestOptions {
 /** An event as API Gateway's HTTP API sends it (payload 2.0, IAM authorization). */
 export function gatewayEvent(name: string, options: RequestOptions = {}): APIGatewayProxyEventV2WithIAMAuthorizer {
   const [method = '', route = ''] = ROUTES[name] ?? [];
-  const { organization = ORG, connection = CON, body } = options;
+  const { organization = ORG, connection = CON, callerArn = CALLER, body } = options;
   const defaults = name === 'disable-connection' ? { is_enabled: false } : undefined;
   const content = Object.hasOwn(options, 'body') ? body : defaults;
   const path = route.replace('{organization_id}', organization).replace('{connection_id}', connection);
@@ -87,7 +89,7 @@ export function gatewayEvent(name: string, options: RequestOptions = {}): APIGat
           callerId: 'AROAEXAMPLE:billing',
           cognitoIdentity: null,
           principalOrgId: 'o-example',
-          userArn: 'arn:aws:sts::000000000000:assumed-role/billing-service/session',
+          userArn: callerArn,
           userId: 'AROAEXAMPLE:billing',
         },
       },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { gatewayEvent, ORG, type Service, startService } from '../service.ts';
+import { ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -9,11 +9,9 @@ afterAll(() => service.close());
 
 test('a key is of the role, whatever its session: a new session goes on where the last was cut off, and no other role meets it', async () => {
   const body = { organization_id: ORG, action: 'disable', reason: 'contract ended', requested_by: 'billing' };
-  const ask = async (userArn: string) => {
-    const options = { body, headers: { 'idempotency-key': 'contract-1' } };
-    const { requestContext } = gatewayEvent('request-offboarding', options);
-    const event = { requestContext: { ...requestContext, authorizer: { iam: { userArn } } } };
-    const answer = await service.request('request-offboarding', { ...options, event });
+  const ask = async (callerArn: string) => {
+    const headers = { 'idempotency-key': 'contract-1' };
+    const answer = await service.request('request-offboarding', { body, headers, callerArn });
     expect(answer.status).toBe(202);
     return (answer.body as { offboarding_id: string }).offboarding_id;
   };

@@ -108,8 +108,10 @@ describe('overlapping repetitions of one key', () => {
       const organization = newOne();
       const containers = [service.container('request-offboarding'), service.container('request-offboarding')];
       service.aws.addFaults({ operation: 'PutItem', delay: 500, times: 2 });
-      const key = `key-${organization}`;
-      const answers = containers.map((container) => post(organization, NOW, { key, container }).catch(() => undefined));
+      const headers = { 'idempotency-key': `key-${organization}` };
+      const answers = containers.map((container) =>
+        post(organization, NOW, { headers, container }).catch(() => undefined),
+      );
       await sleep(350);
       containers[dies]?.kill();
       const [first, second] = await Promise.all(answers);
@@ -127,9 +129,10 @@ describe('overlapping repetitions of one key', () => {
     const ids = newOrganizations(5);
     const containers = [service.container('request-offboardings'), service.container('request-offboardings')];
     const body = { organization_ids: ids, ...NOW };
+    const headers = { 'idempotency-key': `key-${ids[0]}` };
     service.aws.addFaults({ operation: 'PutItem', delay: 300, times: 12 });
     const answers = containers.map((container) =>
-      service.http('request-offboardings', { body, key: `key-${ids[0]}`, container }).catch(() => undefined),
+      service.http('request-offboardings', { body, headers, container }).catch(() => undefined),
     );
     await sleep(450);
     containers[1]?.kill();

@@ -19,6 +19,7 @@ import {
   toOrganizationItem,
 } from '../../lib/offboarding/store/items.ts';
 import { assertDescribed, assertOutcome } from '../contract.ts';
+import { answerOf, gatewayEvent, type RequestOptions } from '../service.ts';
 
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -27,11 +28,7 @@ export const LEASE_OVER_MS = 4 * MINUTE_MS;
 export const LATER = { action: 'disable_then_remove', grace_period: 'P30D', reason: 'contract ended' };
 export const NOW = { action: 'disable', reason: 'contract ended' };
 
-type Routed = { organization?: string; query?: Record<string, string>; body?: object; key?: string };
-export interface HttpOptions extends Routed {
-  /** Milliseconds that Lambda has left. */
-  remaining?: number;
-  callerArn?: string;
+export interface HttpOptions extends RequestOptions {
   /** The container that answers; one that all requests share when left out. */
   container?: LocalFunction;
 }
@@ -39,45 +36,6 @@ export interface HttpAnswer {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: each route's is another one, and all are checked against the description
   body: any;
-}
-
-const ROUTES: Record<string, string> = {
-  'request-offboarding': 'POST /organizations/{organization_id}/offboarding',
-  'cancel-offboarding': 'DELETE /organizations/{organization_id}/offboarding',
-  'get-offboarding': 'GET /organizations/{organization_id}/offboarding',
-  'request-offboardings': 'POST /offboardings',
-  'cancel-offboardings': 'DELETE /offboardings',
-  'list-offboardings': 'GET /offboardings',
-};
-const CALLER = 'arn:aws:sts::000000000000:assumed-role/billing-service/session';
-
-function gatewayEvent(name: string, { organization = '', query, body, key, callerArn = CALLER }: HttpOptions): object {
-  const routeKey = ROUTES[name] ?? '';
-  const [method, route = ''] = routeKey.split(' ');
-  const path = route.replace('{organization_id}', organization);
-  return {
-    version: '2.0',
-    routeKey,
-    rawPath: path,
-    rawQueryString: '',
-    headers: {
-      host: 'local',
-      ...(body && { 'content-type': 'application/json' }),
-      ...(key && { 'idempotency-key': key }),
-    },
-    ...(query && { queryStringParameters: query }),
-    pathParameters: organization ? { organization_id: organization } : {},
-    requestContext: {
-      accountId: '000000000000',
-      authorizer: { iam: { accountId: '000000000000', userArn: callerArn } },
-      http: { method, path, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' },
-      requestId: randomUUID(),
-      routeKey,
-      stage: '$default',
-    },
-    isBase64Encoded: false,
-    ...(body && { body: JSON.stringify(body) }),
-  };
 }
 
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
@@ -181,14 +139,9 @@ export async function startRegressionService(options: Parameters<typeof startEnv
     async http(name: string, { remaining = 29_000, container, ...options }: HttpOptions = {}): Promise<HttpAnswer> {
       const found = container ?? containers.get(name) ?? local.functionNamed(name);
       if (!container) containers.set(name, found);
-      const result = (await found.invoke(gatewayEvent(name, options), remaining)) as {
-        statusCode: number;
-        headers: Record<string, string>;
-        body?: string;
-      };
-      const body = result.body ? JSON.parse(result.body) : undefined;
-      assertDescribed(name, { status: result.statusCode, headers: result.headers, body });
-      return { status: result.statusCode, body };
+      const answer = answerOf(await found.invoke(gatewayEvent(name, options), remaining));
+      assertDescribed(name, answer);
+      return answer;
     },
 
     /** Puts a request on the bus; resolves to its event. `ago` is how long before now its time is, milliseconds. */

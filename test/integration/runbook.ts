@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { openapi } from '../contract.ts';
-import { CON, gatewayEvent, ORG, type Service } from '../service.ts';
+import { CON, ORG, type Service } from '../service.ts';
 
 export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
 const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
@@ -89,9 +89,7 @@ async function listen(service: Service) {
     const query = Object.fromEntries(searchParams);
     const headersSent = headers as Record<string, string>;
     try {
-      const { requestContext } = gatewayEvent(route.operationId, ids);
-      const event = { requestContext: { ...requestContext, authorizer: { iam: { userArn: OPERATOR } } } };
-      const given = { ...ids, headers: headersSent, query, event, ...(body && { body }) };
+      const given = { ...ids, headers: headersSent, query, callerArn: OPERATOR, ...(body && { body }) };
       const answer = await service.request(route.operationId, given);
       const text = answer.body === undefined ? '' : JSON.stringify(answer.body);
       response.writeHead(answer.status, answer.headers).end(text);
