@@ -2,14 +2,8 @@
 // what only a process can show, each in one of its own.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  ConditionalCheckFailedException,
-  DeleteItemCommand,
-  PutItemCommand,
-  QueryCommand,
-  ScanCommand,
-} from '@aws-sdk/client-dynamodb';
-import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { DeleteItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
@@ -22,6 +16,7 @@ import { recordOf } from '../lib/offboarding/rules/projection.ts';
 import { acceptedOf } from '../lib/offboarding/rules/requests.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 import { createFunctionInProcess } from './in-process.ts';
+import { earlier, putItem, readItems } from './stored-items.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -127,33 +122,6 @@ export function answerOf(result: unknown): Answer {
   };
 }
 
-const unlessRejected = (error: unknown) => {
-  if (!(error instanceof ConditionalCheckFailedException)) throw error;
-};
-
-const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
-/** The members that hold Unix milliseconds. */
-const CLOCKS = ['notice_at', 'until'];
-/** A value of the table with each time in it `ms` earlier. */
-function earlier(value: unknown, ms: number, name = ''): unknown {
-  const shift = (time: string) => {
-    const shifted = new Date(Date.parse(time) - ms).toISOString();
-    return time.includes('.') ? shifted : shifted.replace(/\.\d{3}Z/, 'Z');
-  };
-  if (typeof value === 'string') return value.replace(TIME, shift);
-  if (Array.isArray(value)) return value.map((one) => earlier(one, ms));
-  if (typeof value === 'number') return CLOCKS.includes(name) ? value - ms : value;
-  if (typeof value !== 'object' || value === null) return value;
-  // A ledger entry's last change is `{goal, at}` with Unix milliseconds.
-  const isChange = name === 'changed' && typeof Object(value).at === 'number';
-  return Object.fromEntries(
-    Object.entries(value).map(([key, one]) => [
-      key,
-      isChange && key === 'at' ? Number(one) - ms : earlier(one, ms, key),
-    ]),
-  );
-}
-
 type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
   /** Where the functions run; in the test's own process when left out. */
   containers?: 'processes';
@@ -172,12 +140,6 @@ export async function startService({ containers, ...options }: Options = {}) {
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;
   const items = await import('../lib/offboarding/store/items.ts');
-  const itemsOf = async (organization: string) => {
-    const ExpressionAttributeValues = marshall({ ':id': organization });
-    const where = { KeyConditionExpression: 'organization_id = :id', ExpressionAttributeValues };
-    const query = new QueryCommand({ TableName: TABLE, ConsistentRead: true, ...where });
-    return ((await local.dynamoDb.send(query)).Items ?? []).map((item) => unmarshall(item) as Item);
-  };
   const isRecord = ({ offboarding_id }: Item) => ![items.ORGANIZATION, items.BATCH].includes(offboarding_id);
   const organizationIn = (all: Item[]): Organization | undefined => {
     const item = all.find(({ offboarding_id }) => offboarding_id === items.ORGANIZATION);
@@ -185,7 +147,7 @@ export async function startService({ containers, ...options }: Options = {}) {
   };
   /** Each offboarding as its organization's item has it, or as its record has it once it has left that. */
   const recordsOf = async (organization: string): Promise<OffboardingRecord[]> => {
-    const all = await itemsOf(organization);
+    const all = await readItems(local, organization);
     const item = organizationIn(all) ?? emptyOrganization(organization);
     const records = new Map(all.filter(isRecord).map((one) => [one.offboarding_id, items.fromRecordItem(one)]));
     for (const one of acceptedOf(item))
@@ -195,19 +157,10 @@ export async function startService({ containers, ...options }: Options = {}) {
   };
   /** Writes what a test makes of an organization, unless somebody has written it meanwhile. */
   async function changeOrganization(organization: string, change: (item: Organization) => Organization): Promise<void> {
-    const item = organizationIn(await itemsOf(organization));
+    const item = organizationIn(await readItems(local, organization));
     if (!item) return;
     const changed = { ...change(item), version: randomUUID() };
-    await put(items.toOrganizationItem(changed, Date.now()), item.version);
-  }
-  async function put(item: object, version?: string): Promise<void> {
-    const isStill = {
-      ConditionExpression: 'version = :version',
-      ExpressionAttributeValues: marshall({ ':version': version ?? '' }),
-    };
-    const Item = marshall(JSON.parse(JSON.stringify(item)));
-    const command = new PutItemCommand({ TableName: TABLE, Item, ...(version !== undefined && isStill) });
-    await local.dynamoDb.send(command).catch(unlessRejected);
+    await putItem(local, items.toOrganizationItem(changed, Date.now()), item.version);
   }
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
@@ -230,11 +183,11 @@ export async function startService({ containers, ...options }: Options = {}) {
     }));
 
   async function passForBatch(batch_id: string, ms: number): Promise<void> {
-    const [found] = await itemsOf(batch_id);
+    const [found] = await readItems(local, batch_id);
     if (!found) return;
     const batch = items.fromBatchItem(found);
     const shifted = { ...(earlier(batch, ms) as typeof batch), version: randomUUID() };
-    await put(items.toBatchItem(shifted, Date.now()), batch.version);
+    await putItem(local, items.toBatchItem(shifted, Date.now()), batch.version);
   }
   function functionNamed(name: string): LocalFunction {
     const found = functions.get(name) ?? local.functionNamed(name);
@@ -368,11 +321,11 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** The organization's own item, which decides: lease, requests, ledger, outbox. */
     organization: async (organization = ORG): Promise<Organization> =>
-      organizationIn(await itemsOf(organization)) ?? emptyOrganization(organization),
+      organizationIn(await readItems(local, organization)) ?? emptyOrganization(organization),
 
     /** Time passes: all that is stored of the organization was `ms` ago; what somebody writes meanwhile stays as it is. */
     async pass(ms: number, organization = ORG) {
-      const all = await itemsOf(organization);
+      const all = await readItems(local, organization);
       const item = organizationIn(all);
       for (const batch of new Set(item?.requests.flatMap((one) => (one.batch ? [one.batch.id] : []))))
         await passForBatch(batch, ms);
@@ -380,7 +333,7 @@ export async function startService({ containers, ...options }: Options = {}) {
       for (const one of all.filter(isRecord)) {
         const shifted = earlier(items.fromRecordItem(one), ms) as OffboardingRecord;
         const expires_at = shifted.expires_at && shifted.expires_at - Math.round(ms / 1000);
-        await put(items.toRecordItem({ ...shifted, expires_at }));
+        await putItem(local, items.toRecordItem({ ...shifted, expires_at }));
       }
     },
 
@@ -406,7 +359,7 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** Deletes everything that is stored of the organization. */
     async forget(organization = ORG) {
-      for (const { organization_id, offboarding_id } of await itemsOf(organization)) {
+      for (const { organization_id, offboarding_id } of await readItems(local, organization)) {
         const Key = marshall({ organization_id, offboarding_id });
         await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
       }

@@ -2,10 +2,8 @@
 // own, so that all of them share one environment. Time passes by shifting the items of the table.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConditionalCheckFailedException, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
-import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Call } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, QUEUE, startEnvironment } from '../../infra/local/environment.ts';
 import type { LocalFunction } from '../../infra/local/lambda.ts';
 import type { Item } from '../../lib/aws/table.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
@@ -20,6 +18,7 @@ import {
 } from '../../lib/offboarding/store/items.ts';
 import { assertDescribed, assertOutcome } from '../contract.ts';
 import { answerOf, gatewayEvent, type RequestOptions } from '../service.ts';
+import { earlier, putItem, readItems } from '../stored-items.ts';
 
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -38,17 +37,6 @@ export interface HttpAnswer {
   body: any;
 }
 
-const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
-/** A value of an item with each time in it `ms` earlier: dates in text, and Unix times in milliseconds. */
-function earlier(value: unknown, ms: number): unknown {
-  const shift = (time: string) => new Date(Date.parse(time) - ms).toISOString();
-  if (typeof value === 'string') return value.replace(TIMES, shift);
-  if (typeof value === 'number') return value > 1e12 ? value - ms : value;
-  if (Array.isArray(value)) return value.map((one) => earlier(one, ms));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, earlier(one, ms)]));
-}
-
 let organizations = 0;
 /** The id of an organization that no other test has. */
 export const newOrganization = () => `org_Regression${String(++organizations).padStart(6, '0')}`;
@@ -64,38 +52,11 @@ export async function startRegressionService(options: Parameters<typeof startEnv
   const containers = new Map<string, LocalFunction>();
   const extra: LocalFunction[] = [];
 
-  async function itemsOf(key: string): Promise<Item[]> {
-    const where = {
-      KeyConditionExpression: 'organization_id = :id',
-      ExpressionAttributeValues: marshall({ ':id': key }),
-    };
-    const query = new QueryCommand({ TableName: TABLE, ConsistentRead: true, ...where });
-    return ((await local.dynamoDb.send(query)).Items ?? []).map((one) => unmarshall(one) as Item);
-  }
+  const itemsOf = (key: string) => readItems(local, key);
   const isRecord = ({ offboarding_id }: Item) => offboarding_id !== ORGANIZATION && offboarding_id !== BATCH;
 
   /** Writes an item unless somebody else has written it meanwhile. True where it is written. */
-  async function replace(item: Item, before: Item): Promise<boolean> {
-    const condition =
-      before.version === undefined
-        ? {}
-        : {
-            ConditionExpression: 'version = :version',
-            ExpressionAttributeValues: marshall({ ':version': before.version }),
-          };
-    const put = new PutItemCommand({
-      TableName: TABLE,
-      Item: marshall(JSON.parse(JSON.stringify(item))),
-      ...condition,
-    });
-    return local.dynamoDb.send(put).then(
-      () => true,
-      (error) => {
-        if (error instanceof ConditionalCheckFailedException) return false;
-        throw error;
-      },
-    );
-  }
+  const replace = (item: Item, { version }: Item) => putItem(local, item, version as string | undefined);
 
   async function item(organization: string): Promise<Organization | undefined> {
     const found = (await itemsOf(organization)).find(({ offboarding_id }) => offboarding_id === ORGANIZATION);
