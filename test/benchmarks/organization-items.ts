@@ -1,11 +1,12 @@
 // Organizations' items as the benchmarks read them and change them, behind the service's back.
 import { randomUUID } from 'node:crypto';
-import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { type LocalEnvironment, TABLE } from '../../infra/local/environment.ts';
 import type { Item } from '../../lib/aws/table.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import { fromOrganizationItem, organizationKey, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
+import { putItem } from '../stored-items.ts';
 
 type Table = Pick<LocalEnvironment, 'dynamoDb'>;
 
@@ -15,9 +16,7 @@ export async function readOrganization({ dynamoDb }: Table, id: string): Promise
   return Item && fromOrganizationItem(unmarshall(Item) as Item);
 }
 
-/** Writes the item with a version of its own. What an item does not have is left out of the table. */
-export async function putOrganization({ dynamoDb }: Table, organization: Organization): Promise<void> {
-  const item = toOrganizationItem({ ...organization, version: randomUUID() }, Date.now());
-  const Item = marshall(JSON.parse(JSON.stringify(item)));
-  await dynamoDb.send(new PutItemCommand({ TableName: TABLE, Item }));
+/** Writes the item with a version of its own. */
+export async function putOrganization(table: Table, organization: Organization): Promise<void> {
+  await putItem(table, toOrganizationItem({ ...organization, version: randomUUID() }, Date.now()));
 }
