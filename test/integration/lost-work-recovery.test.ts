@@ -22,18 +22,23 @@ startWith(BOTH, { containers: 'processes', visibilityTimeout: 1500 });
 
 const SENDS = ['SendMessage', 'SendMessageBatch'];
 const loseMessages = () => service.aws.messages(QUEUE).splice(0);
-const hourGoesBy = async () => {
-  await service.worker.idle();
-  await service.pass(HOUR_MS);
-  await service.sweep();
-};
-test('when the message of a request is lost, the request is found', async () => {
+/** Publishes a request while Auth0 is away, and loses its message once it was tried. Auth0 is back afterwards. */
+async function loseMessageOfRequest() {
   service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 99 });
   service.publish({ action: 'disable' });
   await expect.poll(async () => (await record())?.attempts, { timeout: 20_000 }).toBeGreaterThan(0);
   await service.worker.idle();
   loseMessages();
   service.tenant.clearFaults();
+}
+const hourGoesBy = async () => {
+  await service.worker.idle();
+  await service.pass(HOUR_MS);
+  await service.sweep();
+};
+
+test('when the message of a request is lost, the request is found', async () => {
+  await loseMessageOfRequest();
   await hourGoesBy();
   expect(service.enabled()).toEqual(NEITHER);
 });
@@ -119,12 +124,7 @@ describe('when an operator requeues', () => {
     ['of one organization', { organization_id: ORG }],
     ['of all that is overdue', 'overdue'],
   ])('%s, it is done', async (_what, requeue) => {
-    service.tenant.addFaults({ path: ORG, status: 503, body: '', times: 99 });
-    service.publish({ action: 'disable' });
-    await expect.poll(async () => (await record())?.attempts, { timeout: 20_000 }).toBeGreaterThan(0);
-    await service.worker.idle();
-    loseMessages();
-    service.tenant.clearFaults();
+    await loseMessageOfRequest();
     expect(await service.watch.invoke({ requeue })).toMatchObject({ requeued: expect.any(Number) });
     await service.settled();
     expect(service.enabled()).toEqual(NEITHER);
