@@ -55,6 +55,13 @@ const now = async ({ organization_id, offboarding_id }: About) =>
 const calls = () => service.tenant.calls().filter(({ path }) => /\/members|\/users\//.test(path));
 const deletions = () => calls().filter(({ method }) => method === 'DELETE');
 const lastPath = () => calls().at(-1)?.path ?? '';
+/** An offboarding whose members Auth0 cannot list, after the first attempt at it. */
+async function offboardedInAnOutage(): Promise<About> {
+  service.tenant.addFaults({ path: '/members', status: 503, body: '<html>', times: 999 });
+  const record = await offboarded();
+  await expect.poll(() => calls().length).toBeGreaterThan(0);
+  return record;
+}
 /** What waits for minutes in a queue comes back at once. */
 async function hurry() {
   for (const message of service.aws.messages(SESSION_QUEUE)) if (!message.inFlight) message.visibleAt = 0;
@@ -251,9 +258,7 @@ describe('where members of other organizations keep their sessions', () => {
   });
 
   test('when Auth0 does not know the organization any more, the outcome says so', async () => {
-    service.tenant.addFaults({ path: '/members', status: 503, body: '<html>', times: 999 });
-    const record = await offboarded();
-    await expect.poll(() => calls().length).toBeGreaterThan(0);
+    const record = await offboardedInAnOutage();
     service.tenant.deleteOrganization(ORG);
     service.tenant.clearFaults();
     expect((await outcomeInAHurry(record)).error).toMatchObject({ code: 'unknown_organization' });
@@ -293,9 +298,7 @@ describe('where members of other organizations keep their sessions', () => {
 
   test('when its message is lost, it is found within the hour', async () => {
     service.tenant.addMembers(ORG, people(3));
-    service.tenant.addFaults({ path: '/members', status: 503, body: '<html>', times: 999 });
-    const record = await offboarded();
-    await expect.poll(() => calls().length).toBeGreaterThan(0);
+    const record = await offboardedInAnOutage();
     await service.ending.idle();
     service.aws.messages(SESSION_QUEUE).splice(0);
     service.tenant.clearFaults();
@@ -307,9 +310,7 @@ describe('where members of other organizations keep their sessions', () => {
 
   test('when an outage outlives the age at which work is given up, it ends with the reason', async () => {
     service.tenant.addMembers(ORG, people(2));
-    service.tenant.addFaults({ path: '/members', status: 503, body: '<html>', times: 999 });
-    const record = await offboarded();
-    await expect.poll(() => calls().length).toBeGreaterThan(0);
+    const record = await offboardedInAnOutage();
     await service.ending.idle();
     await service.pass(8 * 86_400_000);
     expect(await outcomeInAHurry(record)).toMatchObject({ error: { code: 'auth0_unavailable' }, members: 0 });
