@@ -4,9 +4,11 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AWS_CLIENT, CALLS_AT_ONCE } from '../../lib/aws/clients.ts';
+import { listen } from '../listen.ts';
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
 let server: Server;
+let endpoint: string;
 let respond: RequestListener;
 let most: number;
 let atOnce: number;
@@ -17,8 +19,8 @@ beforeEach(async () => {
     most = Math.max(most, atOnce);
     response.once('close', () => (atOnce -= 1));
     respond(request, response);
-  }).listen(0);
-  await once(server, 'listening');
+  });
+  endpoint = await listen(server);
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -26,8 +28,7 @@ afterEach(() => {
   server.close();
 });
 function client(settings: object = {}) {
-  const { port } = server.address() as { port: number };
-  const where = { region: 'us-east-1', endpoint: `http://127.0.0.1:${port}`, credentials };
+  const where = { region: 'us-east-1', endpoint, credentials };
   return new SecretsManagerClient({ ...AWS_CLIENT, ...where, ...settings });
 }
 const read = (from: SecretsManagerClient) => from.send(new GetSecretValueCommand({ SecretId: 'a' }));

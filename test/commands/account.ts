@@ -1,12 +1,11 @@
 // An account for the doctor: AWS's services over the wire, with the answers that a test gives them, and what the doctor prints.
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, vi } from 'vitest';
 import { createFindings } from '../../infra/commands/doctor/findings.ts';
 import type { Place } from '../../infra/commands/doctor/place.ts';
 import type { Stack } from '../../infra/commands/doctor/stacks.ts';
 import type { localTemplate } from '../../infra/local/aws/template.ts';
+import { listen } from '../listen.ts';
 
 export type Json = Record<string, unknown>;
 type Answers = Record<string, (input: Json) => Json>;
@@ -37,8 +36,7 @@ export function accountOfEachTest(): Account {
     response.writeHead(run ? 200 : 400, headers).end(JSON.stringify(body));
   });
   beforeAll(async () => {
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    process.env.AWS_ENDPOINT_URL = await listen(server);
   });
   afterAll(() => {
     delete process.env.AWS_ENDPOINT_URL;

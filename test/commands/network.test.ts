@@ -1,11 +1,10 @@
 // The networks of companies: every request goes through the proxy that the environment names, those that get credentials
 // included. The proxy here notes whom it is asked to connect with, and refuses.
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startAws } from '../../infra/local/aws.ts';
+import { listen } from '../listen.ts';
 import { command, KEYS } from './command.ts';
 
 const connects: string[] = [];
@@ -20,8 +19,7 @@ let HTTPS_PROXY: string;
 let aws: Awaited<ReturnType<typeof startAws>>;
 beforeAll(async () => {
   aws = await startAws();
-  await once(proxy.listen(0, '127.0.0.1'), 'listening');
-  HTTPS_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  HTTPS_PROXY = await listen(proxy);
 });
 afterAll(async () => {
   proxy.close();

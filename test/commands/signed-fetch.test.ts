@@ -1,10 +1,9 @@
 // Requests as they arrive over a socket, checked as API Gateway checks them.
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { signedFetchAs } from '../../infra/commands/signed-fetch.ts';
 import { wrongSignature } from '../../infra/local/signatures.ts';
+import { listen } from '../listen.ts';
 
 const USER = { accessKeyId: 'AKIDUSER', secretAccessKey: 'secret' };
 const SESSION = { accessKeyId: 'ASIASESSION', secretAccessKey: 'secret', sessionToken: 'session-token' };
@@ -16,8 +15,7 @@ const server = createServer(async (request, response) => {
 });
 let url: string;
 beforeAll(async () => {
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/organizations/org_a/offboarding`;
+  url = `${await listen(server)}/organizations/org_a/offboarding`;
 });
 afterAll(() => server.close());
 

@@ -1,9 +1,8 @@
 // The smoke check as it is typed, against an API that answers as API Gateway and the functions do.
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startAws } from '../../infra/local/aws.ts';
+import { listen } from '../listen.ts';
 import { command, KEYS } from './command.ts';
 
 const ORGANIZATION = 'org_Smoke';
@@ -19,8 +18,7 @@ let aws: Awaited<ReturnType<typeof startAws>>;
 let url: string;
 beforeAll(async () => {
   aws = await startAws();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  url = await listen(server);
 });
 afterAll(async () => {
   server.close();

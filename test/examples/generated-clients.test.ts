@@ -2,7 +2,6 @@
 // TypeScript's runs everywhere. Python's runs where CLIENTS_PYTHON names a python with openapi-python-client, and Go's where CLIENTS_GO
 // names the go command; .ci/run sets both.
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -14,6 +13,7 @@ import type { paths } from '../../examples/openapi.d.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
 import { openapi, operations } from '../contract.ts';
+import { listen } from '../listen.ts';
 import { CON, ORG } from '../service.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -129,9 +129,8 @@ beforeAll(async () => {
     const { status = 500, type, value } = EXAMPLES.get(String(request.headers['x-correlation-id'])) ?? {};
     response.writeHead(status, type ? { 'content-type': type } : {});
     response.end(value === undefined ? undefined : JSON.stringify(value));
-  }).listen(0);
-  await once(replay, 'listening');
-  replayUrl = `http://127.0.0.1:${(replay.address() as { port: number }).port}`;
+  });
+  replayUrl = await listen(replay);
   folder = mkdtempSync(join(tmpdir(), 'org-connections-client-'));
   if (PYTHON) generatePython();
   if (GO) generateGo();

@@ -2,10 +2,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wrongSignature } from '../../infra/local/signatures.ts';
+import { listen } from '../listen.ts';
 
 const SESSION = { accessKeyId: 'ASIASMOKE', secretAccessKey: 'smoke-secret', sessionToken: 'smoke/session+token==' };
 const UNAVAILABLE = { status: 503, code: 'management_token_unavailable' };
@@ -23,14 +23,17 @@ const server = createServer(async (request, response) => {
   const answer = wrong ? { status: 403 } : (answers[method]?.shift() ?? { status: 500 });
   response.writeHead(answer.status).end(JSON.stringify({ ...answer, url, body: Buffer.concat(chunks).toString() }));
 });
-beforeAll(async () => void (await once(server.listen(0, '127.0.0.1'), 'listening')));
+let url: string;
+beforeAll(async () => {
+  url = await listen(server);
+});
 afterAll(() => void server.close());
 
 async function smoke(given: Record<string, Answer[]>, more: Record<string, string> = {}) {
   answers = given;
   const env = {
     PATH: process.env.PATH,
-    API_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    API_URL: url,
     STAGE: 'dev',
     SMOKE_ORGANIZATION: 'org_Smoke',
     AWS_REGION: 'eu-central-1',

@@ -1,12 +1,11 @@
 // Of two functions at work on one organization, one is stopped at each of its calls of the table in turn, while the other goes on.
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LocalFunction } from '../../infra/local/lambda.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { createFunctionInProcess } from '../in-process.ts';
+import { listen } from '../listen.ts';
 import { answerOf, gatewayEvent, type Service, startService } from '../service.ts';
 
 const BOTH = ['con_one', 'con_two'];
@@ -47,10 +46,10 @@ async function startStoppingTable(target: string) {
     const answer = await fetch(target, { method: 'POST', headers, body });
     response.writeHead(answer.status, { 'content-type': 'application/x-amz-json-1.0' });
     response.end(await answer.text());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  });
+  const url = await listen(server);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     /** From now on the organization's n-th call waits until `release`. */
     stop(organization: string, nth: number) {
       const [reached, released] = [Promise.withResolvers<true>(), Promise.withResolvers<void>()];

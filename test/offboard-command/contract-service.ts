@@ -1,10 +1,9 @@
 // Plays the service by its contract, for the operator's command alone: a small HTTP server that keeps what it received,
 // ends each offboarding at once, and can fail on purpose. Beside it the three AWS services that the command calls.
 import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
+import { listen } from '../listen.ts';
 import { answerAsAws, type Invocation } from './contract-aws.ts';
 
 export interface Received {
@@ -223,9 +222,8 @@ export async function startContractService() {
     const [status, body] = answer(one);
     if (fault?.cut === 'after') return void request.socket.destroy();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  const url = await listen(server);
   return {
     url,
     received,

@@ -2,8 +2,8 @@
 // which plan is taken.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import { listen } from '../listen.ts';
 import { ACME, apply, at, connection, GLOBEX, KEYS, makePlan, NOBODY, planned, service, url } from './customers.ts';
 import { offboard } from './terminal.ts';
 
@@ -150,10 +150,8 @@ test('plan --connection finds the organizations that have it, waits for Auth0’
     }
     const connection_id = path.includes(GLOBEX) ? 'con_Wd3Ef5GhTy7UjKl9' : 'con_PmFe8KxCsPJvZRrj';
     return response.end(JSON.stringify({ connections: [{ connection_id }], start: 0, limit: 50, total: 1 }));
-  }).listen(0, '127.0.0.1');
-  const env = { AUTH0_DOMAIN: '', AUTH0_TOKEN: 'secret-token' };
-  await new Promise((resolve) => auth0.once('listening', resolve));
-  env.AUTH0_DOMAIN = `http://127.0.0.1:${(auth0.address() as AddressInfo).port}`;
+  });
+  const env = { AUTH0_DOMAIN: await listen(auth0), AUTH0_TOKEN: 'secret-token' };
   const words = [
     'plan',
     '--connection',

@@ -1,7 +1,7 @@
 // A company's proxy: the only way to *.example.test, which nobody can look up. It takes these to one origin and refuses all else.
-import { once } from 'node:events';
 import { createServer, request as send } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
+import { listen } from '../listen.ts';
 
 /** `seen` has the host of each request and of each tunnel. */
 export async function startProxy(origin: string) {
@@ -26,11 +26,10 @@ export async function startProxy(origin: string) {
     });
     for (const end of [tunnel, socket]) end.on('error', () => {});
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const url = await listen(server);
   return {
     seen,
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     close() {
       server.closeAllConnections();
       server.close();
