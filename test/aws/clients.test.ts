@@ -1,5 +1,4 @@
 // The settings of the clients of AWS services, with the real client and real sockets against a server that is slow or stalls.
-import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
