@@ -7,7 +7,7 @@ import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { auth0Effects } from '../lib/offboarding/store/auth0-shell.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
@@ -31,7 +31,10 @@ async function cancelOffboarding({
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
   // The core decides what is tried again.
-  const performers = [TABLE_EFFECTS, DUE_EFFECTS, auth0Effects({ ...context, maxAttempts: 1 })];
+  const performers = [
+    endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS),
+    auth0Effects({ ...context, maxAttempts: 1 }),
+  ];
   const result = await run(cancelOrganization(input, Date.now()), performers, context.log);
   const body = cancellationView(organizationId, result);
   context.log.info('cancellation_requested', { ...body, ...act });

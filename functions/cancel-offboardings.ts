@@ -7,7 +7,7 @@ import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { READ_TOGETHER, TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
@@ -29,7 +29,7 @@ async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRe
     { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline },
     Date.now(),
   );
-  const result = await run(core, [TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS], context.log);
+  const result = await run(core, [endingAt(context.deadline, TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS)], context.log);
   if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
   if (result.is === 'unavailable') throw unavailable('unavailable');
   const { cancelling, not_pending } = result;

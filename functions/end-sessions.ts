@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { required } from '../lib/environment.ts';
 import { parseAs, parseJson } from '../lib/json.ts';
 import { createLog, describeError, type Log } from '../lib/log.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
@@ -13,6 +14,9 @@ import { STAGE } from '../lib/stage.ts';
 /** What it takes to write the item and the log at the end, as a share of the function's time. */
 const MARGIN = 0.05;
 const DEFAULT_TIME_MS = 60_000;
+
+// The worker, which has the same queue to send to, may lack it; this function cannot work without.
+required('SESSION_QUEUE_URL');
 
 /**
  * Processes the session queue (SQS with partial batch responses): after an offboarding, the sessions of the organization's members

@@ -7,7 +7,7 @@ import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { OffboardingBody } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
@@ -33,7 +33,10 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   const request = { offboarding_id, parameters, caller, ...(hasKey && { fingerprint: fingerprintOf(body) }) };
   const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
   const core = acceptOffboarding({ organization_id, request, mayBeRepeated: hasKey, ...writer }, Date.now());
-  const accepted = acceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { offboarding_id });
+  const accepted = acceptanceOf(
+    await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
+    { offboarding_id },
+  );
   const { action, dry_run } = body;
   const answer = { offboarding_id, organization_id, action, dry_run, ...accepted };
   context.log.info('offboarding_requested', { ...parameters, caller, ...answer });

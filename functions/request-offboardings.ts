@@ -8,7 +8,7 @@ import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
@@ -34,7 +34,10 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
     { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
     Date.now(),
   );
-  const accepted = batchAcceptanceOf(await run(core, [TABLE_EFFECTS, DUE_EFFECTS], context.log), { batch_id });
+  const accepted = batchAcceptanceOf(
+    await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
+    { batch_id },
+  );
   const answer = { batch_id, ...accepted, rejected };
   context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });
   return { status: 202, body: answer };

@@ -7,7 +7,7 @@ const DEFAULT_TIME_MS = 30_000;
 
 /**
  * A step of the rotation of a token, as Secrets Manager calls it ("Rotation function", Secrets Manager user guide). Throws when it
- * can not be done; the current token then stays as it is and Secrets Manager tries again.
+ * cannot be done; the current token then stays as it is and Secrets Manager tries again.
  */
 export async function handler(event: SecretsManagerRotationEvent, context: Partial<Context> = {}): Promise<void> {
   const { SecretId, ClientRequestToken: versionId, Step: step } = event;

@@ -12,7 +12,7 @@ const HOSTNAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z
  * Where the tenant is and what its tokens are for, from `AUTH0_DOMAIN` and `AUTH0_AUDIENCE`.
  *
  * A domain is a bare host name and is called over https. An origin with a scheme is taken for loopback hosts alone, so
- * that a mistyped variable can not send the token over plain text or to a path of somebody's choosing.
+ * that a mistyped variable cannot send the token over plain text or to a path of somebody's choosing.
  * The audience is always the tenant's canonical domain, also when calls go to a custom one, hence a variable of its own.
  */
 export function auth0Tenant(): { origin: URL; audience: string } {

@@ -64,7 +64,7 @@ export function describeError(error: unknown, depth = 4): Fields {
 
 /**
  * `value` as a line may show it: what JSON can hold, without secrets in values and in names, as much of it as there is `room`
- * for. Secrets go before there is JSON: what is cut out of a value can not break the line.
+ * for. Secrets go before there is JSON: what is cut out of a value cannot break the line.
  */
 function toLoggable(value: unknown, room: { bytes: number }, depth = 0): unknown {
   room.bytes -= MEMBER_BYTES;

@@ -35,7 +35,7 @@ const PROBLEMS = {
 export type ProblemCode = keyof typeof PROBLEMS;
 
 export interface ProblemOptions {
-  /** Overrides the code's usual status (`invalid_body` is 400 when it can not be read and 422 when it says the wrong thing). */
+  /** Overrides the code's usual status (`invalid_body` is 400 when it cannot be read and 422 when it says the wrong thing). */
   status?: number;
   /** What Auth0 said, as far as it may be shown: its status, its `errorCode` and its message. */
   upstream?: { status: number; error_code: string | null; message: string | null } | undefined;

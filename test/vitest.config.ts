@@ -14,8 +14,6 @@ class LongestWaitFirst extends BaseSequencer {
 const shared = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
-  // Some deadlines of seconds do not hold on a machine that is busy with other files: a test that fails is tried once more.
-  retry: 1,
   pool: 'forks' as const,
   // A machine that is busy is slow: what is waited for may take its time.
   expect: { poll: { timeout: 30_000 } },
@@ -31,15 +29,6 @@ const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
-/**
- * Left out of every run but `DEEP=1`, and each a debt: they expect texts, hosts and variables of the service before its core was
- * redesigned, or have not been run since. Each is to be brought over and taken off this list.
- */
-const NOT_BROUGHT_OVER = process.env.DEEP
-  ? []
-  : ['infrastructure/endpoints', 'infrastructure/examples', 'integration/commands', 'integration/faults'].map(
-      (name) => `test/${name}.test.ts`,
-    );
 
 export default defineConfig({
   test: {
@@ -51,7 +40,7 @@ export default defineConfig({
           ...shared,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          exclude: [...WITHOUT, ...LEFT_TO_DEEP, ...NOT_BROUGHT_OVER, 'test/end-to-end/**', 'test/second-opinions/**'],
+          exclude: [...WITHOUT, ...LEFT_TO_DEEP, 'test/end-to-end/**', 'test/second-opinions/**'],
         },
       },
       { test: { ...shared, name: 'second-opinions', include: ['test/second-opinions/**/*.test.ts'] } },

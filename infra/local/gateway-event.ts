@@ -99,7 +99,7 @@ export function gatewayEvent(route: Route, url: URL, incoming: IncomingMessage, 
   };
 }
 
-/** Path parameters come decoded; what can not be decoded comes as it is. */
+/** Path parameters come decoded; what cannot be decoded comes as it is. */
 function decoded(value: string): string {
   try {
     return decodeURIComponent(value);

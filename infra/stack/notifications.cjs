@@ -54,5 +54,5 @@ module.exports = async (serverless) => {
   const present = await presentSources(serverless);
   return { Resources: Object.assign({}, ...present.map((one) => resourcesOf(one.source, one))) };
 };
-/** The rules here, for the queue that takes what they can not deliver. */
+/** The rules here, for the queue that takes what they cannot deliver. */
 module.exports.ruleIds = async (serverless) => (await presentSources(serverless)).map(({ id }) => `${id}Rule`);

@@ -143,7 +143,7 @@ const Resources = {
   ),
   SessionDeadLettersWaiting: alarm(
     'session-dead-letters',
-    'sessions not ended. The sessions of an organization can not be ended.',
+    'sessions not ended. The sessions of an organization cannot be ended.',
     {
       Namespace: 'AWS/SQS',
       MetricName: 'ApproximateNumberOfMessagesVisible',

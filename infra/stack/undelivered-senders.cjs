@@ -1,4 +1,4 @@
-// The rules whose events end in RequestsUndelivered where they can not be delivered.
+// The rules whose events end in RequestsUndelivered where they cannot be delivered.
 
 const { ruleIds } = require('./notifications.cjs');
 

@@ -10,7 +10,7 @@ import { TLSSocket } from 'node:tls';
  */
 const IDLE_MS = 20_000;
 
-/** Bounded, so that a burst of requests in one container can not exhaust its file descriptors; the rest queue inside the agent. */
+/** Bounded, so that a burst of requests in one container cannot exhaust its file descriptors; the rest queue inside the agent. */
 const AGENT_OPTIONS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 64, timeout: IDLE_MS };
 
 /** Sockets that were connected, and their peers trusted. */
@@ -45,7 +45,7 @@ export const addressOf = ({ hostname, port }: URL) => ({
 });
 
 /**
- * Opens the connection to `origin` that the first request takes; nothing is sent. Resolves when it is open or can not be opened;
+ * Opens the connection to `origin` that the first request takes; nothing is sent. Resolves when it is open or cannot be opened;
  * never rejects. One that nobody takes is closed when it has been idle.
  */
 export async function openConnection(origin: URL): Promise<void> {

@@ -2,7 +2,7 @@ import * as secrets from '@aws-sdk/client-secrets-manager';
 import { describeError, type Log } from '../log.ts';
 
 /**
- * No container requests a rotation more often, and none does when the secret was rotated this recently: a wrong setup can not cause a
+ * No container requests a rotation more often, and none does when the secret was rotated this recently: a wrong setup cannot cause a
  * storm of tokens, which Auth0 meters.
  */
 const PAUSE_MS = 5 * 60_000;

@@ -156,7 +156,7 @@ function verdictOf(response: Response) {
 }
 
 /**
- * Gives up a pending token that will never be good, and throws why. A version's value can not be replaced, and Secrets
+ * Gives up a pending token that will never be good, and throws why. A version's value cannot be replaced, and Secrets
  * Manager attempts a rotation again with the same version: without this it would fail for ever, also after its cause is repaired.
  */
 async function discard({ SecretId, versionId }: Rotation, reason: string, why: string): Promise<never> {

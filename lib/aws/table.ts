@@ -33,7 +33,7 @@ function unavailable(cause: unknown): never {
   const { name = '' } = Object(cause);
   if (NEVER_TAKEN.test(name)) throw new ItemRejected('The table will never take this item', { cause });
   const options = { retryAfter: UNAVAILABLE_RETRY_S, mayBeDone: !NOT_WRITTEN.test(name), cause };
-  throw new Problem('record_unavailable', 'The record of offboardings can not be reached', options);
+  throw new Problem('record_unavailable', 'The record of offboardings cannot be reached', options);
 }
 
 const keyOf = ({ organization_id, offboarding_id }: Key) => marshall({ organization_id, offboarding_id });

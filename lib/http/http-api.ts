@@ -48,8 +48,8 @@ type Step = middy.Request<PipelineEvent, GatewayResponse, Error, Context>;
  * one log line that holds its metrics, too.
  */
 export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, options: Options = {}) {
-  // Calls of Auth0 keep to the deadline by themselves; this is for what an AWS service may add to them.
-  const late = () => new Problem('internal_error', 'A service that the request needs did not answer in time');
+  // Calls of Auth0 and whatever writes keep to the deadline by themselves; this is for reads of the table.
+  const late = () => new Problem('record_unavailable', 'The record of offboardings did not answer in time');
   return middy<PipelineEvent, GatewayResponse>({ timeoutEarlyInMillis: 0 })
     .use(requestAndResponse)
     .before(({ event: { request, body } }) => {

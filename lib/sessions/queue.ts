@@ -20,7 +20,8 @@ export const SessionsDue = v.object({
 export type About = v.InferOutput<typeof SessionsDue>['detail'];
 
 // Only a stage that ends sessions has the queue.
-const QueueUrl = () => required('SESSION_QUEUE_URL');
+const url = process.env.SESSION_QUEUE_URL;
+const QueueUrl = () => url || required('SESSION_QUEUE_URL');
 
 /**
  * Has the sessions of the offboarding ended, in their turn. All are one message group: one worker keeps to the tenant's limit.

@@ -27,7 +27,7 @@ test('a name that does not resolve', async () => {
   });
 });
 
-test('a peer that does not speak TLS, or can not prove who it is', async () => {
+test('a peer that does not speak TLS, or cannot prove who it is', async () => {
   const plain = createTcp((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
   await expect(send({ ...GET, origin: new URL(`https://127.0.0.1:${await listen(plain)}`) })).resolves.toMatchObject({
     status: 0,

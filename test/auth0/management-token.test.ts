@@ -108,7 +108,7 @@ describe('the token', () => {
     expect((await source.get(LATER(), old)).value).toBe('new');
     expect((await source.get(LATER(), old)).value).toBe('new');
   });
-  test('that can not be read, or is over, is a problem that passes, and the next one asks again', async () => {
+  test('that cannot be read, or is over, is a problem that passes, and the next one asks again', async () => {
     const source = tokens.createTokenSource('a');
     const unavailable = {
       code: 'management_token_unavailable',

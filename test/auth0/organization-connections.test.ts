@@ -135,7 +135,7 @@ describe('a change that is answered without its state', () => {
       expect(await api.enable(ORG, CON, context)).toMatchObject({ is_enabled: true });
     },
   );
-  test('is not said to be done when Auth0 has it otherwise, does not say, or can not be asked', async () => {
+  test('is not said to be done when Auth0 has it otherwise, does not say, or cannot be asked', async () => {
     const notDone = { code: 'auth0_unavailable', mayBeDone: true };
     const said = (state: string) => ({ ...notDone, message: `Auth0 does not say that the connection is ${state}` });
     for (const shape of ['still enabled', 'is_enabled missing'] as const) {

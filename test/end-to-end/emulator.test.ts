@@ -242,7 +242,7 @@ test('each policy allows its own routes at its own address, and no other', async
 
 // The emulator knows no iam:PermissionsBoundary: that a role is made with the boundary and not without is what
 // test/infrastructure/deploy-role.test.ts says.
-test('the role that deploys can not make more of itself', async () => {
+test('the role that deploys cannot make more of itself', async () => {
   const [iam, lambda, secrets] = [
     new IAMClient(deployer),
     new LambdaClient(deployer),
@@ -356,7 +356,7 @@ test("the doctor finds what is missing, with an auditor's rights, and shows no s
   for (const what of ['credentials', 'concurrency', 'deploy role', 'stack', 'table', 'OffboardingQueue'])
     expect(stdout).toMatch(new RegExp(`^ok +${what}`, 'm'));
   expect(stdout).toMatch(/^ok +org-connections\/local\/management-client: stored, and not for you to read/m);
-  // Whoever may look at everything, the secrets among it. The bus's policy can not be had here (above): found, with what to do.
+  // Whoever may look at everything, the secrets among it. The bus's policy cannot be had here (above): found, with what to do.
   const everything = await run('doctor/main.ts', root.credentials, {}, '--stage', 'local');
   expect(everything.code).toBe(1);
   expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/account\/stage\.yml .* ApiId=/m);

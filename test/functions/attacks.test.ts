@@ -1,4 +1,4 @@
-// Who speaks in somebody else's name, asks for what can not be undone where only the other is permitted, or fills an organization up.
+// Who speaks in somebody else's name, asks for what cannot be undone where only the other is permitted, or fills an organization up.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, QUEUE } from '../../infra/local/environment.ts';

@@ -31,7 +31,7 @@ function sendersOf(queue: string): string[] {
 describe.each(rules)('the rule %s', (rule) => {
   const ofRule = targets.filter(([name]) => name === rule).map(([, target]) => target);
 
-  test('says its retry policy, and has a standard queue for what can not be delivered, which lets it send', () => {
+  test('says its retry policy, and has a standard queue for what cannot be delivered, which lets it send', () => {
     for (const { RetryPolicy, DeadLetterConfig } of ofRule) {
       expect(RetryPolicy).toEqual({ MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: expect.any(Number) });
       const queue = idOf(Object(DeadLetterConfig).Arn);
@@ -98,7 +98,7 @@ test('a function that sends to the queue which invokes it may: Lambda ends a loo
     expect(resources[idOf(Properties.FunctionName)]?.Properties.RecursiveLoop, id).toBe('Allow');
 });
 
-test('the clock may invoke its function and leave what it can not deliver; a run that fails is repeated by the next', () => {
+test('the clock may invoke its function and leave what it cannot deliver; a run that fails is repeated by the next', () => {
   const { Target, GroupName, State = 'ENABLED' } = resources.Clock?.Properties ?? {};
   expect(State).toBe('ENABLED');
   const role = resources[idOf(Target.RoleArn)]?.Properties;
@@ -148,7 +148,7 @@ test("the service's own events reach the archive and no queue", () => {
   });
 });
 
-test("the queue of the schedules deduplicates by content, or Scheduler can not send to it; their role is the group's alone", () => {
+test("the queue of the schedules deduplicates by content, or Scheduler cannot send to it; their role is the group's alone", () => {
   const role = resources.RemovalScheduleRole?.Properties;
   const queues: string[] = role.Policies[0].PolicyDocument.Statement[0].Resource.map(idOf);
   expect(queues).toContain('OffboardingQueue');

@@ -27,12 +27,13 @@ function hosts(name: string, event: object, environment: Record<string, string>)
     MANAGEMENT_TOKEN_SECRET_ID: 'x',
     EVENT_BUS_NAME: 'x',
     OFFBOARDINGS_TABLE: 'x',
+    OFFBOARDING_QUEUE_URL: 'https://sqs.test/x.fifo',
     AWS_ACCESS_KEY_ID: 'x',
     AWS_SECRET_ACCESS_KEY: 'x',
     ...environment,
   };
   const given = ['--import', LANGUAGE, '--input-type=module', '-e', script];
-  return JSON.parse(execFileSync(process.execPath, given, { env }).toString());
+  return JSON.parse(execFileSync(process.execPath, given, { env, stdio: 'pipe' }).toString());
 }
 
 test.each<[what: string, environment: Record<string, string>, secrets: string, table: string]>([
@@ -65,5 +66,7 @@ test.each<[what: string, environment: Record<string, string>, secrets: string, t
   const asked = hosts('disable-connection', gatewayEvent('disable-connection'), environment);
   expect(new Set(asked)).toEqual(new Set(['travel0.us.auth0.com', secrets]));
   const body = { action: 'disable', reason: 'contract ended', requested_by: 'billing' };
-  expect(hosts('request-offboarding', gatewayEvent('request-offboarding', { body }), environment)).toEqual([table]);
+  // The queue's host is that of its URL.
+  const requested = hosts('request-offboarding', gatewayEvent('request-offboarding', { body }), environment);
+  expect(new Set(requested)).toEqual(new Set(['sqs.test', table]));
 });

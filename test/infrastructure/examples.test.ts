@@ -12,7 +12,7 @@ const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
 const NINE = Date.parse('2026-11-24T09:00:00Z');
 const HOUR = 3_600_000;
 
-/** `value` with ids numbered in their order, times to the hour and counted from nine o'clock, and one cursor for all; in texts, too. */
+/** `value` with ids numbered in their order, times to the hour and counted from nine o'clock, one cursor and one wait for all; in texts, too. */
 function tidy(value: unknown, ids = new Map<string, string>()): unknown {
   if (Array.isArray(value)) return value.map((one) => tidy(one, ids));
   if (value !== null && typeof value === 'object') {
@@ -27,7 +27,10 @@ function tidy(value: unknown, ids = new Map<string, string>()): unknown {
     ids.set(id, number);
     return number;
   };
-  return value.replace(UUID, numbered).replace(TIME, fromNine);
+  return value
+    .replace(UUID, numbered)
+    .replace(TIME, fromNine)
+    .replace(/\bin \d+ s\b/, 'in 270 s');
 }
 
 function fromNine(time: string): string {

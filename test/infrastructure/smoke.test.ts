@@ -10,7 +10,7 @@ import { listen } from '../listen.ts';
 const SESSION = { accessKeyId: 'ASIASMOKE', secretAccessKey: 'smoke-secret', sessionToken: 'smoke/session+token==' };
 const UNAVAILABLE = { status: 503, code: 'management_token_unavailable' };
 const script = fileURLToPath(new URL('../../infra/build/smoke.sh', import.meta.url));
-/** curl signs since 7.75; a machine without it can not run the check. */
+/** curl signs since 7.75; a machine without it cannot run the check. */
 const signs = /--aws-sigv4/.test(spawnSync('curl', ['--help', 'all'], { encoding: 'utf8' }).stdout ?? '');
 
 type Answer = { status: number; code?: string };

@@ -190,7 +190,7 @@ esac
   });
 
   test.each([
-    ['the stack can not be seen', 'AccessDenied: not authorized', 'dev', /AccessDenied/],
+    ['the stack cannot be seen', 'AccessDenied: not authorized', 'dev', /AccessDenied/],
     ['the first deploy failed', 'ROLLBACK_COMPLETE', 'dev', /delete-stack/],
     ['the stack is broken', 'UPDATE_ROLLBACK_FAILED', 'dev', /UPDATE_ROLLBACK_FAILED/],
     ['the package is of another stage', 'UPDATE_COMPLETE', 'prod', /not the package of stage prod/],

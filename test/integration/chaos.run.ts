@@ -50,7 +50,7 @@ for (let i = 0; i < count; i++) {
   if (chance(0.1)) ask('disable');
   if (chance(0.1)) tell({ organization_id, action: 'remove', dry_run: true });
 }
-// What can not be carried out at all.
+// What cannot be carried out at all.
 for (let i = 0; i < count / 20; i++) {
   tell({ organization_id: `org_unknown${String(i).padStart(9, '0')}`, action: 'disable' });
   tell({ organization_id: 'org_0000000000000000', action: 'destroy' });

@@ -92,6 +92,40 @@ describe('a request over HTTP', () => {
     expect(body).toMatchObject({ offboardings: [{ offboarding_id, status: 'completed' }] });
   });
 
+  test('when the table is silent from the write on, the caller gets the id in time, and the request counts', async () => {
+    service.aws.addFaults({ operation: 'PutItem', delay: 5000, times: 1 });
+    const answer = await service.request('request-offboarding', { body: BODY, remaining: 2500 });
+    expect(answer).toMatchObject({ status: 503, body: { code: 'acceptance_unknown' } });
+    service.aws.clearFaults();
+    const { offboarding_id } = answer.body as { offboarding_id: string };
+    await service.pass(3_600_000);
+    const found = async () => {
+      await service.sweep();
+      const query = { organization_id: ORG, offboarding_id };
+      return (await service.request('list-offboardings', { query })).body;
+    };
+    await expect.poll(found).toMatchObject({ offboardings: [{ offboarding_id, status: 'completed' }] });
+  });
+
+  test('when the table is silent before the write, nothing is stored later', async () => {
+    const recorded = (await service.records()).length;
+    service.aws.addFaults({ operation: 'GetItem', delay: 2200, times: 1 });
+    const answer = await service.request('request-offboarding', { body: BODY, remaining: 2500 });
+    expect(answer).toMatchObject({ status: 503, body: { code: 'record_unavailable' } });
+    service.aws.clearFaults();
+    await service.pass(3_600_000);
+    await service.sweep();
+    await service.settled();
+    expect((await service.records()).length).toBe(recorded);
+  });
+
+  test('when the queue is silent, the answer comes in time: the request is stored', async () => {
+    service.aws.addFaults({ operation: 'SendMessageBatch', delay: 5000, times: 9 });
+    const answer = await service.request('request-offboarding', { body: BODY, remaining: 2500 });
+    expect(answer.status).toBe(202);
+    service.aws.clearFaults();
+  });
+
   test('when it has an idempotency key, the same request is one offboarding, and a repetition finishes the first', async () => {
     const headers = { 'idempotency-key': 'order-4711' };
     service.aws.addFaults({ operation: 'PutItem', error: 'AccessDeniedException', times: 9 });

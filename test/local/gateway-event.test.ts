@@ -58,7 +58,7 @@ describe('the event of payload 2.0', () => {
     expect(event).not.toHaveProperty('body');
   });
 
-  test('when a path can not be decoded, its parameter comes as it is', async () => {
+  test('when a path cannot be decoded, its parameter comes as it is', async () => {
     const event = await eventOf('/organizations/%E0%A4%A/offboarding', {});
     expect(event.pathParameters).toEqual({ organization_id: '%E0%A4%A' });
   });

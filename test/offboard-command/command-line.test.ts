@@ -64,9 +64,9 @@ test('when plan gets bad input, it says one plain sentence, exits with 2 and cha
     [plan('--connection', 'con_a', '--end-machine-access', ...url), /leave out --connection/],
     [plan('--column', 'tenant', ...url), /no column "tenant"; its first line has "name", "organization_id"/],
     [plan('--report', at('x.pdf'), ...url), /a file \.csv, \.json or \.html/],
-    [plan('--report', at('none/x.csv'), ...url), /The report can not be written/],
-    [plan('--out', at('none/x.json'), ...url), /The plan can not be written/],
-    [['plan', at('none.csv'), '--action', 'disable', '--reason', 'x', ...url], /The file can not be read/],
+    [plan('--report', at('none/x.csv'), ...url), /The report cannot be written/],
+    [plan('--out', at('none/x.json'), ...url), /The plan cannot be written/],
+    [['plan', at('none.csv'), '--action', 'disable', '--reason', 'x', ...url], /The file cannot be read/],
     [['plan', '--action', 'disable', '--reason', 'x', ...url], /Name a file with organizations/],
   ]);
 });
@@ -77,9 +77,9 @@ test('when another word gets bad input, it says one plain sentence, exits with 2
   await expectRefusals([
     [['apply', at('plan.json'), '--dry-run'], /There is no --dry-run: "plan" is the dry run/],
     [['apply'], /missing required argument 'plan'/],
-    [['apply', at('none.json')], /none\.json can not be read/],
+    [['apply', at('none.json')], /none\.json cannot be read/],
     [['apply', at('plan.json')], /Nobody can be asked here: --yes is needed\. Nothing was started\./],
-    [['apply', at('plan.json'), '--yes', '--report', at('none/x.csv')], /The report can not be written/],
+    [['apply', at('plan.json'), '--yes', '--report', at('none/x.csv')], /The report cannot be written/],
     [['apply', at('plan.json'), '--yes', ...url], /unknown option '--url'/],
     [['status', '17', ...url], /"17" is neither a plan on this machine, nor a batch id, nor an organization/],
     [['list', '--status', 'gone', ...url], /"gone" is no status; they are requested/],

@@ -72,7 +72,7 @@ test('when a proxy is of a kind that is not supported, it is refused by name', a
   for (const [env, says] of [
     [{ HTTPS_PROXY: 'socks5://127.0.0.1:1080' }, 'HTTPS_PROXY is no address that begins with http:// or https://'],
     [{ all_proxy: 'http://127.0.0.1:1080' }, 'ALL_PROXY is not supported: set HTTPS_PROXY'],
-    [{ AWS_CA_BUNDLE: '/none.pem' }, 'AWS_CA_BUNDLE can not be read'],
+    [{ AWS_CA_BUNDLE: '/none.pem' }, 'AWS_CA_BUNDLE cannot be read'],
   ] as [Record<string, string>, string][])
     expect(await offboard(plan(), { env })).toMatchObject({ status: 2, stderr: expect.stringContaining(says) });
 });

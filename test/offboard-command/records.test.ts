@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { ACME, apply, at, GLOBEX, KEYS, makePlan, NOBODY, service, url } from './customers.ts';
 import { offboard, offboardInTerminal } from './terminal.ts';
 
-test('cancel of a plan says what will be enabled and what can not be, and asks; a batch is cancelled by one call', async () => {
+test('cancel of a plan says what will be enabled and what cannot be, and asks; a batch is cancelled by one call', async () => {
   await makePlan('disable_then_remove');
   expect((await apply()).status).toBe(0);
   const refused = await offboardInTerminal(['cancel', at('plan.json')], [[/Type cancel to go on:/, 'yes\r']], 80);

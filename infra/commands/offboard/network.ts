@@ -37,7 +37,7 @@ function proxyOf(env: NodeJS.ProcessEnv): Proxy | undefined {
 /**
  * Has every `fetch` of this process use HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE and NODE_EXTRA_CA_CERTS; AWS's SDK
  * fetches, too (`credentials.ts`). Node's own support for proxies is not in every version that runs this. Throws a `Refusal` for
- * a value that can not be used.
+ * a value that cannot be used.
  */
 export async function useCompanyNetwork(): Promise<void> {
   const named = ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'].filter((name) => process.env[name]);
@@ -53,7 +53,7 @@ function certificatesIn(variable: string): string {
   try {
     return readFileSync(process.env[variable] as string, 'utf8');
   } catch (error) {
-    throw new Refusal(`${variable} can not be read: ${reasonOf(error)}.`);
+    throw new Refusal(`${variable} cannot be read: ${reasonOf(error)}.`);
   }
 }
 

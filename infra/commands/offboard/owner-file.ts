@@ -9,7 +9,7 @@ export function tryOwnerFile(name: string, path: string): void {
     closeSync(openSync(partOf(path), 'a', 0o600));
     unlinkSync(partOf(path));
   } catch (error) {
-    throw new Refusal(`${name} can not be written to ${plain(path)}: ${reasonOf(error)}.`);
+    throw new Refusal(`${name} cannot be written to ${plain(path)}: ${reasonOf(error)}.`);
   }
 }
 

@@ -103,7 +103,7 @@ export function readPlan(path: string, otherwise = 'is no plan: "plan" makes one
     content = JSON.parse(decode(readFileSync(path)));
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof Refusal) throw new Refusal(`${plain(path)} ${otherwise}.`);
-    throw new Refusal(`${plain(path)} can not be read: ${reasonOf(error)}.`);
+    throw new Refusal(`${plain(path)} cannot be read: ${reasonOf(error)}.`);
   }
   const { checksum, ...rest } = Object(content);
   if (rest.format !== FORMAT) throw new Refusal(`${plain(path)} ${otherwise}.`);

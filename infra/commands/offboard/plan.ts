@@ -145,7 +145,7 @@ async function organizationsOf(file: string | undefined, options: PlanOptions): 
   try {
     bytes = file === '-' ? await buffer(process.stdin) : readFileSync(file);
   } catch (error) {
-    throw new Refusal(`The file can not be read: ${reasonOf(error)}.`);
+    throw new Refusal(`The file cannot be read: ${reasonOf(error)}.`);
   }
   return readOrganizations(bytes, { column, allConnections });
 }

@@ -138,7 +138,7 @@ function noSuchColumn(column: string, body: string, line: number, headings: Head
   const widest = headings.reduce((most, one) => (one.cells.length > most.cells.length ? one : most)).cells;
   const names = widest.filter((cell) => !isBlank(cell)).map((cell) => `"${short(cell, 40)}"`);
   if (body.trim() === '') return new Refusal('The file names no organization.');
-  if (names.length === 0) return new Refusal(`The file is no CSV, line ${line}: its heading can not be read.`);
+  if (names.length === 0) return new Refusal(`The file is no CSV, line ${line}: its heading cannot be read.`);
   return new Refusal(
     `The file has no column "${plain(column)}"; its first line has ${names.slice(0, MOST_SHOWN).join(', ')}. If that line is a heading, --column names the column of the ids; if it is a customer, put a heading on top.`,
   );

@@ -20,7 +20,7 @@ const LONGEST_RETRY_WAIT_MS = 600_000;
 
 /** `operation` is what faults call an attempt. */
 export function createDeliverer(operation: 'Deliver' | 'Fire', agenda: Agenda, faults: Faults, retrySpeed: number) {
-  /** One attempt. What can not be mended by waiting is not tried again; the rest is, as the retry policy says. */
+  /** One attempt. What cannot be mended by waiting is not tried again; the rest is, as the retry policy says. */
   return function deliver(delivery: Delivery, since: number, refusedFor?: string, retries = 0): void {
     try {
       if (refusedFor) throw new AwsError(refusedFor, 'Failed on purpose.', 500);

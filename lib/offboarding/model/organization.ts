@@ -27,6 +27,8 @@ export type Goal = 'disabled' | 'removed' | 'enabled';
 export interface Outcome {
   outcome: Goal | 'unchanged' | 'failed';
   error?: Failure | undefined;
+  /** Of a dry run: the settings before, where the ledger has those from before an earlier offboarding. */
+  before?: LedgerEntry['before'] | undefined;
 }
 
 /** A call of Auth0 that is about to be made for an offboarding, or that is uncertain: nobody knows whether it was carried out. */

@@ -72,14 +72,16 @@ function freshEntry(kind: LedgerEntry['kind'], id: string, current: Current): Le
   return { ...state, name, strategy, before: settingsOf(listed) };
 }
 
+/** Whether what Auth0 lists now may be what we made of it. */
+const isStillOurs = ({ disabled_by_us, intent }: LedgerEntry) => disabled_by_us || intent !== undefined;
+
 /** The ledger entry of what a request begins with. The settings are those from before the first pending offboarding. */
 export function openEntry(item: Organization, kind: LedgerEntry['kind'], id: string, listing: Listing): LedgerEntry {
   const key = keyOf({ kind, id });
   const fresh = freshEntry(kind, id, currentOf({ kind, id }, listing));
   const known = entryOf(item, key);
   if (!known) return fresh;
-  const isStillOurs = known.disabled_by_us || known.intent !== undefined;
-  const { name, strategy, before } = isStillOurs && known.before ? known : fresh;
+  const { name, strategy, before } = isStillOurs(known) && known.before ? known : fresh;
   return { ...known, name: name ?? known.name, strategy: strategy ?? known.strategy, before };
 }
 
@@ -142,6 +144,15 @@ export function nextConnectionStep(
   entry: LedgerEntry,
   listing: Listing,
 ): ConnectionStep {
+  const step = stepToGoal(item, request, entry, listing);
+  if (step.is === 'call' || !request.parameters.dry_run) return step;
+  // The ledger keeps the settings from before earlier offboardings; a dry run shows those that its request would find.
+  const { before } = openEntry(item, entry.kind, entry.id, listing);
+  const isAnother = JSON.stringify(before) !== JSON.stringify(entry.before);
+  return isAnother ? { ...step, outcome: { ...step.outcome, before } } : step;
+}
+
+function stepToGoal(item: Organization, request: OpenRequest, entry: LedgerEntry, listing: Listing): ConnectionStep {
   const current = currentOf(entry, listing);
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);

@@ -35,7 +35,7 @@ export function connectionsOf(
       connection_id: key,
       name: entry?.name ?? null,
       strategy: entry?.strategy ?? null,
-      before: entry?.before ?? null,
+      before: outcomes[key]?.before !== undefined ? outcomes[key].before : (entry?.before ?? null),
       outcome: outcomes[key]?.outcome ?? null,
       error: outcomes[key]?.error ?? null,
       disabled_by_offboarding: held.has(key),

@@ -1,9 +1,9 @@
 import pMap from 'p-map';
 import { CALLS_AT_ONCE } from '../../aws/clients.ts';
 import { ItemRejected } from '../../aws/table.ts';
-import { sleep } from '../../deadline.ts';
+import { sleep, withDeadline } from '../../deadline.ts';
 import { describeError, type Log } from '../../log.ts';
-import { asProblem, LeaseEnded } from '../../problem.ts';
+import { asProblem, LeaseEnded, Problem } from '../../problem.ts';
 import type { Core, EffectError, EffectOf, OperationName, Operations, Result, SingleEffect } from '../model/effects.ts';
 
 /** Performs some of the effects: each function makes one request to one service. */
@@ -15,6 +15,22 @@ const PAUSE: Performer = {
     return undefined;
   },
 };
+
+const IN_TIME = 'The record of offboardings was not reached in time';
+
+/**
+ * The same performers, for a request that must be answered: from `deadline` (Unix time in milliseconds) on they begin nothing, and
+ * what is under way fails as something that may be done. The core then says what is known.
+ */
+export function endingAt(deadline: number, ...performers: Performer[]): Performer {
+  const late = () => new Problem('record_unavailable', IN_TIME, { mayBeDone: true });
+  const bounded = async (operation: (effect: never) => Promise<unknown>, effect: never) => {
+    if (Date.now() >= deadline) throw new Problem('record_unavailable', IN_TIME);
+    return withDeadline(deadline, operation(effect), late);
+  };
+  const all = Object.entries(Object.assign({}, ...performers) as Record<string, (effect: never) => Promise<unknown>>);
+  return Object.fromEntries(all.map(([name, operation]) => [name, (effect: never) => bounded(operation, effect)]));
+}
 
 /**
  * Runs a computation of the core to its end: performs the effects that it asks for, one after the other, and gives it their

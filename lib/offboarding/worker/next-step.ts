@@ -175,12 +175,10 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
     const key = keyOf(entry);
     if (step.is === 'known') {
       const own = requestOf(planned, request.offboarding_id) ?? request;
-      const changed = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
-      planned = withEntry(changed, {
-        ...entry,
-        intent: undefined,
-        ...(step.is_given_back && { disabled_by_us: false }),
-      });
+      planned = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
+      const settled = { ...entry, intent: undefined, ...(step.is_given_back && { disabled_by_us: false }) };
+      // A dry run changes nothing of what others did, or may have done.
+      if (!request.parameters.dry_run) planned = withEntry(planned, settled);
       continue;
     }
     const { goal, level } = step.change;

@@ -11,7 +11,7 @@ cp test/local/lambda-runtime/client/package*.json "$folder"
 if ! (cd "$folder" && npm ci --no-audit --no-fund >"$folder/install.log" 2>&1) ||
   [ ! -f "$folder/node_modules/aws-lambda-ric/rapid-client.node" ]; then
   tail -n 20 "$folder/install.log"
-  echo "npm can not build aws-lambda-ric here: the tests under AWS's own runtime client are LEFT OUT of this run"
+  echo "npm cannot build aws-lambda-ric here: the tests under AWS's own runtime client are LEFT OUT of this run"
   exit 0
 fi
 LAMBDA_RUNTIME_CLIENT="$folder/node_modules/aws-lambda-ric" \

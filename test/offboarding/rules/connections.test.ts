@@ -149,6 +149,21 @@ describe('the beginning of a request', () => {
       is_enabled: false,
     });
   });
+  test('when it is a dry run, it shows the settings that its request would find, where these are others', () => {
+    const item = organization({ ledger: [fresh({ before: { was: 'before' } })] });
+    const beforeIn = (of: Organization, list: Listing, dry_run = true) => {
+      const one = request('D', { status: 'working' }, { dry_run });
+      const step = nextConnectionStep(of, one, of.ledger[0] as LedgerEntry, list);
+      return step.is === 'known' ? step.outcome.before : 'call';
+    };
+    expect(beforeIn(item, OFF)).toEqual({ is_enabled: false });
+    expect(beforeIn(item, NONE)).toBeNull();
+    expect(beforeIn(item, OFF, false)).toBeUndefined();
+    const same = organization({ ledger: [fresh({ before: { is_enabled: false } })] });
+    expect(beforeIn(same, OFF)).toBeUndefined();
+    const ours = organization({ ledger: [fresh({ before: { was: 'before' }, disabled_by_us: true })] });
+    expect(beforeIn(ours, OFF)).toBeUndefined();
+  });
 });
 
 test('when some of its connections have an outcome, the others are unfinished, connections before client grants', () => {
