@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { primeTable } from '../lib/aws/table.ts';
+import { fingerprintOf } from '../lib/digest.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
-import { fingerprintOf, idOf } from '../lib/http/idempotency.ts';
+import { idOf } from '../lib/http/idempotency.ts';
 import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
 import { membersOf } from '../lib/offboarding/intake/batch-members.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';

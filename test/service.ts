@@ -9,7 +9,8 @@ import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
 import type { Item } from '../lib/aws/table.ts';
-import { emptyOrganization, type Organization } from '../lib/offboarding/model/organization.ts';
+import { BATCH } from '../lib/offboarding/model/batch.ts';
+import { emptyOrganization, ORGANIZATION, type Organization } from '../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../lib/offboarding/model/record.ts';
 import { dueOf } from '../lib/offboarding/rules/due-work.ts';
 import { recordOf } from '../lib/offboarding/rules/projection.ts';
@@ -140,9 +141,9 @@ export async function startService({ containers, ...options }: Options = {}) {
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;
   const items = await import('../lib/offboarding/store/items.ts');
-  const isRecord = ({ offboarding_id }: Item) => ![items.ORGANIZATION, items.BATCH].includes(offboarding_id);
+  const isRecord = ({ offboarding_id }: Item) => ![ORGANIZATION, BATCH].includes(offboarding_id);
   const organizationIn = (all: Item[]): Organization | undefined => {
-    const item = all.find(({ offboarding_id }) => offboarding_id === items.ORGANIZATION);
+    const item = all.find(({ offboarding_id }) => offboarding_id === ORGANIZATION);
     return item && items.fromOrganizationItem(item);
   };
   /** Each offboarding as its organization's item has it, or as its record has it once it has left that. */

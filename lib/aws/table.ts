@@ -151,18 +151,18 @@ export interface Part {
   below?: string | undefined;
 }
 
+const queryOf = ({ index, attribute, value, position, above = ' ', below = '\uffff' }: Part) => ({
+  TableName,
+  IndexName: index,
+  KeyConditionExpression: '#key = :value AND #position BETWEEN :above AND :below',
+  ExpressionAttributeNames: { '#key': attribute, '#position': position },
+  ExpressionAttributeValues: marshall({ ':value': value, ':above': above, ':below': below }),
+});
+
 /** A page of at most `limit` items of an index, which may be late, and the cursor of the next; undefined where it is the last. */
-export async function readIndexPage(
-  { index, attribute, value, position, above = ' ', below = '\uffff' }: Part,
-  limit: number,
-  cursor?: string,
-) {
+export async function readIndexPage(part: Part, limit: number, cursor?: string) {
   const query = new dynamodb.QueryCommand({
-    TableName,
-    IndexName: index,
-    KeyConditionExpression: '#key = :value AND #position BETWEEN :above AND :below',
-    ExpressionAttributeNames: { '#key': attribute, '#position': position },
-    ExpressionAttributeValues: marshall({ ':value': value, ':above': above, ':below': below }),
+    ...queryOf(part),
     Limit: limit,
     ...(cursor && { ExclusiveStartKey: marshall(JSON.parse(cursor)) }),
   });
@@ -173,15 +173,10 @@ export async function readIndexPage(
 
 /** The items of an index, which may be late, in pages of `limit`; as many as the reader takes. */
 export async function* readIndex(part: Part, options: { descending?: boolean; limit?: number } = {}) {
-  const { index: IndexName, attribute, value, position, above = ' ', below = '\uffff' } = part;
   let ExclusiveStartKey: dynamodb.QueryCommandInput['ExclusiveStartKey'];
   do {
     const query = new dynamodb.QueryCommand({
-      TableName,
-      IndexName,
-      KeyConditionExpression: '#key = :value AND #position BETWEEN :above AND :below',
-      ExpressionAttributeNames: { '#key': attribute, '#position': position },
-      ExpressionAttributeValues: marshall({ ':value': value, ':above': above, ':below': below }),
+      ...queryOf(part),
       ScanIndexForward: !options.descending,
       Limit: options.limit,
       ExclusiveStartKey,

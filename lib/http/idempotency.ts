@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { deterministicUuid, sha256 } from '../digest.ts';
+import { deterministicUuid } from '../digest.ts';
 import type { HttpRequest } from './http-api.ts';
 
 /**
@@ -8,6 +8,3 @@ import type { HttpRequest } from './http-api.ts';
  */
 export const idOf = ({ idempotencyKey, role, route }: HttpRequest): string =>
   idempotencyKey === undefined ? randomUUID() : deterministicUuid(role, route, idempotencyKey);
-
-/** Tells apart two bodies that came with the same key; `parameters` are the body as its schema reads it. */
-export const fingerprintOf = (parameters: object): string => sha256(JSON.stringify(parameters));

@@ -1,7 +1,8 @@
 // What an Idempotency-Key stands for.
 import { expect, test } from 'vitest';
+import { fingerprintOf } from '../../lib/digest.ts';
 import type { HttpRequest } from '../../lib/http/http-api.ts';
-import { fingerprintOf, idOf } from '../../lib/http/idempotency.ts';
+import { idOf } from '../../lib/http/idempotency.ts';
 
 const id = (more: object = {}) =>
   idOf({ idempotencyKey: 'k', role: 'billing', route: 'POST /a', ...more } as HttpRequest);

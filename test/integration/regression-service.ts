@@ -6,16 +6,11 @@ import type { Call } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, QUEUE, startEnvironment } from '../../infra/local/environment.ts';
 import type { LocalFunction } from '../../infra/local/lambda.ts';
 import type { Item } from '../../lib/aws/table.ts';
-import type { Organization } from '../../lib/offboarding/model/organization.ts';
+import { BATCH } from '../../lib/offboarding/model/batch.ts';
+import { ORGANIZATION, type Organization } from '../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { dueOf } from '../../lib/offboarding/rules/due-work.ts';
-import {
-  BATCH,
-  fromOrganizationItem,
-  fromRecordItem,
-  ORGANIZATION,
-  toOrganizationItem,
-} from '../../lib/offboarding/store/items.ts';
+import { fromOrganizationItem, fromRecordItem, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
 import { assertDescribed, assertOutcome } from '../contract.ts';
 import { answerOf, gatewayEvent, type RequestOptions } from '../service.ts';
 import { earlier, putItem, readItems } from '../stored-items.ts';

@@ -1,11 +1,11 @@
 import type { Batch } from '../model/batch.ts';
-import { type Core, type EffectError, perform } from '../model/effects.ts';
+import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
 import type { Failure, Priority } from '../model/organization.ts';
 import { emptyOrganization, requestOf } from '../model/organization.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
 import { recordOf } from '../rules/projection.ts';
-import { runAll, type Updated, updateOrganization, type Writer } from './update.ts';
+import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptBatchInput extends Writer {
   batch_id: string;
@@ -34,7 +34,7 @@ export function* acceptBatch(input: AcceptBatchInput, now: number): Core<Accepte
   if (opened.is !== 'open') return opened;
   const { batch } = opened;
   const written = yield* runAll(members.map((member) => writeMember(member, batch, input, opened.at)));
-  const failed = written.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
+  const failed = written.find(isNotDone);
   const at = Math.max(opened.at, ...written.map((one) => one.at));
   if (failed) {
     yield* writeBatch({ ...batch, status: 'void', version: `${input.nonce}.void` }, batch.version);
@@ -83,15 +83,7 @@ function* openBatch(input: AcceptBatchInput, now: number): Core<Opened> {
     if (written.value === true) return { is: 'open', batch, at: Math.max(now, written.at) };
     if (written.error && !written.error.is_transient) return { is: 'unavailable', error: written.error };
   }
-  return {
-    is: 'unavailable',
-    error: {
-      code: 'record_unavailable',
-      message: 'The batch could not be stored',
-      is_transient: true,
-      may_be_done: false,
-    },
-  };
+  return { is: 'unavailable', error: notStored('The batch could not be stored') };
 }
 
 const writeBatch = (batch: Batch, expected: string | undefined) =>
@@ -124,12 +116,7 @@ function writeMember(
 
 /** The one write that accepts all of the batch. */
 function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<AcceptedBatch> {
-  const late: EffectError = {
-    code: 'record_unavailable',
-    message: 'The batch could not be stored in time',
-    is_transient: true,
-    may_be_done: false,
-  };
+  const late = notStored('The batch could not be stored in time');
   let error = late;
   for (let [attempts, at] = [1, now]; attempts <= 3 && at < deadline; attempts++) {
     const accepted: Batch = { ...batch, status: 'accepted', version: `${nonce}.accepted` };

@@ -1,12 +1,12 @@
 import type { Batch } from '../model/batch.ts';
-import { type Core, type EffectError, perform } from '../model/effects.ts';
+import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
 import type { Act } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/lifecycle.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { runAll, type Updated, updateOrganization, type Writer } from './update.ts';
+import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 /** The dispatcher goes on with a cancellation that was cut off after this, milliseconds. */
 const CUT_OFF_MS = 60_000;
@@ -36,7 +36,7 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   const members = yield* runAll(
     ids.map((organization_id) => cancelMember(organization_id, batch, { ...input, isRepeated }, now)),
   );
-  const failed = members.find((one): one is Exclude<typeof one, { is: 'done' }> => one.is !== 'done');
+  const failed = members.find(isNotDone);
   if (failed) return { is: 'unavailable', error: failed.error };
   const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
   if (batch.due_at) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
@@ -72,15 +72,7 @@ function* markCancelled(
     if (written.value === true) return { batch, isRepeated: false };
     error = written.error;
   }
-  return {
-    is: 'unavailable',
-    error: error ?? {
-      code: 'record_unavailable',
-      message: 'The batch could not be stored',
-      is_transient: true,
-      may_be_done: false,
-    },
-  };
+  return { is: 'unavailable', error: error ?? notStored('The batch could not be stored') };
 }
 
 /** Cancels one member in its organization's item. True where something was, or is being, cancelled. */

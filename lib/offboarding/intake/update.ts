@@ -2,6 +2,7 @@ import {
   type Core,
   type Effect,
   type EffectError,
+  notStored,
   perform,
   performAll,
   type Result,
@@ -29,14 +30,11 @@ export type Updated<T> =
   | { is: 'done'; value: T; item: Organization | undefined; at: number }
   | { is: 'unavailable' | 'unknown'; error: EffectError; at: number };
 
+export const isNotDone = <T>(one: Updated<T>): one is Exclude<Updated<T>, { is: 'done' }> => one.is !== 'done';
+
 const MAX_ATTEMPTS = 40;
 const MAX_FAILURES = 3;
-const NO_TIME: EffectError = {
-  code: 'record_unavailable',
-  message: 'The request could not be stored in time',
-  is_transient: true,
-  may_be_done: false,
-};
+const NO_TIME = notStored('The request could not be stored in time');
 
 /** Makes a change of an item; `isAgain`: an earlier write of it may have been carried out, and may have been dealt with since. */
 type Change<T> = (

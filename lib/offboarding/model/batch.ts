@@ -1,5 +1,8 @@
 import type { Act } from './organization.ts';
 
+/** The range key of a batch's item, which no record has. */
+export const BATCH = 'batch';
+
 /**
  * A batch: an item of its own, which decides whether its members count. `open`: they are being written. `accepted`: all of them
  * count, by the one write that said so. `void`: the attempt was given up, and none of its members ever counts. `cancelled`: none

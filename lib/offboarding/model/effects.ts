@@ -25,6 +25,14 @@ export interface OutgoingEvent {
   detail: Record<string, unknown>;
 }
 
+/** The table did not take something in time, or not at all; nothing of it is written. */
+export const notStored = (message: string): EffectError => ({
+  code: 'record_unavailable',
+  message,
+  is_transient: true,
+  may_be_done: false,
+});
+
 /** An item of the index of what is due: an organization, or a batch whose cancellation was cut off. */
 export interface DueItem {
   organization_id: string;

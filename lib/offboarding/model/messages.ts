@@ -1,5 +1,7 @@
 import * as v from 'valibot';
 import { OrganizationId } from '../../ids.ts';
+import { BATCH } from './batch.ts';
+import { ORGANIZATION } from './organization.ts';
 import { CancellationRequest, EventParameters } from './request.ts';
 import { iso } from './stage.ts';
 
@@ -10,8 +12,7 @@ export const DUE = 'organization.offboarding.due';
 /** The source of this service's own events. */
 export const OWN_SOURCE = 'org-connections';
 
-/** The range keys of the items that are no records. */
-const RESERVED = ['organization', 'batch'];
+const RESERVED = [ORGANIZATION, BATCH];
 const Id = v.pipe(
   v.string('must be text'),
   v.minLength(1, 'must not be empty'),

@@ -180,6 +180,9 @@ export interface RemainingAccess {
   scope: string[];
 }
 
+/** The range key of an organization's item, which no record has. */
+export const ORGANIZATION = 'organization';
+
 export interface Organization {
   organization_id: string;
   /** Another one with each write: the writer's nonce and a number. Undefined where there is no item yet. */

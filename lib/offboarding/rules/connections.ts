@@ -39,6 +39,10 @@ export const settingsOf = ({
 /** The levels at which a customer's own administrators may enable a connection (My Organization API). */
 export const customerMayEnable = (level: unknown): boolean => level === 'limited' || level === 'full';
 
+/** The level that a disabling sets: with the present one the customer may enable it; undefined where that stays. */
+export const levelToSet = (current: Current): string | undefined =>
+  customerMayEnable(current?.level) ? 'readonly' : undefined;
+
 /** A list that Auth0 answers may be this old, milliseconds. */
 export const LIST_IS_OLD_MS = 10_000;
 
@@ -164,10 +168,7 @@ function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Curre
   if (!current) return known('unchanged', { is_given_back: true });
   if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
   if (request.parameters.dry_run) return known('disabled');
-  return {
-    is: 'call',
-    change: { entry, goal: 'disabled', level: customerMayEnable(current.level) ? 'readonly' : undefined },
-  };
+  return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(current) } };
 }
 
 function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {

@@ -5,9 +5,9 @@ import { iso } from '../model/stage.ts';
 import {
   type Change,
   currentOf,
-  customerMayEnable,
   LIST_IS_OLD_MS,
   type Listing,
+  levelToSet,
   openEntry,
   settingsOf,
 } from './connections.ts';
@@ -96,7 +96,7 @@ export function nextDriftStep(
           listing,
         ),
       };
-    const level = customerMayEnable(currentOf(entry, listing)?.level) ? 'readonly' : undefined;
+    const level = levelToSet(currentOf(entry, listing));
     const about = { goal: 'disabled' as const, offboarding_id: request.offboarding_id, level };
     const { is_uncertain, is_reported } = entry.intent ?? {};
     const intent = { ...about, ...(is_uncertain && { is_uncertain }), ...(is_reported && { is_reported }) };

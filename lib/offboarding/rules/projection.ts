@@ -1,3 +1,4 @@
+import type { ListedGrant } from '../model/effects.ts';
 import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess } from '../model/organization.ts';
 import { keyOf } from '../model/organization.ts';
 import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
@@ -76,8 +77,21 @@ export function grantsOf(
     });
 }
 
+/** So many client grants are kept to be shown: Auth0 allows for 100. */
+const MOST_REMAINING = 100;
+
+/** What remains of an organization's access by the client grants that Auth0 lists; those for any organization are not its own. */
+export const remainingIn = (grants: ListedGrant[] | null): Organization['remaining_access'] =>
+  grants
+    ?.filter(({ allow_any_organization }) => !allow_any_organization)
+    .map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope }))
+    .slice(0, MOST_REMAINING) ?? null;
+
 /** The client grants that remain after what was removed; null where nobody knows. */
-export function remainingAccessOf({ remaining_access, ledger }: Organization): RemainingAccess[] | null {
+export function remainingAccessOf({
+  remaining_access,
+  ledger,
+}: Pick<Organization, 'remaining_access' | 'ledger'>): RemainingAccess[] | null {
   const isRemoved = (id: string) =>
     ledger.some((entry) => entry.kind === 'client_grant' && entry.id === id && entry.changed?.goal === 'disabled');
   return remaining_access?.filter(({ id }) => !isRemoved(id)).map(({ id: _, ...rest }) => rest) ?? null;

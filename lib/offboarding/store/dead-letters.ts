@@ -2,6 +2,7 @@ import * as sqs from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import * as queue from '../../aws/queue.ts';
 import { required } from '../../environment.ts';
+import { OrganizationId } from '../../ids.ts';
 import { parseJson } from '../../json.ts';
 import { OffboardingMessage } from '../model/messages.ts';
 import { deadLetterQueueUrl } from './dead-letter-queue.ts';
@@ -10,10 +11,7 @@ const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 /** The other queues of the stage that hold what could not be delivered to the offboarding queue. */
 const UNDELIVERED = (process.env.UNDELIVERED_QUEUE_URLS ?? '').split(',').filter((url) => url !== '');
 
-const Redrive = v.union([
-  v.literal('all'),
-  v.strictObject({ organization_id: v.pipe(v.string(), v.regex(/^org_[A-Za-z0-9]{1,46}$/)) }),
-]);
+const Redrive = v.union([v.literal('all'), v.strictObject({ organization_id: OrganizationId })]);
 
 /** How many messages of the dead-letter queues went back to the offboarding queue, and how many stayed where they are. */
 export type Redriven = { redriven: number; left: number };

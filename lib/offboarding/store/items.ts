@@ -1,7 +1,7 @@
 import type { Item } from '../../aws/table.ts';
 import { shardOf } from '../../aws/table.ts';
-import type { Batch } from '../model/batch.ts';
-import type { Organization } from '../model/organization.ts';
+import { BATCH, type Batch } from '../model/batch.ts';
+import { ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { after, iso, RETENTION } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
@@ -9,10 +9,6 @@ import { dueOf } from '../rules/due-work.ts';
 
 // How an organization, a batch and a record lie in the table: what decides is text, for Auth0's settings hold numbers and depths
 // that DynamoDB does not take; beside it stand the attributes that its conditions and indexes need.
-
-/** The range keys of the items that are no records. */
-export const ORGANIZATION = 'organization';
-export const BATCH = 'batch';
 
 export const organizationKey = (organization_id: string) => ({ organization_id, offboarding_id: ORGANIZATION });
 export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offboarding_id: BATCH });

@@ -1,6 +1,6 @@
 import * as table from '../../aws/table.ts';
 import type { Batch } from '../model/batch.ts';
-import type { Organization } from '../model/organization.ts';
+import { emptyOrganization, type Organization } from '../model/organization.ts';
 import {
   batchKey,
   fromBatchItem,
@@ -12,6 +12,12 @@ import {
   toRecordItem,
 } from './items.ts';
 import type { Performer } from './shell.ts';
+
+/** The organization's item as it is now; an empty one where there is none. */
+export async function readOrganization(organization_id: string): Promise<Organization> {
+  const item = await table.getItem(organizationKey(organization_id));
+  return item ? fromOrganizationItem(item) : emptyOrganization(organization_id);
+}
 
 /** Performs the effects of the table: each is one request to DynamoDB. */
 export const TABLE_EFFECTS = {

@@ -2,7 +2,9 @@ import { Problem, type ProblemCode } from '../../problem.ts';
 import type { Cancelled } from '../intake/cancel.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 
-const NOT_FOUND = 'No offboarding of this organization is pending, disabled by us or watched';
+export const NOT_FOUND = 'No offboarding of this organization is pending, disabled by us or watched';
+export const removingText = ({ since, offboarding_id }: { since: string; offboarding_id: string }) =>
+  `Connections are being removed since ${since} by the offboarding ${offboarding_id}; that cannot be cancelled`;
 const HAS_ENDED_IT = ['disabled', 'removed', 'unchanged'];
 
 /**
@@ -12,8 +14,7 @@ const HAS_ENDED_IT = ['disabled', 'removed', 'unchanged'];
 export function cancellationView(organization_id: string, result: Cancelled) {
   if (result.is === 'nothing') throw new Problem('not_found', NOT_FOUND);
   if (result.is === 'removing') {
-    const what = `Connections are being removed since ${result.since} by the offboarding ${result.offboarding_id}`;
-    throw new Problem('conflict', `${what}; that cannot be cancelled`, { retryAfter: 10 });
+    throw new Problem('conflict', removingText(result), { retryAfter: 10 });
   }
   if (result.is !== 'found') throw unavailable(result.is);
   const { cancellation, records, isOver, isReplayed } = result;

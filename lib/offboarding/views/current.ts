@@ -3,13 +3,13 @@ import { listClientGrants } from '../../auth0/client-grants.ts';
 import { getOrganizationName, list, type OrganizationConnection } from '../../auth0/management-api.ts';
 import { getItem } from '../../aws/table.ts';
 import { asProblem } from '../../problem.ts';
-import type { ListedGrant } from '../model/effects.ts';
-import { emptyOrganization, type Organization } from '../model/organization.ts';
+import type { Organization } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
-import { recordOf, remainingAccessOf } from '../rules/projection.ts';
+import { recordOf, remainingAccessOf, remainingIn } from '../rules/projection.ts';
 import { acceptedOf, isCarriedOut } from '../rules/requests.ts';
-import { fromOrganizationItem, fromRecordItem, organizationKey } from '../store/items.ts';
+import { fromRecordItem } from '../store/items.ts';
+import { readOrganization } from '../store/table-shell.ts';
 import { sessionsView } from './list.ts';
 
 /** A read gives way to what ends access, milliseconds: no longer than this it waits for the tenant's limit. */
@@ -38,13 +38,11 @@ export async function currentOffboarding(organization_id: string, context: CallC
     organization_name: await name,
     connections_source: isFromAuth0 ? 'auth0' : 'record',
     connections: connections.map((one) => withPlans(one, current)),
-    remaining_access: remainingAccess(isFromAuth0 ? await grants : null),
+    remaining_access: remainingAccessOf({
+      remaining_access: remainingIn(isFromAuth0 ? await grants : null),
+      ledger: [],
+    }),
   };
-}
-
-async function readOrganization(organization_id: string): Promise<Organization> {
-  const item = await getItem(organizationKey(organization_id));
-  return item ? fromOrganizationItem(item) : emptyOrganization(organization_id);
 }
 
 /** The newest offboarding that is pending, or else that was carried out; a dry run is none. */
@@ -84,19 +82,6 @@ function viewOf(item: Organization, current: OffboardingRecord | undefined) {
     ...(current?.client_grants && { client_grants: current.client_grants }),
   };
 }
-
-const remainingAccess = (grants: ListedGrant[] | null) =>
-  grants &&
-  remainingAccessOf({
-    ...emptyOrganization(''),
-    remaining_access: grants.map(({ id, client_id, audience, scope }) => ({
-      kind: 'client_grant',
-      id,
-      client_id,
-      audience,
-      scope,
-    })),
-  });
 
 type Connection = Pick<ConnectionRecord, 'connection_id' | 'name' | 'strategy'> & { is_enabled: boolean | null };
 

@@ -1,21 +1,14 @@
 import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '../../aws/table.ts';
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
-import { emptyOrganization, type Organization } from '../model/organization.ts';
+import { BATCH } from '../model/batch.ts';
+import { ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
 import { acceptedOf } from '../rules/requests.ts';
-import {
-  BATCH,
-  batchKey,
-  fromBatchItem,
-  fromOrganizationItem,
-  fromRecordItem,
-  ORGANIZATION,
-  organizationKey,
-  statusShard,
-} from '../store/items.ts';
+import { batchKey, fromBatchItem, fromRecordItem, statusShard } from '../store/items.ts';
+import { readOrganization } from '../store/table-shell.ts';
 
 // The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
 // which may be some moments late and hold keys alone; what they show is read from the table itself.
@@ -60,7 +53,7 @@ async function listOrganization(
   after?: string,
 ): Promise<Found> {
   // First the item, then the records: a request leaves the item only after its record is written.
-  const item = await readItem(organization_id);
+  const item = await readOrganization(organization_id);
   const positions = new Map<string, string>();
   for await (const one of readPartition(organization_id, ['offboarding_id', 'position']))
     if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH)
@@ -74,11 +67,6 @@ async function listOrganization(
   const stored = new Map((await getItems(keys)).map((one) => [one.offboarding_id, fromRecordItem(one)]));
   const records = shown.flatMap(([id]) => asItIsNow(item, id, stored.get(id)) ?? []);
   return { records, next: wanted.length > limit ? shown.at(-1)?.[1] : undefined };
-}
-
-async function readItem(organization_id: string): Promise<Organization> {
-  const item = await getItem(organizationKey(organization_id));
-  return item ? fromOrganizationItem(item) : emptyOrganization(organization_id);
 }
 
 /** An offboarding as the organization's item has it, or, where it has left that, its record. */

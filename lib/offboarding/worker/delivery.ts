@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { type CallContext, createCallContext, workFields, workMetrics } from '../../auth0/call-context.ts';
 import { createPacer, HEADROOM } from '../../auth0/rate-limit.ts';
 import { receiveCountOf } from '../../aws/queue.ts';
-import { deterministicUuid, sha256 } from '../../digest.ts';
+import { deterministicUuid, fingerprintOf } from '../../digest.ts';
 import { describeIssues, parseJson } from '../../json.ts';
 import { createLog, describeError } from '../../log.ts';
 import { STAGE } from '../../stage.ts';
@@ -28,6 +28,7 @@ import { DUE_EFFECTS } from '../store/queue-shell.ts';
 import { run } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
 import { workerQueueEffects } from '../store/worker-queue-shell.ts';
+import { NOT_FOUND, removingText } from '../views/cancellation.ts';
 import { readableDetail } from '../views/rejected-event.ts';
 import { visit } from './visit.ts';
 import type { VisitEnd } from './visit-state.ts';
@@ -159,7 +160,7 @@ async function acceptRequest(message: RequestMessage, work: Work): Promise<Proce
   const offboarding_id = idempotency_key
     ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key)
     : message.id;
-  const about = { message, offboarding_id, fingerprint: sha256(JSON.stringify(parameters)), stage: STAGE };
+  const about = { message, offboarding_id, fingerprint: fingerprintOf(parameters), stage: STAGE };
   const accepted = await runCore(
     acceptEvent({ ...about, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()),
     work,
@@ -187,28 +188,31 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
   if (value.is === 'found') return undefined;
   const error =
     value.is === 'removing'
-      ? { code: 'conflict', message: `Connections are being removed since ${value.since}; that cannot be cancelled` }
-      : { code: 'not_found', message: 'No offboarding of this organization is pending, disabled by us or watched' };
-  await busEffects(work.context.log).publish({
-    do: 'publish',
-    events: [{ event: 'cancellation_failed', detail: { ...about, error } }],
-  });
+      ? { code: 'conflict', message: removingText(value) }
+      : { code: 'not_found', message: NOT_FOUND };
+  await publish(work, 'cancellation_failed', { ...about, error });
   return undefined;
 }
 
 /** An event that can never be carried out: its failure is published, and it is left where it can be found. */
 async function giveUp(work: Work, error: Failure): Promise<Processed> {
-  const { raw, message, priority, context } = work;
+  const { raw, context } = work;
   // Out of a replay it was given up before (EventBridge marks what it replays).
   if (Object(raw)['replay-name'] !== undefined) context.log.warn('replayed_event_ignored', { error });
   else {
-    const detail = { ...readableDetail(raw), error };
-    await busEffects(context.log).publish({ do: 'publish', events: [{ event: 'failed', detail }] });
+    await publish(work, 'failed', { ...readableDetail(raw), error });
     context.log.error('offboarding_dead_lettered', { error });
-    await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+    await setAside(work, error);
   }
   return { is: 'given up' };
 }
+
+/** An event about what is in no item. */
+const publish = ({ context }: Work, event: string, detail: Record<string, unknown>) =>
+  busEffects(context.log).publish({ do: 'publish', events: [{ event, detail }] });
+
+const setAside = ({ message, priority }: Work, { code, message: why }: Failure) =>
+  sendDeadLetter(message.body, priority, `${code}: ${why}`);
 
 /** Decides about the message: true where it is done, false where it comes back. */
 async function decide(end: Processed, work: Work): Promise<boolean> {
@@ -229,8 +233,8 @@ async function decide(end: Processed, work: Work): Promise<boolean> {
 }
 
 /** An error that will never pass: it is somebody's to look at, and no other message waits for it. */
-async function endForGood(error: EffectError, { message, priority, context }: Work): Promise<boolean> {
-  context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
-  await sendDeadLetter(message.body, priority, `${error.code}: ${error.message}`);
+async function endForGood(error: EffectError, work: Work): Promise<boolean> {
+  work.context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
+  await setAside(work, error);
   return true;
 }

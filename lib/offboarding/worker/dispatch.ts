@@ -1,5 +1,6 @@
 import { cancelBatch } from '../intake/cancel-batch.ts';
-import { type Core, type DueItem, perform } from '../model/effects.ts';
+import { BATCH } from '../model/batch.ts';
+import { type Core, type DueItem, perform, performAll } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
 
 /** How long a message that was sent is waited for before another says the same, milliseconds. */
@@ -42,8 +43,8 @@ export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispat
       if (page.error) return found;
       cursor = page.value.cursor;
       const due = page.value.due.filter((item) => count(found, item, now) && (all || !((item.notice_at ?? 0) > now)));
-      const organizations = due.filter(({ offboarding_id }) => offboarding_id !== 'batch');
-      for (const batch of due.filter(({ offboarding_id }) => offboarding_id === 'batch'))
+      const organizations = due.filter(({ offboarding_id }) => offboarding_id !== BATCH);
+      for (const batch of due.filter(({ offboarding_id }) => offboarding_id === BATCH))
         yield* cancelBatch(
           {
             batch_id: batch.organization_id,
@@ -64,14 +65,15 @@ export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispat
       });
       if (sent.error) continue;
       found.sent += organizations.length;
-      for (const { organization_id, offboarding_id, due_at } of organizations)
-        yield* perform<'markNoticed'>({
-          do: 'markNoticed',
+      yield* performAll(
+        organizations.map(({ organization_id, offboarding_id, due_at }) => ({
+          do: 'markNoticed' as const,
           organization_id,
           offboarding_id,
           due_at,
           notice_at: now + NOTICE_AGAIN_MS,
-        });
+        })),
+      );
     }
   }
   return found;

@@ -2,13 +2,12 @@
 import { LATE_MS } from '../../late-writes.ts';
 import type { Effect, EffectError } from '../model/effects.ts';
 import type { Organization } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { dueOf } from '../rules/due-work.ts';
 import { isPending } from '../rules/requests.ts';
 import { CRASHED } from './next-step.ts';
-import { levelAfter, type VisitEnd, type VisitState } from './visit-state.ts';
+import { uncertainEntry, type VisitEnd, type VisitState } from './visit-state.ts';
 
 /** The clocks of two processes may differ by this much, milliseconds. */
 export const CLOCKS_APART_MS = 120_000;
@@ -27,16 +26,8 @@ export function withoutAbandonedLease(item: Organization, { input, now }: VisitS
   const { lease } = item;
   if (!lease || lease.owner === input.nonce) return item;
   const ledger = item.ledger.map((entry) => {
-    if (!entry.intent) return entry;
-    const request = requestOf(item, entry.intent.offboarding_id);
-    const isOurs = entry.disabled_by_us || (entry.intent.goal === 'disabled' && (!request || isPending(request)));
-    const level = levelAfter(entry.intent.goal, entry.intent.level, entry);
-    return {
-      ...entry,
-      ...(entry.intent.goal === 'disabled' && level),
-      disabled_by_us: isOurs,
-      intent: { ...entry.intent, is_uncertain: true as const },
-    };
+    const { intent } = entry;
+    return intent ? uncertainEntry(item, { ...entry, intent }, intent) : entry;
   });
   if (lease.owner === NOBODY) return { ...item, ledger, lease: undefined };
   const requests = item.requests.map((one) =>

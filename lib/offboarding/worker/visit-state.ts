@@ -1,12 +1,21 @@
 import type { Batch } from '../model/batch.ts';
 import type { EffectError, ListedGrant } from '../model/effects.ts';
-import type { Failure, Goal, OpenRequest, Organization, OutboxEntry } from '../model/organization.ts';
+import type {
+  Failure,
+  Goal,
+  Intent,
+  LedgerEntry,
+  OpenRequest,
+  Organization,
+  OutboxEntry,
+} from '../model/organization.ts';
 import { entryOf, keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { goalOf, type Listing } from '../rules/connections.ts';
 import { afterDriftCall } from '../rules/drift.ts';
+import { remainingIn } from '../rules/projection.ts';
 import { isPending } from '../rules/requests.ts';
 
 /** What a visit is given: which organization, by whom, until when (Unix ms), and how long it waits after an error, milliseconds. */
@@ -113,17 +122,8 @@ export function applyFact(item: Organization, fact: Fact): Organization {
   switch (fact.is) {
     case 'called':
       return applyCall(item, fact);
-    case 'listed grants': {
-      const remaining = fact.grants?.filter(({ allow_any_organization }) => !allow_any_organization);
-      const shown = remaining?.map(({ id, client_id, audience, scope }) => ({
-        id,
-        kind: 'client_grant' as const,
-        client_id,
-        audience,
-        scope,
-      }));
-      return { ...item, remaining_access: shown?.slice(0, MOST_REMAINING) ?? null };
-    }
+    case 'listed grants':
+      return { ...item, remaining_access: remainingIn(fact.grants) };
     case 'named':
       return { ...item, name: fact.name };
     case 'published':
@@ -159,9 +159,6 @@ export function applyFact(item: Organization, fact: Fact): Organization {
   }
 }
 
-/** So many client grants are kept to be shown: Auth0 allows for 100. */
-const MOST_REMAINING = 100;
-
 const isSameEntry = (a: OutboxEntry, b: OutboxEntry) =>
   a.event === b.event && a.offboarding_id === b.offboarding_id && a.at === b.at && a.drift?.key === b.drift?.key;
 
@@ -186,12 +183,8 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
       : item;
   const wasOurs = entry.disabled_by_us;
   if (result === 'uncertain') {
-    const intent = { ...(entry.intent ?? { goal, offboarding_id }), is_uncertain: true as const };
-    // Nobody knows: a cancellation enables it.
-    const isOurs = wasOurs || (goal === 'disabled' && (!request || isPending(request)));
-    // A level is given back once Auth0 says so.
-    const level = goal === 'disabled' ? levelAfter(goal, fact.level, entry) : {};
-    return withEntry(item, { ...entry, intent, disabled_by_us: isOurs, ...level });
+    const { intent = { goal, offboarding_id } } = entry;
+    return withEntry(item, uncertainEntry(item, { ...entry, intent }, { goal, offboarding_id, level: fact.level }));
   }
   if (fact.isDrift && request) {
     const level = result === 'done' ? withEntry(item, { ...entry, ...levelAfter(goal, fact.level, entry) }) : item;
@@ -215,6 +208,24 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
     [keyOf(entry)]: { outcome, ...(result === 'refused' && { error: fact.error }) },
   };
   return withRequest(next, { ...request, outcomes } as typeof request);
+}
+
+/** A ledger entry after a call that Auth0 may have carried out: nobody knows. */
+export function uncertainEntry(
+  item: Organization,
+  entry: LedgerEntry & { intent: Intent },
+  { goal, offboarding_id, level }: Intent,
+): LedgerEntry {
+  const request = requestOf(item, offboarding_id);
+  const isOurs = goal === 'disabled' && (!request || isPending(request));
+  return {
+    ...entry,
+    // A level is given back once Auth0 says so.
+    ...(goal === 'disabled' && levelAfter(goal, level, entry)),
+    // A cancellation enables it.
+    disabled_by_us: entry.disabled_by_us || isOurs,
+    intent: { ...entry.intent, is_uncertain: true },
+  };
 }
 
 /** Whether a call with this goal is still what the request is about: a cancellation may have been accepted during it. */
