@@ -38,6 +38,7 @@ export const CHANGED = [
   "the secrets' ARNs in the roles in place of their Ref, which is a name there: that the Ref is the ARN",
   'schedule/default/* in the roles in place of the group: that the roles are confined to their own group',
   "without the condition on an event's source, a key that it does not know: that functions publish in the service's name alone",
+  'with sqs:SendMessageBatch beside sqs:SendMessage, an action that IAM does not know: that the latter is enough for a batch',
   'without the "TLS only" statements, as the emulator is plain HTTP: that plain HTTP is refused',
 ];
 
@@ -116,7 +117,8 @@ export async function roleWith(RoleName: string, policy: string): Promise<string
 export function forEmulator(value: unknown, type: string): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
-    return value
+    const actions = value.includes('sqs:SendMessage') ? [...value, 'sqs:SendMessageBatch'] : value;
+    return actions
       .filter((member) => !JSON.stringify(member?.Condition ?? {}).includes('aws:SecureTransport'))
       .map((member) => forEmulator(member, type));
   }
@@ -124,6 +126,8 @@ export function forEmulator(value: unknown, type: string): unknown {
     const { Condition: _, ...unconditional } = value as { Condition?: object };
     return forEmulator(unconditional, type);
   }
+  const { Action } = value as { Action?: unknown };
+  if (Action === 'sqs:SendMessage') return forEmulator({ ...value, Action: [Action] }, type);
   const { Ref, 'Fn::Sub': text } = value as { Ref?: string; 'Fn::Sub'?: string };
   if (type === 'AWS::IAM::Role' && /^Management(Token|Client)Secret$/.test(Ref ?? ''))
     return {

@@ -67,6 +67,17 @@ test('when a new request comes after it, it starts anew', async () => {
   expect(outcomesOf(detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
 });
 
+test('when somebody enables a connection at once after a completed offboarding, the next one disables it, and its cancellation enables it', async () => {
+  await offboard({ action: 'disable' }, 'completed');
+  service.tenant.enableConnection(ORG, CON);
+  const { event, told } = await offboard();
+  expect(outcomesOf(told.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'unchanged' });
+  expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
+  expect((await cancel()).status).toBe(200);
+  await service.outcome(event.id, 'cancelled');
+  expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: false });
+});
+
 test('when somebody has removed a connection meanwhile, that is unchanged', async () => {
   await offboard();
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });

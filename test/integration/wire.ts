@@ -203,7 +203,7 @@ export function wireSuite(deployment: () => Deployment): void {
       [
         429,
         'rate_limited',
-        { status: 429, body: auth0(429, 'Global limit has been reached'), headers: { 'retry-after': '120' } },
+        { status: 429, body: auth0(429, 'Global limit has been reached'), headers: { 'retry-after': '3' } },
       ],
       [502, 'auth0_unavailable', { status: 503, body: '<html>', times: 20 }],
       [502, 'auth0_unavailable', { reset: 'before', times: 20 }],
@@ -214,7 +214,9 @@ export function wireSuite(deployment: () => Deployment): void {
         body: { code },
       });
       deployment().tenant.clearFaults();
-      expect((await call('disable-connection', 'PATCH', connection, { is_enabled: false })).status).toBe(200);
+      // A container keeps to the limit that it was told of.
+      const again = async () => (await call('disable-connection', 'PATCH', connection, { is_enabled: false })).status;
+      await expect.poll(again, { timeout: 10_000 }).toBe(200);
     });
 
     test('a token that was rotated and revoked between two requests', async () => {
@@ -286,11 +288,16 @@ export function wireSuite(deployment: () => Deployment): void {
       });
       expect(enabled()).toEqual({ [CON]: true, [CON2]: true });
       await outcome(offboarding_id, 'cancelled');
-      expect((await call('cancel-offboarding', 'DELETE', offboarding)).status).toBe(404);
+      expect(await call('cancel-offboarding', 'DELETE', offboarding)).toMatchObject({
+        status: 200,
+        body: { status: 'cancelled', replayed: true },
+      });
       expect((await call('get-offboarding', 'GET', offboarding)).body).toMatchObject({ removal_due_at: null });
     });
 
     test('disabled now, removed when the grace period of a minute is over', async () => {
+      // An event's time has whole seconds: one of the second of a cancellation is covered by it.
+      await sleep(1000);
       const id = await publish({ action: 'disable_then_remove', grace_period: 'PT1M', connection_ids: [CON] });
       expect(outcomes(await outcome(id, 'scheduled'))).toEqual({ [CON]: 'disabled' });
       expect(enabled()).toEqual({ [CON]: false, [CON2]: true });

@@ -44,7 +44,7 @@ export const levelToSet = (current: Current): string | undefined =>
   customerMayEnable(current?.level) ? 'readonly' : undefined;
 
 /** A list that Auth0 answers may be this old, milliseconds. */
-export const LIST_IS_OLD_MS = 10_000;
+export const LIST_IS_OLD_MS = 6000;
 
 /** A connection or grant as it is now: as the listing has it, or as we changed it ourselves a moment before. */
 export function currentOf(entry: Pick<LedgerEntry, 'kind' | 'id' | 'changed'>, listing: Listing): Current {
@@ -130,7 +130,11 @@ export interface Change {
   level: string | undefined;
 }
 
-export type ConnectionStep = { is: 'known'; outcome: Outcome; is_given_back: boolean } | { is: 'call'; change: Change };
+/** `wait`: a newer list tells. */
+export type ConnectionStep =
+  | { is: 'known'; outcome: Outcome; is_given_back: boolean }
+  | { is: 'call'; change: Change }
+  | { is: 'wait' };
 
 const known = (
   outcome: Outcome['outcome'],
@@ -149,7 +153,7 @@ export function nextConnectionStep(
   listing: Listing,
 ): ConnectionStep {
   const step = stepToGoal(item, request, entry, listing);
-  if (step.is === 'call' || !request.parameters.dry_run) return step;
+  if (step.is !== 'known' || !request.parameters.dry_run) return step;
   // The ledger keeps the settings from before earlier offboardings; a dry run shows those that its request would find.
   const { before } = openEntry(item, entry.kind, entry.id, listing);
   const isAnother = JSON.stringify(before) !== JSON.stringify(entry.before);
@@ -161,17 +165,29 @@ function stepToGoal(item: Organization, request: OpenRequest, entry: LedgerEntry
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
   if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current);
-  return goal === 'removed' ? stepToRemoved(request, entry, current) : stepToDisabled(request, entry, current);
+  const listed = request.parameters.dry_run ? undefined : listedOf(entry, listing);
+  return goal === 'removed'
+    ? stepToRemoved(request, entry, current, listed)
+    : stepToDisabled(request, entry, current, listed);
 }
 
-function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
+/**
+ * A connection that is listed as enabled although we disabled or removed it a moment ago: the list is old, or somebody was quick.
+ * Access ends either way. Whether a cancellation may enable it again, only a newer list tells, where the last disabling was final.
+ */
+function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
+  if (listed?.is_enabled && !current?.is_enabled) {
+    if (entry.changed?.goal === 'disabled' && !entry.disabled_by_us) return { is: 'wait' };
+    return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(listed) } };
+  }
   if (!current) return known('unchanged', { is_given_back: true });
   if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
   if (request.parameters.dry_run) return known('disabled');
   return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(current) } };
 }
 
-function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
+function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
+  if (!current && listed) return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
   if (!current) return known(isUncertain(entry) ? 'removed' : 'unchanged', { is_given_back: true });
   if (request.parameters.dry_run) return known('removed');
   if (request.status === 'removing') {

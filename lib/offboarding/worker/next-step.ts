@@ -181,6 +181,10 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
       if (!request.parameters.dry_run) planned = withEntry(planned, settled);
       continue;
     }
+    if (step.is === 'wait') {
+      isPostponed = true;
+      continue;
+    }
     const { goal, level } = step.change;
     const intent = {
       goal,

@@ -18,6 +18,7 @@ import { entry, found, grant, listedGrant, listing, NOW, off, organization, requ
 
 const stepOf = (item: Organization, one: OpenRequest, of: LedgerEntry, list: Listing) => {
   const step = nextConnectionStep(item, one, of, list);
+  if (step.is === 'wait') return 'wait';
   if (step.is === 'call') return `call ${step.change.goal}${step.change.level ? ` ${step.change.level}` : ''}`;
   const { outcome, error } = step.outcome;
   return `${outcome}${error ? ` ${error.code}` : ''}${step.is_given_back ? ', given back' : ''}`;
@@ -27,6 +28,35 @@ const uncertain = { intent: { goal: 'disabled' as const, offboarding_id: 'A', is
 const NONE = listing([]);
 const ON = listing(['con_1']);
 const OFF = listing([off('con_1')]);
+
+describe('a list that shows a connection as it was before our last change', () => {
+  const just = (goal: 'disabled' | 'removed' | 'enabled', disabled_by_us = false) =>
+    fresh({ changed: { goal, at: NOW - 1000 }, disabled_by_us });
+  const disable = (of: LedgerEntry, list: Listing, dry_run = false) =>
+    stepOf(organization({ ledger: [of] }), request('A', { status: 'working' }, { dry_run }), of, list);
+  test('when the last disabling was final, a newer list tells whether somebody enabled it again', () => {
+    expect(disable(just('disabled'), ON)).toBe('wait');
+    expect(disable(just('disabled'), OFF)).toBe('unchanged');
+    expect(disable(just('disabled'), ON, true)).toBe('unchanged');
+  });
+  test('when it is disabled by us, or was removed, it is disabled all the same: that changes nothing if the list is old', () => {
+    expect(disable(just('disabled', true), ON)).toBe('call disabled');
+    expect(disable(just('removed'), ON)).toBe('call disabled');
+    expect(
+      disable(just('disabled', true), listing([{ connection_id: 'con_1', organization_access_level: 'full' }])),
+    ).toBe('call disabled readonly');
+  });
+  test('when it was removed, it is removed again; a dry run believes our own change', () => {
+    const remove = (list: Listing, dry_run = false) => {
+      const of = just('removed');
+      const one = request('A', { status: 'working' }, { action: 'remove', dry_run });
+      return stepOf(organization({ ledger: [of] }), one, of, list);
+    };
+    expect(remove(ON)).toBe('call removed');
+    expect(remove(NONE)).toBe('unchanged, given back');
+    expect(remove(ON, true)).toBe('unchanged, given back');
+  });
+});
 
 describe('the goal of a request', () => {
   test('when it is cancelled, that is enabled; when it removes, removed; else disabled', () => {
