@@ -11,7 +11,7 @@ import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
-import { STAGE } from '../lib/stage.ts';
+import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject(CancellationQuery);
 

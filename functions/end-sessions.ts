@@ -9,7 +9,7 @@ import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { endSessions } from '../lib/sessions/end-sessions.ts';
 import { comeBack, SessionsDue } from '../lib/sessions/queue.ts';
 import { ALL_MEMBERS, sessionEffects } from '../lib/sessions/session-shell.ts';
-import { STAGE } from '../lib/stage.ts';
+import { STAGE } from '../lib/stage-parameters.ts';
 
 /** What it takes to write the item and the log at the end, as a share of the function's time. */
 const MARGIN = 0.05;

@@ -13,7 +13,7 @@ import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
-import { STAGE } from '../lib/stage.ts';
+import { STAGE } from '../lib/stage-parameters.ts';
 
 export const handler = httpApi(requestOffboarding, { organization: true, body: true });
 

@@ -13,7 +13,7 @@ import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
-import { STAGE } from '../lib/stage.ts';
+import { STAGE } from '../lib/stage-parameters.ts';
 
 export const handler = httpApi(requestOffboardings, { body: true });
 

@@ -42,7 +42,7 @@ done
 echo "pending $pending $(<"$body")"
 
 [[ $dry_run != 403 && $pending != 403 ]] ||
-  fail "You may not ask about $organization at $url: the deploy role's SmokeOrganization (infra/account/stage.yml)"
+  fail "You may not ask about $organization at $url: the deploy role's SmokeOrganization (infra/account/stage-access.yml)"
 ! grep -q management_token_unavailable "$body" ||
   fail "The stage has no management token. After a first deploy: store the client's credentials in org-connections/$stage/management-client, rotate org-connections/$stage/management-token, and run this again"
 [[ $pending != 404 ]] || fail "The tenant has no organization $organization: create it, for this check alone"

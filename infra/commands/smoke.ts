@@ -107,7 +107,7 @@ async function check(stage: string | undefined, address: string, ask: Ask): Prom
     throw new Failure('The tenant has no such organization: create it, for this check alone.');
   if (dryRun.status === 403 || pending.status === 403)
     throw new Failure(
-      `Whoever runs this may not ask at ${address}: see the deploy role's SmokeOrganization in infra/account/stage.yml.`,
+      `Whoever runs this may not ask at ${address}: see the deploy role's SmokeOrganization in infra/account/stage-access.yml.`,
     );
   if (dryRun.status !== 202 || pending.status !== 200) throw new Failure('The stage does not answer as it should.');
   console.log('The stage answers as it should.');

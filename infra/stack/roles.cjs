@@ -26,7 +26,7 @@ module.exports = {
       Type: 'AWS::IAM::Role',
       Properties: {
         RoleName: sub(roleNameOf(name)),
-        // The most that a role of the stage may have (infra/account/stage.yml). A deploy can't make a role without it.
+        // The most that a role of the stage may have (infra/account/stage-access.yml). A deploy can't make a role without it.
         PermissionsBoundary: sub(
           'arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/org-connections-boundary-${sls:stage}-${AWS::Region}',
         ),

@@ -1,5 +1,5 @@
 // Where a stage ends sessions (`endSessions`): the queue, the second pair of secrets, the one function that uses it, and the alarms.
-// Elsewhere none of it exists. Who may read the secrets: infra/account/stage.yml.
+// Elsewhere none of it exists. Who may read the secrets: infra/account/stage-access.yml.
 
 const alarm = require('./alarm.cjs');
 const { SESSION_PERMISSIONS } = require('./permissions.cjs');

@@ -3,7 +3,7 @@ import { type Core, type EffectError, perform } from '../offboarding/model/effec
 import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
 import { areMembersLeft, noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
 import { after, iso, type Stage } from '../offboarding/model/stage.ts';
-import { areSessionsLeft } from '../offboarding/rules/lifecycle.ts';
+import { areSessionsLeft } from '../offboarding/rules/progress.ts';
 import { withEvent } from '../offboarding/rules/requests.ts';
 
 // Ends the sessions of an organization's members, page by page. What is done stands in the organization's item, and before every

@@ -11,7 +11,7 @@ import { command, KEYS } from './command.ts';
 const place = { account: '111122223333', region: 'eu-central-1', partition: 'aws' };
 
 describe('a template', () => {
-  const STAGE = parseTemplate(readFileSync(new URL('../../infra/account/stage.yml', import.meta.url), 'utf8'));
+  const STAGE = parseTemplate(readFileSync(new URL('../../infra/account/stage-access.yml', import.meta.url), 'utf8'));
 
   test('when its parameters and resources are known, its trust policies are resolved', () => {
     const parameters = { Stage: 'prod' };

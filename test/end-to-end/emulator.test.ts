@@ -81,7 +81,7 @@ beforeAll(async () => {
 
   // Whoever has the account deploys what a deploy needs; all else is deployed as that role, which may do no more. Without a
   // subject it is taken on by the account itself and not by GitHub.
-  const text = readFileSync(`${ROOT}infra/account/stage.yml`, 'utf8');
+  const text = readFileSync(`${ROOT}infra/account/stage-access.yml`, 'utf8');
   const about = { Stage: 'local', SmokeOrganization: SMOKE, AlarmEmail: 'alarms@travel0.example' };
   const account = await deploy(root, ACCOUNT_STACK, text, about);
   deployer = { ...root, credentials: await assume(account.DeployRoleArn ?? '') };

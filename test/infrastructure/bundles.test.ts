@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
-import { bundledPackages } from '../../infra/build/bundle-contents.ts';
+import { bundledPackages } from '../../infra/build/bundled-packages.ts';
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 

@@ -340,7 +340,7 @@ describe('the deploy role', () => {
     const { DeployRole } = stage('local', { Repository: '' }).Resources;
     const [trust] = DeployRole?.Properties.AssumeRolePolicyDocument.Statement ?? [];
     expect(trust).toMatchObject({ Principal: { AWS: `arn:aws:iam::${PLACE.account}:root` }, Action: 'sts:AssumeRole' });
-    const pattern = new RegExp(`^(?:${readTemplate('stage.yml').Parameters?.Repository?.AllowedPattern})$`);
+    const pattern = new RegExp(`^(?:${readTemplate('stage-access.yml').Parameters?.Repository?.AllowedPattern})$`);
     for (const repository of ['', 'repo:o/n', 'repo:o@1/n@2']) expect(repository).toMatch(pattern);
     const WRONG = [
       'repo:*',

@@ -107,7 +107,7 @@ test.each(['us-east-1', 'eu-central-1'])(
   (region) => {
     for (const name of STAGES) {
       const place = { account: PLACE.account, region };
-      const made = deployed(readTemplate('stage.yml'), place, { Stage: name });
+      const made = deployed(readTemplate('stage-access.yml'), place, { Stage: name });
       const topic = made.Resources.Alarms?.arn;
       const alarms = Object.values(deployed(compiled.get(name) as Template, place).Resources).filter(
         ({ Type }) => Type === 'AWS::CloudWatch::Alarm',
@@ -123,7 +123,7 @@ test.each(['us-east-1', 'eu-central-1'])(
   },
 );
 
-test.each(['account.yml', 'stage.yml', 'history.yml'])(
+test.each(['account.yml', 'stage-access.yml', 'history.yml'])(
   '%s has no aliases, which CloudFormation does not read',
   (name) => {
     const text = readFileSync(new URL(`../../infra/account/${name}`, import.meta.url), 'utf8');
@@ -137,7 +137,7 @@ test('what is named once an account carries the region', () => {
   const names = (place: Place) =>
     STAGES.flatMap((name) => [
       ...Object.values(deployed(compiled.get(name) as Template, place).Resources),
-      ...Object.values(deployed(readTemplate('stage.yml'), place, { Stage: name, ApiId: API }).Resources),
+      ...Object.values(deployed(readTemplate('stage-access.yml'), place, { Stage: name, ApiId: API }).Resources),
     ])
       .filter(({ Type }) => GLOBAL.includes(Type))
       .map(({ Properties }) => Properties.RoleName ?? Properties.ManagedPolicyName ?? Properties.DashboardName);

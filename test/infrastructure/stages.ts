@@ -1,4 +1,4 @@
-// The policies of infra/account/stage.yml and of the stages' own templates, with every reference in them resolved.
+// The policies of infra/account/stage-access.yml and of the stages' own templates, with every reference in them resolved.
 import { deployed, type Place, type Resolved, readTemplate, type Template } from './cloudformation.ts';
 import { packaged, STAGES } from './compiled.ts';
 import type { Policy, Statement } from './iam.ts';
@@ -8,7 +8,7 @@ export const API = 'a1b2c3d4e5';
 /** Of the stages the local one alone ends sessions. */
 export const endsSessions = (Stage: string) => Stage === 'local';
 export const stage = (Stage: string, more: Record<string, unknown> = {}) =>
-  deployed(readTemplate('stage.yml'), PLACE, {
+  deployed(readTemplate('stage-access.yml'), PLACE, {
     Stage,
     Repository: 'repo:travel0/org-connections',
     EndSessions: String(endsSessions(Stage)),

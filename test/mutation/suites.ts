@@ -1,8 +1,17 @@
 // Which test files answer for which code, the fast ones first. Only those that run in one process on the code itself: what
 // shows in a packaged bundle alone is not asked here.
-const RULES = ['acceptance', 'bounds', 'cancellation', 'connections', 'drift', 'due-work', 'lifecycle', 'requests'].map(
-  (name) => `offboarding/rules/${name}`,
-);
+const RULES = [
+  'acceptance',
+  'bounds',
+  'cancellation',
+  'connections',
+  'drift',
+  'dry-run',
+  'due-work',
+  'progress',
+  'requests',
+  'retention',
+].map((name) => `offboarding/rules/${name}`);
 const VIEWS = ['outcome', 'cancellation', 'acceptance'].map((name) => `offboarding/views/${name}`);
 const READERS = ['list', 'current'].map((name) => `offboarding/views/${name}`);
 const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
@@ -14,11 +23,11 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/rules/connections': RULES,
   'offboarding/rules/drift': RULES,
   'offboarding/rules/due-work': RULES,
-  'offboarding/rules/lifecycle': RULES,
+  'offboarding/rules/progress': RULES,
   'offboarding/rules/projection': ['offboarding/rules/projection', 'offboarding/views/outcome'],
   'offboarding/views/cancellation': VIEWS,
   'offboarding/views/lists': READERS,
-  'offboarding/stage': ['stage', 'offboarding/intake/permitted'],
+  'offboarding/stage': ['stage-parameters', 'offboarding/intake/permitted'],
   'offboarding/request': ['offboarding/model/request', 'duration'],
   'offboarding/intake/auth0-notification': ['offboarding/intake/auth0-notification'],
   'offboarding/intake/batch-members': ['offboarding/intake/batch-members'],

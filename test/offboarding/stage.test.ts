@@ -4,7 +4,7 @@ const load = async (environment: Record<string, string>) => {
   vi.resetModules();
   vi.unstubAllEnvs();
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
-  return import('../../lib/stage.ts');
+  return import('../../lib/stage-parameters.ts');
 };
 afterEach(() => vi.unstubAllEnvs());
 

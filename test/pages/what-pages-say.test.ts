@@ -92,7 +92,7 @@ describe('docs/events.md', () => {
 
 describe('docs/deployment.md', () => {
   const page = text('docs/deployment.md');
-  const account = text('infra/account/stage.yml');
+  const account = text('infra/account/stage-access.yml');
 
   test('the table of parameters has each of the stage’s, with its default', () => {
     const internal = ['deletionPolicy', 'updateReplacePolicy', 'deletionProtection'];

@@ -1,5 +1,5 @@
 // npm run doctor -- --stage S: what a stage lacks of its account, before a deploy and after it. It only looks, with the permissions of
-// infra/account/stage.yml's doctor policy, and as whoever the AWS CLI is logged in as. Exits 0 when all was looked at and nothing is
+// infra/account/stage-access.yml's doctor policy, and as whoever the AWS CLI is logged in as. Exits 0 when all was looked at and nothing is
 // missing, 1 when something is, 2 when nothing was looked at.
 import { parseArgs } from 'node:util';
 import { operator } from '../offboard/credentials.ts';

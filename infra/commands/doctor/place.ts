@@ -21,4 +21,4 @@ export const deployStage = ({ stage }: Place) =>
   `npm run package -- --stage ${stage} && bash infra/build/deploy.sh ${stage}`;
 
 export const deployAccountStack = ({ stage, region, accountStack }: Place) =>
-  `aws cloudformation deploy --region ${region} --stack-name ${accountStack} --template-file infra/account/stage.yml --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Stage=${stage}`;
+  `aws cloudformation deploy --region ${region} --stack-name ${accountStack} --template-file infra/account/stage-access.yml --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Stage=${stage}`;

@@ -78,7 +78,7 @@ export async function lookAtStacks(place: Place) {
 
 /** What is deployed may be older than what lies here. */
 function compareWithCheckout(place: Place, { name, template }: Stack): void {
-  const file = 'infra/account/stage.yml';
+  const file = 'infra/account/stage-access.yml';
   const here = parseTemplate(readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8'));
   if (isDeepStrictEqual(here, template)) place.findings.ok(`template of ${name}`, `that of ${file}`);
   else

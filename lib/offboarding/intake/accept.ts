@@ -3,7 +3,7 @@ import type { Failure, OpenRequest } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import type { Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
-import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
+import { acceptRequest, type NewRequest, repetitionOf } from '../rules/acceptance.ts';
 import { priorityOf } from '../rules/requests.ts';
 import { type Changed, updateOrganization, type Writer } from './update.ts';
 
@@ -29,13 +29,13 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
   const { organization_id, request, mayBeRepeated, stage } = input;
   const updated = yield* updateOrganization<Accepted>(organization_id, input, now, function* (item, at, isAgain) {
     const open = requestOf(item, request.offboarding_id);
-    if (open) return { value: repeatedAs(open, request) };
+    if (open) return { value: repetitionOf(open, request) };
     if (mayBeRepeated || isAgain) {
       // A request leaves the item only after its record is written: first the item, then the record.
       const { offboarding_id } = request;
       const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
       if (found.error) return { value: { is: 'unavailable', error: found.error } };
-      if (found.value) return { value: repeatedAs(found.value, request) };
+      if (found.value) return { value: repetitionOf(found.value, request) };
     }
     return accepted(acceptRequest(item, request, at, stage));
   });
@@ -47,11 +47,6 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
   }
   return updated.value;
 }
-
-const repeatedAs = (
-  known: { fingerprint?: string | undefined; status: Status },
-  { fingerprint }: NewRequest,
-): Accepted => (known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' });
 
 function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
   if (result.is === 'refused') return { value: result };

@@ -4,7 +4,7 @@ import type { Act } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
-import { acceptMember } from '../rules/lifecycle.ts';
+import { acceptMember } from '../rules/progress.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
 import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 

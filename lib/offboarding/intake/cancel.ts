@@ -5,7 +5,7 @@ import type { OffboardingRecord } from '../model/record.ts';
 import type { Stage } from '../model/stage.ts';
 import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
-import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
+import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
 import { recordOf } from '../rules/projection.ts';
 import { CLOCKS_APART_MS } from '../worker/lease.ts';
 import { visit } from '../worker/visit.ts';

@@ -1,5 +1,5 @@
 import { Problem } from '../../problem.ts';
-import { REFUSED, STAGE } from '../../stage.ts';
+import { REFUSED, STAGE } from '../../stage-parameters.ts';
 import type { Parameters } from '../model/request.ts';
 import { after } from '../model/stage.ts';
 

@@ -12,9 +12,6 @@ export interface Stage {
   canEndMachineAccess: boolean;
 }
 
-/** Records are kept for as long after their end as the archive keeps events. */
-export const RETENTION = 'P400D';
-
 /** A moment (Unix ms) as the text by which the items order moments. */
 export const iso = (ms: number): string => new Date(ms).toISOString();
 

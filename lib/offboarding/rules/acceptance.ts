@@ -1,17 +1,24 @@
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
-import { sizeOf } from './bounds.ts';
+import type { Status } from '../model/status.ts';
+import { hasRoom, openIn } from './bounds.ts';
 import { isCoveredOnArrival } from './cancellation.ts';
-import { actOf, inStatus, isAccepted, isPending, withEvent } from './requests.ts';
+import { actOf, inStatus, withEvent } from './requests.ts';
 
 /** A request as it arrives. `requested_at` is given for an event alone: its `time`, never later than now. */
 export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'caller'> &
   Partial<Pick<OpenRequest, 'request' | 'batch' | 'urgent' | 'fingerprint'>> & { requested_at?: string | undefined };
 
-/** Open requests of an organization, and bytes of its item, beyond which it takes no more. The rest is room to end what is open. */
-export const MOST_OPEN = 20;
-export const MOST_BYTES = 90_000;
+/**
+ * What a request is that was made before: `replayed`, or, where the same key came with another body, `reused`. `known` is the
+ * request or the record with its id.
+ */
+export const repetitionOf = (
+  known: { fingerprint?: string | undefined; status: Status },
+  { fingerprint }: NewRequest,
+): { is: 'replayed'; status: Status } | { is: 'reused' } =>
+  known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' };
 
 export type Acceptance =
   | { is: 'accepted'; item: Organization; request: OpenRequest }
@@ -57,9 +64,8 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
       request: cancelled,
     };
   }
-  const open = item.requests.filter((one) => isPending(one) || !isAccepted(one) || one.status === 'failed');
-  if (open.length >= MOST_OPEN || sizeOf(counted) > MOST_BYTES)
-    return refused('conflict', `The organization has ${open.length} open offboardings; cancel them first`);
+  if (!hasRoom(item, counted))
+    return refused('conflict', `The organization has ${openIn(item)} open offboardings; cancel them first`);
   // The event that a publisher put is in the archive already; a dry run is nobody's business there.
   return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', iso(now)), request };
 }

@@ -1,4 +1,5 @@
 import type { Organization } from '../model/organization.ts';
+import { isAccepted, isPending } from './requests.ts';
 
 /** What a character takes in the table, at the most: UTF-8 in text, and an escape where the text is JSON inside text. */
 const BYTES_OF_ASCII = 1;
@@ -14,7 +15,19 @@ function bytesOf(text: string): number {
 /** How many bytes an organization's item takes in the table, estimated from above. */
 export const sizeOf = (item: Organization): number => bytesOf(JSON.stringify(item));
 
-/** Drift checks a connection's settings may be as large as Auth0 likes: what is kept of them has an end. */
+/** Open requests of an organization, and bytes of its item, beyond which it takes no more. The rest is room to end what is open. */
+export const MOST_OPEN = 20;
+export const MOST_BYTES = 90_000;
+
+/** How many requests of an organization are open: these count towards its bound. */
+export const openIn = ({ requests }: Organization): number =>
+  requests.filter((one) => isPending(one) || !isAccepted(one) || one.status === 'failed').length;
+
+/** Whether an organization can take one more request; `next` is its item with it. */
+export const hasRoom = (item: Organization, next: Organization): boolean =>
+  openIn(item) < MOST_OPEN && sizeOf(next) <= MOST_BYTES;
+
+/** A connection's settings may be as large as Auth0 likes: what is kept of them has an end. */
 export const MOST_SETTINGS_BYTES = 4000;
 
 /** Settings as they are kept: without members that are larger than anything Auth0 documents. */

@@ -145,51 +145,38 @@ const known = (
   is_given_back: options.is_given_back ?? false,
 });
 
-/** The next decision about one connection or grant of a request: its outcome, or the call that it takes. */
+/** The next decision about one connection or grant of a request: its outcome, or the call that it takes; a dry run makes none (dry-run.ts). */
 export function nextConnectionStep(
   item: Organization,
   request: OpenRequest,
   entry: LedgerEntry,
   listing: Listing,
 ): ConnectionStep {
-  const step = stepToGoal(item, request, entry, listing);
-  if (step.is !== 'known' || !request.parameters.dry_run) return step;
-  // The ledger keeps the settings from before earlier offboardings; a dry run shows those that its request would find.
-  const { before } = openEntry(item, entry.kind, entry.id, listing);
-  const isAnother = JSON.stringify(before) !== JSON.stringify(entry.before);
-  return isAnother ? { ...step, outcome: { ...step.outcome, before } } : step;
-}
-
-function stepToGoal(item: Organization, request: OpenRequest, entry: LedgerEntry, listing: Listing): ConnectionStep {
   const current = currentOf(entry, listing);
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
   if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current);
-  const listed = request.parameters.dry_run ? undefined : listedOf(entry, listing);
-  return goal === 'removed'
-    ? stepToRemoved(request, entry, current, listed)
-    : stepToDisabled(request, entry, current, listed);
+  const listed = listedOf(entry, listing);
+  return goal === 'removed' ? stepToRemoved(request, entry, current, listed) : stepToDisabled(entry, current, listed);
 }
 
 /**
  * A connection that is listed as enabled although we disabled or removed it a moment ago: the list is old, or somebody was quick.
  * Access ends either way. Whether a cancellation may enable it again, only a newer list tells, where the last disabling was final.
  */
-function stepToDisabled(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
+function stepToDisabled(entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
   if (listed?.is_enabled && !current?.is_enabled) {
     if (entry.changed?.goal === 'disabled' && !entry.disabled_by_us) return { is: 'wait' };
     return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(listed) } };
   }
   if (!current) return known('unchanged', { is_given_back: true });
   if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
-  if (request.parameters.dry_run) return known('disabled');
   return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(current) } };
 }
 
 function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
   if (!current && listed) return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
   if (!current) return known(isUncertain(entry) ? 'removed' : 'unchanged', { is_given_back: true });
-  if (request.parameters.dry_run) return known('removed');
   if (request.status === 'removing') {
     if (entry.added) return known('unchanged');
     if (current.is_enabled) return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
@@ -200,7 +187,6 @@ function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Curren
 /** A client grant is removed when a connection is disabled or removed, and stays so at the removal of the connections. */
 function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
   if (!current) return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
-  if (request.parameters.dry_run) return known('disabled');
   if (request.status === 'removing') return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
   return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
 }

@@ -2,7 +2,7 @@ import type { OpenRequest, Organization, Priority } from '../model/organization.
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { watchedOf } from './drift.ts';
-import { areSessionsLeft } from './lifecycle.ts';
+import { areSessionsLeft } from './progress.ts';
 import { isAccepted, priorityOf, publishableOf } from './requests.ts';
 
 /** A POST of a batch ends within this time; what is not accepted by then never is, milliseconds. */

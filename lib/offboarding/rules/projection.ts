@@ -2,13 +2,10 @@ import type { ListedGrant } from '../model/effects.ts';
 import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess } from '../model/organization.ts';
 import { keyOf } from '../model/organization.ts';
 import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
-import { after, RETENTION } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
-import { isOver } from './lifecycle.ts';
+import { isOver } from './progress.ts';
 import { disabledBy, isAccepted } from './requests.ts';
-
-/** A dry run is looked at for days. */
-const KEEP_DRY_RUN = 'P7D';
+import { recordExpiresAt } from './retention.ts';
 
 /** The ledger entries that a request is or was about, in the order of its outcomes. */
 function entriesOf(
@@ -106,7 +103,6 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
   const isFinal = existing?.ended_at !== undefined && existing.status === request.status;
   const connections = connectionsOf(item, request);
   const isLeaving = hasEnded(request) && isOver(item, { ...request, is_unrecorded: undefined });
-  const keep = parameters.dry_run ? KEEP_DRY_RUN : RETENTION;
   return {
     ...(isFinal ? { ...parameters, ...pickParameters(existing) } : parameters),
     ...own,
@@ -122,7 +118,7 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
       : hasEnded(request) || request.status === 'scheduled'
         ? remainingAccessOf(item)
         : undefined,
-    expires_at: isLeaving ? Math.floor(after(request.updated_at, keep) / 1000) : undefined,
+    expires_at: isLeaving ? recordExpiresAt(request) : undefined,
   };
 }
 

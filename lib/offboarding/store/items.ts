@@ -3,9 +3,10 @@ import { shardOf } from '../../aws/table.ts';
 import { BATCH, type Batch } from '../model/batch.ts';
 import { ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
-import { after, iso, RETENTION } from '../model/stage.ts';
+import { iso } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { dueOf } from '../rules/due-work.ts';
+import { expiresAfter } from '../rules/retention.ts';
 
 // How an organization, a batch and a record lie in the table: what decides is text, for Auth0's settings hold numbers and depths
 // that DynamoDB does not take; beside it stand the attributes that its conditions and indexes need.
@@ -31,7 +32,7 @@ export function toOrganizationItem(organization: Organization, now: number): Ite
     // For people who look into the table.
     lease_owner: lease?.owner,
     lease_until: lease && iso(lease.until),
-    expires_at: isIdle ? Math.floor(after(now, RETENTION) / 1000) : undefined,
+    expires_at: isIdle ? expiresAfter(now) : undefined,
   };
 }
 
@@ -46,7 +47,7 @@ export function toBatchItem(batch: Batch, now: number): Item {
     version,
     state: JSON.stringify(batch),
     ...due,
-    expires_at: Math.floor(after(now, RETENTION) / 1000),
+    expires_at: expiresAfter(now),
   };
 }
 

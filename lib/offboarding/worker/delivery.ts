@@ -7,7 +7,7 @@ import { receiveCountOf } from '../../aws/queue.ts';
 import { deterministicUuid, fingerprintOf } from '../../digest.ts';
 import { describeIssues, parseJson } from '../../json.ts';
 import { createLog, describeError } from '../../log.ts';
-import { STAGE } from '../../stage.ts';
+import { STAGE } from '../../stage-parameters.ts';
 import { acceptEvent } from '../intake/accept-event.ts';
 import { acceptCancellationEvent } from '../intake/cancel.ts';
 import type { Core, EffectError } from '../model/effects.ts';

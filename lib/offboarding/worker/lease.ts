@@ -15,6 +15,16 @@ export const CLOCKS_APART_MS = 120_000;
 /** How long a message is taken to be on its way before another one says the same, milliseconds. */
 const MESSAGE_TAKES_MS = 300_000;
 
+/**
+ * How long somebody else's lease counts from now on, milliseconds: it is taken to be over only when it is over by a clock that is as
+ * much behind as two can be apart. Undefined where nobody else has one.
+ */
+export function otherLeaseMs({ lease }: Organization, { input, now }: VisitState): number | undefined {
+  if (!lease || lease.owner === input.nonce) return undefined;
+  const left = lease.until + CLOCKS_APART_MS - now;
+  return left > 0 ? left : undefined;
+}
+
 export const NOBODY = 'nobody';
 
 export type Next = { state: VisitState; effect?: Effect | undefined };

@@ -3,8 +3,9 @@ import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/o
 import { after, iso } from '../model/stage.ts';
 import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
+import { asDryRun } from '../rules/dry-run.ts';
 import { momentsOf, sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
-import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/lifecycle.ts';
+import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/progress.ts';
 import { isToRecord } from '../rules/projection.ts';
 import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
 import { isWorkPostponed, type VisitState } from './visit-state.ts';
@@ -171,7 +172,8 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
   let next: Change | undefined;
   let isPostponed = false;
   for (const entry of unfinishedOf(item, request)) {
-    const step = nextConnectionStep(planned, request, entry, listing);
+    const real = nextConnectionStep(planned, request, entry, listing);
+    const step = request.parameters.dry_run ? asDryRun(real, planned, entry, listing) : real;
     const key = keyOf(entry);
     if (step.is === 'known') {
       const own = requestOf(planned, request.offboarding_id) ?? request;

@@ -5,19 +5,19 @@ import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
 import { BATCH_IS_OPEN_MS } from '../rules/due-work.ts';
-import { acceptMember, isVoid, withoutMember } from '../rules/lifecycle.ts';
+import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
 import { recordOf } from '../rules/projection.ts';
 import { priorityOf, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
 import { learn, letterOf, MAX_EVENTS, WAIT_FOR_TURN_MS, withError, withFact } from './learn.ts';
 import {
-  CLOCKS_APART_MS,
   ended,
   endOf,
   isSaved,
   type Next,
   NOBODY,
   OUT_OF_TIME,
+  otherLeaseMs,
   save,
   versionOf,
   withoutAbandonedLease,
@@ -51,8 +51,9 @@ export function nextEffect(given: VisitState): Next {
   if (!state.isRead) return { state, effect: { do: 'readOrganization', organization_id } };
   if (!state.item) return ended(state, { is: 'done' });
   const { lease } = state.item;
-  if (lease && lease.owner !== nonce && lease.until + CLOCKS_APART_MS > state.now) {
-    const wait_ms = lease.owner === NOBODY ? lease.until + CLOCKS_APART_MS - state.now : WAIT_FOR_TURN_MS;
+  const others = otherLeaseMs(state.item, state);
+  if (others !== undefined) {
+    const wait_ms = lease?.owner === NOBODY ? others : WAIT_FOR_TURN_MS;
     return ended(state, { is: 'later', wait_ms, error: state.error });
   }
   // Somebody else may be at work already, and what is published now would come out of order.

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
 import { latestOf } from '../../../lib/offboarding/model/stage.ts';
+import { acceptRequest, type NewRequest, nextRequestedAt } from '../../../lib/offboarding/rules/acceptance.ts';
 import {
-  acceptRequest,
+  boundedSettings,
   MOST_BYTES,
   MOST_OPEN,
-  type NewRequest,
-  nextRequestedAt,
-} from '../../../lib/offboarding/rules/acceptance.ts';
-import { boundedSettings, MOST_SETTINGS_BYTES, sizeOf } from '../../../lib/offboarding/rules/bounds.ts';
+  MOST_SETTINGS_BYTES,
+  sizeOf,
+} from '../../../lib/offboarding/rules/bounds.ts';
 import { acceptCancellation } from '../../../lib/offboarding/rules/cancellation.ts';
 import {
   ago,

@@ -14,10 +14,12 @@ import {
   UNKNOWN_CONNECTION,
   unfinishedOf,
 } from '../../../lib/offboarding/rules/connections.ts';
+import { asDryRun } from '../../../lib/offboarding/rules/dry-run.ts';
 import { entry, found, grant, listedGrant, listing, NOW, off, organization, request } from '../items.ts';
 
 const stepOf = (item: Organization, one: OpenRequest, of: LedgerEntry, list: Listing) => {
-  const step = nextConnectionStep(item, one, of, list);
+  const real = nextConnectionStep(item, one, of, list);
+  const step = one.parameters.dry_run ? asDryRun(real, item, of, list) : real;
   if (step.is === 'wait') return 'wait';
   if (step.is === 'call') return `call ${step.change.goal}${step.change.level ? ` ${step.change.level}` : ''}`;
   const { outcome, error } = step.outcome;
@@ -46,15 +48,14 @@ describe('a list that shows a connection as it was before our last change', () =
       disable(just('disabled', true), listing([{ connection_id: 'con_1', organization_access_level: 'full' }])),
     ).toBe('call disabled readonly');
   });
-  test('when it was removed, it is removed again; a dry run believes our own change', () => {
-    const remove = (list: Listing, dry_run = false) => {
+  test('when it was removed, it is removed again', () => {
+    const remove = (list: Listing) => {
       const of = just('removed');
-      const one = request('A', { status: 'working' }, { action: 'remove', dry_run });
+      const one = request('A', { status: 'working' }, { action: 'remove' });
       return stepOf(organization({ ledger: [of] }), one, of, list);
     };
     expect(remove(ON)).toBe('call removed');
     expect(remove(NONE)).toBe('unchanged, given back');
-    expect(remove(ON, true)).toBe('unchanged, given back');
   });
 });
 
@@ -178,21 +179,6 @@ describe('the beginning of a request', () => {
     expect(begun(organization(), request('D', {}, { dry_run: true }), OFF).next.ledger[0]?.before).toEqual({
       is_enabled: false,
     });
-  });
-  test('when it is a dry run, it shows the settings that its request would find, where these are others', () => {
-    const item = organization({ ledger: [fresh({ before: { was: 'before' } })] });
-    const beforeIn = (of: Organization, list: Listing, dry_run = true) => {
-      const one = request('D', { status: 'working' }, { dry_run });
-      const step = nextConnectionStep(of, one, of.ledger[0] as LedgerEntry, list);
-      return step.is === 'known' ? step.outcome.before : 'call';
-    };
-    expect(beforeIn(item, OFF)).toEqual({ is_enabled: false });
-    expect(beforeIn(item, NONE)).toBeNull();
-    expect(beforeIn(item, OFF, false)).toBeUndefined();
-    const same = organization({ ledger: [fresh({ before: { is_enabled: false } })] });
-    expect(beforeIn(same, OFF)).toBeUndefined();
-    const ours = organization({ ledger: [fresh({ before: { was: 'before' }, disabled_by_us: true })] });
-    expect(beforeIn(ours, OFF)).toBeUndefined();
   });
 });
 

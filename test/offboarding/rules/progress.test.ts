@@ -11,7 +11,7 @@ import {
   withoutMember,
   withoutOver,
   withoutOverdueWatches,
-} from '../../../lib/offboarding/rules/lifecycle.ts';
+} from '../../../lib/offboarding/rules/progress.ts';
 import {
   ago,
   byEvent,
