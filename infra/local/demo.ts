@@ -82,13 +82,13 @@ async function offboard(detail: object, outcome: string): Promise<void> {
   const sent = await client.send(new PutEventsCommand({ Entries: [{ ...entry, Detail: JSON.stringify(detail) }] }));
   const id = sent.Entries?.[0]?.EventId;
   console.log(`\n> organization.offboarding.requested ${JSON.stringify(detail)}`);
-  const told = await local.event(
+  const published = await local.event(
     ({ 'detail-type': type, detail }) => type === `organization.offboarding.${outcome}` && detail.offboarding_id === id,
   );
-  const connections = told.detail.connections as { name: string; outcome: string }[];
-  const due = told.detail.removal_due_at ? `, removal due at ${told.detail.removal_due_at}` : '';
+  const connections = published.detail.connections as { name: string; outcome: string }[];
+  const due = published.detail.removal_due_at ? `, removal due at ${published.detail.removal_due_at}` : '';
   console.log(
-    `< ${told['detail-type']}: ${connections.map(({ name, outcome }) => `${name} ${outcome}`).join(', ')}${due}`,
+    `< ${published['detail-type']}: ${connections.map(({ name, outcome }) => `${name} ${outcome}`).join(', ')}${due}`,
   );
 }
 

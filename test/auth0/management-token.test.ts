@@ -156,19 +156,23 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
     answer: { RotationEnabled, ...(agoMs !== undefined && { LastRotatedDate: (Date.now() - agoMs) / 1000 }) },
   });
   const rotates = (VersionId: string | undefined) => ({ operation: 'RotateSecret', answer: { VersionId } });
-  const told = (source = tokens.createTokenSource('a'), one = token()) => source.rejected(one, LATER(), createLog({}));
+  const answered = (source = tokens.createTokenSource('a'), one = token()) =>
+    source.rejected(one, LATER(), createLog({}));
   const asksAt = () => local.aws.calls.filter((call) => call === 'DescribeSecret').length;
 
   test('is rotated, and the caller told when to come again', async () => {
     local.aws.addFaults(rotated(5 * MINUTE), rotates('v-2'));
-    expect(await told()).toMatchObject({ ...underway, message: expect.stringContaining('a new one is on its way') });
+    expect(await answered()).toMatchObject({
+      ...underway,
+      message: expect.stringContaining('a new one is on its way'),
+    });
     expect(lines).toMatchObject([{ code: 'rotation_requested', rotation: 'started', level: 'WARN' }]);
     local.aws.addFaults(rotated(undefined), rotates('v-2'));
-    expect(await told()).toMatchObject(underway);
+    expect(await answered()).toMatchObject(underway);
   });
   test('is not rotated where it is fresh from a rotation, or is not rotated at all, or nothing came of it', async () => {
     local.aws.addFaults(rotated(5 * MINUTE - 1000));
-    expect(await told()).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 1 s') });
+    expect(await answered()).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 1 s') });
     expect(lines).toMatchObject([
       {
         code: 'rotation_not_requested',
@@ -179,15 +183,15 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
       },
     ]);
     local.aws.addFaults(rotated(undefined, false));
-    expect(await told()).toMatchObject(rejected);
+    expect(await answered()).toMatchObject(rejected);
     expect(lines[1]).toMatchObject({ code: 'rotation_not_requested', reason: expect.stringContaining('not rotated') });
     for (const VersionId of ['v-1', undefined]) {
       local.aws.addFaults(rotated(undefined), rotates(VersionId));
-      expect(await told(), String(VersionId)).toMatchObject(rejected);
+      expect(await answered(), String(VersionId)).toMatchObject(rejected);
     }
     expect(lines[2]).toMatchObject({ rotation: 'not requested' });
     local.aws.addFaults({ operation: 'DescribeSecret', error: 'AccessDeniedException' });
-    expect(await told()).toMatchObject(rejected);
+    expect(await answered()).toMatchObject(rejected);
     expect(lines.at(-1)).toMatchObject({
       code: 'rotation_requested',
       rotation: 'not requested',
@@ -197,38 +201,47 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
   test('when it is fresh from a rotation, the next one is requested five minutes after that one, not after the first 401', async () => {
     const source = tokens.createTokenSource('a');
     local.aws.addFaults(rotated(4 * MINUTE));
-    expect(await told(source)).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 60 s') });
+    expect(await answered(source)).toMatchObject({
+      ...rejected,
+      message: expect.stringContaining('requested in 60 s'),
+    });
     vi.setSystemTime(NOW + 30_000);
-    expect(await told(source)).toMatchObject({ ...rejected, message: expect.stringContaining('requested in 30 s') });
+    expect(await answered(source)).toMatchObject({
+      ...rejected,
+      message: expect.stringContaining('requested in 30 s'),
+    });
     vi.setSystemTime(NOW + MINUTE + 1);
     local.aws.addFaults(rotated(5 * MINUTE), rotates('v-2'));
-    expect(await told(source)).toMatchObject(underway);
+    expect(await answered(source)).toMatchObject(underway);
   });
   test('whose rotation is under way is waited for, half a minute at most', async () => {
     const source = tokens.createTokenSource('a');
     const unfinished = { operation: 'RotateSecret', error: 'InvalidRequestException', answer: undefined };
     const before = asksAt();
     local.aws.addFaults(rotated(undefined), { ...unfinished, message: 'A previous rotation is not complete' } as never);
-    const first = await told(source);
+    const first = await answered(source);
     expect(asksAt() - before).toBe(1);
     vi.setSystemTime(NOW + 30_000);
-    const second = await told(source);
+    const second = await answered(source);
     vi.setSystemTime(NOW + 30_001);
-    const third = await told(source);
+    const third = await answered(source);
     expect(asksAt() - before, 'once in five minutes').toBe(1);
     for (const one of [first, second, third]) expect(one.code).toMatch(/^management_token_/);
     local.aws.addFaults(rotated(undefined), rotates('v-2'));
     vi.setSystemTime(NOW + 5 * MINUTE);
-    await told(source);
+    await answered(source);
     expect(asksAt() - before).toBe(1);
     vi.setSystemTime(NOW + 5 * MINUTE + 1);
-    expect(await told(source)).toMatchObject(underway);
+    expect(await answered(source)).toMatchObject(underway);
     expect(asksAt() - before).toBe(2);
     vi.setSystemTime(NOW + 5 * MINUTE + 30_001);
-    expect(await told(source)).toMatchObject(underway);
+    expect(await answered(source)).toMatchObject(underway);
     vi.setSystemTime(NOW + 5 * MINUTE + 30_002);
-    expect(await told(source)).toMatchObject({ ...rejected, message: expect.stringContaining('has not succeeded') });
-    expect(await told(source, token('v-9')), 'it was another one that was rotated').toMatchObject({
+    expect(await answered(source)).toMatchObject({
+      ...rejected,
+      message: expect.stringContaining('has not succeeded'),
+    });
+    expect(await answered(source, token('v-9')), 'it was another one that was rotated').toMatchObject({
       ...rejected,
       message: expect.stringContaining('read again'),
     });
@@ -237,6 +250,6 @@ describe('a token that Auth0 rejects, also after it was read again', () => {
     local.aws.addFaults({ ...rotated(undefined), delay: 400 }, rotates('v-2'));
     const source = tokens.createTokenSource('a');
     expect(await source.rejected(token(), Date.now() + 20, createLog({}))).toMatchObject(rejected);
-    expect(await told(source)).toMatchObject(underway);
+    expect(await answered(source)).toMatchObject(underway);
   });
 });

@@ -79,5 +79,5 @@ function dispatched(world: World, { oldest }: { oldest: number }): World {
       .filter(({ status, batch }) => status === 'requested' && batch?.is_accepted !== false)
       .map(({ accepted_at }) => Date.parse(accepted_at)),
   );
-  return withStory(world, { oldest: { told: oldest, is: Math.min(world.now, ...waiting) } });
+  return withStory(world, { oldest: { reported: oldest, is: Math.min(world.now, ...waiting) } });
 }

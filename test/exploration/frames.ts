@@ -55,10 +55,10 @@ export function replay(
 }
 
 function tell(open: Map<AnyGenerator, string[]>, generator: AnyGenerator, value: unknown): void {
-  const told = open.get(generator);
-  if (!told) return;
-  if (MACHINES.some((one) => generator instanceof one)) told.length = 0;
-  told.push(tokenOf(value));
+  const given = open.get(generator);
+  if (!given) return;
+  if (MACHINES.some((one) => generator instanceof one)) given.length = 0;
+  given.push(tokenOf(value));
 }
 
 const tokens = new WeakMap<object, string>();

@@ -82,8 +82,8 @@ function sequencesOf(events: World['story']['events']): Record<string, string[]>
   for (const { event, id, about, by } of events) {
     const sequence = sequences[id] ?? [];
     sequences[id] = sequence;
-    const told = `${event} ${event === 'drifted' ? about : ''} ${by}`;
-    if (sequence.at(-1) !== told) sequence.push(told);
+    const published = `${event} ${event === 'drifted' ? about : ''} ${by}`;
+    if (sequence.at(-1) !== published) sequence.push(published);
   }
   return sequences;
 }

@@ -164,7 +164,7 @@ const nothingOverdue: Check = ({ items, processes, now }) => {
 };
 
 const oldestIsTold: Check = ({ story: { oldest } }) =>
-  oldest && oldest.told > oldest.is ? 'The oldest overdue work is missing from the metric' : undefined;
+  oldest && oldest.reported > oldest.is ? 'The oldest overdue work is missing from the metric' : undefined;
 
 const statusOf = ({ records }: World, id: string) => records[id]?.status ?? '';
 /** Whether somebody asked for the cancellation of a request, or may have. */

@@ -280,7 +280,7 @@ function changes(world: World, effect: EffectOf<'change'>, { name, nonce, at }: 
 }
 
 function published(world: World, { events }: EffectOf<'publish'>, { name }: Performer): World {
-  const told = events.map(({ event, detail }) => {
+  const publishedEvent = events.map(({ event, detail }) => {
     const { offboarding_id, connections = [] } = detail as {
       offboarding_id?: string;
       connections?: { connection_id: string }[];
@@ -292,7 +292,7 @@ function published(world: World, { events }: EffectOf<'publish'>, { name }: Perf
       by: name.replace(/\d$/, ''),
     };
   });
-  return withStory(world, { events: [...world.story.events, ...told] });
+  return withStory(world, { events: [...world.story.events, ...publishedEvent] });
 }
 
 /** The calls about an organization's members: two a page. */

@@ -50,7 +50,7 @@ export interface Story {
   ended: string[];
   endedAfter: number;
   /** Since when the oldest work is overdue, as the dispatcher told last; and what was overdue (Unix ms). */
-  oldest?: { told: number; is: number } | undefined;
+  oldest?: { reported: number; is: number } | undefined;
 }
 
 export const emptyStory = (): Story => ({

@@ -143,11 +143,11 @@ type Change = Omit<LateChange, 'until'>;
 /** The tenant with one connection or grant changed, and a list that may still show it as it was. */
 export function withChange(world: World, change: Change, by = 'Auth0'): World {
   const { organization, kind, id, goal, level } = change;
-  const told = { organization, kind, id, goal, by, holder: world.items[organization]?.lease?.owner, at: world.now };
+  const made = { organization, kind, id, goal, by, holder: world.items[organization]?.lease?.owner, at: world.now };
   const touched = world.story.touched.map((one) =>
     one.id === id && goal === 'disabled' && !one.isOver ? { ...one, isOver: true } : one,
   );
-  const story = { ...world.story, touched, changes: [...world.story.changes, told] };
+  const story = { ...world.story, touched, changes: [...world.story.changes, made] };
   if (kind === 'client_grant') {
     const others = (world.grants[organization] ?? []).filter((one) => one !== id);
     const grants = goal === 'enabled' ? [...others, id].sort() : others;

@@ -234,7 +234,7 @@ describe.each(STAGES)('%s', (stage) => {
 
   test('machine access is ended where the stage says so, by the functions that do it', () => {
     const variables = (name: string) => get(logicalId(name)).Environment.Variables;
-    const told = FUNCTIONS.filter((name) => variables(name).MACHINE_ACCESS !== undefined);
+    const published = FUNCTIONS.filter((name) => variables(name).MACHINE_ACCESS !== undefined);
     const ending = [
       'cancel-offboarding',
       'get-offboarding',
@@ -243,8 +243,8 @@ describe.each(STAGES)('%s', (stage) => {
       'request-offboardings',
       'rotate-management-token',
     ];
-    expect(told.sort()).toEqual(ending);
-    for (const name of told) expect(variables(name).MACHINE_ACCESS, name).toBe(String(stage === 'local'));
+    expect(published.sort()).toEqual(ending);
+    for (const name of published) expect(variables(name).MACHINE_ACCESS, name).toBe(String(stage === 'local'));
     for (const name of ['request-offboarding', 'request-offboardings'])
       expect(variables(name).END_SESSIONS, name).toBe(String(endsSessions(stage)));
   });

@@ -70,8 +70,8 @@ test('when a new request comes after it, it starts anew', async () => {
 test('when somebody enables a connection at once after a completed offboarding, the next one disables it, and its cancellation enables it', async () => {
   await offboard({ action: 'disable' }, 'completed');
   service.tenant.enableConnection(ORG, CON);
-  const { event, told } = await offboard();
-  expect(outcomesOf(told.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'unchanged' });
+  const { event, published } = await offboard();
+  expect(outcomesOf(published.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'unchanged' });
   expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
   expect((await cancel()).status).toBe(200);
   await service.outcome(event.id, 'cancelled');
@@ -138,10 +138,10 @@ describe('a cancellation that goes on by itself', () => {
     service.tenant.clearFaults();
     await service.outcomeInAHurry(event.id, 'cancelled');
     await service.settled();
-    const told = service.aws.events.filter(
+    const published = service.aws.events.filter(
       ({ detail, source }) => detail.offboarding_id === event.id && source === 'org-connections',
     );
-    expect(told.map((one) => one['detail-type'].split('.').at(-1))).toEqual(['scheduled', 'cancelled']);
+    expect(published.map((one) => one['detail-type'].split('.').at(-1))).toEqual(['scheduled', 'cancelled']);
   });
 
   test('when it is cut off half-way, it goes on where it was, and what somebody disables after that stays disabled', async () => {

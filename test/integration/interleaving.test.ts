@@ -271,17 +271,17 @@ class Run {
 
   /** Only what a consumer knows is told, in order, each at least once, and none that contradicts the record. */
   #checkTold({ offboarding_id, status, action, dry_run, cancelled }: OffboardingRecord): void {
-    const told = service.aws.events
+    const published = service.aws.events
       .filter(({ source, detail }) => source === 'org-connections' && detail.offboarding_id === offboarding_id)
       .map((event) => event['detail-type'].split('.').at(-1))
       .filter((type) => !ASIDE.includes(String(type)))
       .filter((type, index, all) => type !== all[index - 1]);
-    expect(told.at(-1), `${offboarding_id} is ${status}, published: ${told}`).toBe(status);
+    expect(published.at(-1), `${offboarding_id} is ${status}, published: ${published}`).toBe(status);
     const isLater = action === 'disable_then_remove' && !dry_run;
-    for (const type of told.slice(0, -1))
+    for (const type of published.slice(0, -1))
       expect(
         isLater || cancelled ? ['scheduled', 'superseded', 'completed', 'failed'] : ['failed'],
-        `told: ${told}`,
+        `told: ${published}`,
       ).toContain(type);
   }
 

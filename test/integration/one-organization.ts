@@ -35,7 +35,7 @@ export const record = async () => (await service.records()).at(-1);
 /** An offboarding by event that has come to its `outcome`, with nobody at work any more. */
 export async function offboard(detail: object = IN_A_MONTH, outcome = 'scheduled', envelope: object = {}) {
   const event = service.publish(detail, envelope);
-  const told = await service.outcome(event.id, outcome);
+  const published = await service.outcome(event.id, outcome);
   await service.worker.idle();
-  return { event, id: event.id, told };
+  return { event, id: event.id, published };
 }

@@ -135,7 +135,7 @@ await run(() => aws.messages(QUEUE).length === 0);
 const ends = new Map<unknown, string>();
 for (const { detail, 'detail-type': type } of aws.events)
   if (detail.connections) ends.set(detail.offboarding_id, type.split('.').at(-1) ?? '');
-const told = (kind?: string) => requests.filter((id) => ends.get(id) === kind).length;
+const published = (kind?: string) => requests.filter((id) => ends.get(id) === kind).length;
 process.stderr.write(
   `${JSON.stringify({
     scenario,
@@ -144,11 +144,11 @@ process.stderr.write(
     calls_a_minute: Math.round((during.length / ((Math.min(end, Date.now()) - started) / 60_000)) * 100) / 100,
     done_in_outage: doneInOutage,
     dead_letters: aws.messages(DEAD_LETTERS).length,
-    lost: told(undefined) + aws.lost().length + aws.counts(QUEUE).expired,
+    lost: published(undefined) + aws.lost().length + aws.counts(QUEUE).expired,
     recursions_dropped: aws.recursiveInvocationsDropped.length,
     group_blocked_seconds: Math.round(front.longest / 1000),
-    scheduled: told('scheduled'),
-    failed: told('failed'),
+    scheduled: published('scheduled'),
+    failed: published('failed'),
     left_enabled: Object.values(tenant.state().organizations)
       .flat()
       .filter(({ is_enabled }) => is_enabled).length,

@@ -219,11 +219,11 @@ const removedOrCancelled = async (id: string, status: number, { removed, isRemov
   const isTooLate = removed === BOTH.length;
   const isCancelled = !isTooLate && (status === 200 || status === 202);
   expect(enabled(id)).toEqual(isCancelled ? [true, true] : []);
-  const told = service.aws.events
+  const published = service.aws.events
     .filter(({ detail, source }) => source === 'org-connections' && detail.organization_id === id)
     .map((event) => event['detail-type'].split('.').at(-1));
-  expect(told).toContain(isCancelled ? 'cancelled' : 'completed');
-  expect(told).not.toContain(isCancelled ? 'completed' : 'cancelled');
+  expect(published).toContain(isCancelled ? 'cancelled' : 'completed');
+  expect(published).not.toContain(isCancelled ? 'completed' : 'cancelled');
 };
 
 test('when a due removal is paused and somebody cancels, exactly one of the two happens', async () => {

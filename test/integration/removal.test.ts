@@ -17,10 +17,10 @@ const LATE_MS = 400;
 const removed = () => service.managementCalls().filter(({ method }) => method === 'DELETE');
 
 test('when it is due, what was disabled is removed, with the settings from before all of it', async () => {
-  const { event, told } = await offboard();
-  expect(outcomesOf(told.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  const { event, published } = await offboard();
+  expect(outcomesOf(published.detail)).toEqual({ [CON]: 'disabled', [CON2]: 'unchanged', [CON3]: 'disabled' });
   expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
-  const days = (Date.parse(told.detail.removal_due_at as string) - Date.now()) / 86_400_000;
+  const days = (Date.parse(published.detail.removal_due_at as string) - Date.now()) / 86_400_000;
   expect(Math.round(days)).toBe(30);
   const [schedule] = [...service.aws.schedules.values()];
   expect(schedule?.body).toMatchObject({ ActionAfterCompletion: 'DELETE', FlexibleTimeWindow: { Mode: 'OFF' } });
@@ -29,7 +29,7 @@ test('when it is due, what was disabled is removed, with the settings from befor
 
   const pending = await service.request('get-offboarding');
   expect(pending.body).toMatchObject({
-    removal_due_at: told.detail.removal_due_at,
+    removal_due_at: published.detail.removal_due_at,
     offboarding_id: event.id,
     status: 'scheduled',
     connections: [
@@ -85,10 +85,10 @@ test('when somebody enables a connection in the meantime, it is left alone and r
 test('when a second request comes, it takes over what the first had disabled, with the settings from before it, and its own date', async () => {
   const first = await offboard({ ...IN_A_MONTH, connection_ids: [CON] });
   const second = await offboard({ action: 'disable_then_remove', grace_period: 'P60D' });
-  expect(outcomesOf(second.told.detail)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'disabled' });
-  expect((second.told.detail.connections as object[])[0]).toMatchObject({ before: { is_enabled: true } });
+  expect(outcomesOf(second.published.detail)).toEqual({ [CON]: 'unchanged', [CON2]: 'unchanged', [CON3]: 'disabled' });
+  expect((second.published.detail.connections as object[])[0]).toMatchObject({ before: { is_enabled: true } });
   expect((await service.records()).map(({ status }) => status)).toEqual(['superseded', 'scheduled']);
-  expect(first.told.detail.removal_due_at).not.toBe(second.told.detail.removal_due_at);
+  expect(first.published.detail.removal_due_at).not.toBe(second.published.detail.removal_due_at);
   const cancelled = await service.request('cancel-offboarding');
   expect(cancelled.body).toMatchObject({ offboarding_id: second.event.id });
   expect(outcomesOf(cancelled.body)).toEqual({ [CON]: 'enabled', [CON2]: 'unchanged', [CON3]: 'enabled' });
@@ -145,8 +145,8 @@ test('when the same event comes twice, it changes nothing and has one outcome', 
   await expect
     .poll(() => service.logged('offboarding_delivery_ended').length, { timeout: 5000 })
     .toBeGreaterThan(deliveries);
-  const told = service.aws.events.filter(({ detail }) => detail.offboarding_id === event.id && detail.connections);
-  expect(told.length).toBe(1);
+  const published = service.aws.events.filter(({ detail }) => detail.offboarding_id === event.id && detail.connections);
+  expect(published.length).toBe(1);
   expect(service.managementCalls().length).toBe(writes);
 });
 

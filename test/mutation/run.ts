@@ -108,7 +108,7 @@ for (const [suite] of suites) {
   await runSuite(testOf(suite));
   console.log(`${suite}: ${Math.round((Date.now() - begun) / 1000)} s`);
 }
-const told = () =>
+const published = () =>
   readFileSync(RESULTS, 'utf8')
     .trim()
     .split('\n')
@@ -116,7 +116,7 @@ const told = () =>
     .map((line) => JSON.parse(line) as [string, string, string]);
 const idsOf = (...what: string[]) =>
   new Set(
-    told()
+    published()
       .filter(([one]) => what.includes(one))
       .map(([, id]) => id),
   );
@@ -124,7 +124,7 @@ const idsOf = (...what: string[]) =>
 // What is read once, when its module is loaded, is tried in a process of its own.
 const decided = idsOf('seen', 'stuck');
 const loaded = new Map<string, string[]>();
-for (const [what, id, by] of told())
+for (const [what, id, by] of published())
   if (what === 'loads' && !decided.has(id)) loaded.set(id, [...(loaded.get(id) ?? []), by]);
 for (const mutant of mutants) {
   const by = loaded.get(mutant.id);

@@ -30,26 +30,26 @@ interface Case {
   what: string;
   action: 'disable_then_remove' | 'remove';
   edit: (connections: Connection[]) => Connection[];
-  told: Record<string, string>;
+  stated: Record<string, string>;
 }
 const CASES: Case[] = [
   {
     what: 'disabled; the files are as they were exported before',
     action: 'disable_then_remove',
     edit: all((one) => one),
-    told: { [OKTA]: 'enabled, limited', [GOOGLE]: 'enabled, none' },
+    stated: { [OKTA]: 'enabled, limited', [GOOGLE]: 'enabled, none' },
   },
   {
     what: 'disabled; the files have no is_enabled',
     action: 'disable_then_remove',
     edit: all(({ is_enabled: _, ...one }) => one),
-    told: { [OKTA]: 'disabled, limited', [GOOGLE]: 'disabled, none' },
+    stated: { [OKTA]: 'disabled, limited', [GOOGLE]: 'disabled, none' },
   },
   {
     what: 'disabled; the connections are left out of the files, without AUTH0_ALLOW_DELETE',
     action: 'disable_then_remove',
     edit: () => [],
-    told: {},
+    stated: {},
   },
   {
     what: 'disabled; the files say is_enabled: false and organization_access_level: readonly where it was limited or full',
@@ -59,19 +59,19 @@ const CASES: Case[] = [
       is_enabled: false,
       ...(/limited|full/.test(String(one.organization_access_level)) && { organization_access_level: 'readonly' }),
     })),
-    told: { [OKTA]: 'disabled, readonly', [GOOGLE]: 'disabled, none' },
+    stated: { [OKTA]: 'disabled, readonly', [GOOGLE]: 'disabled, none' },
   },
   {
     what: 'removed; the files are as they were exported before',
     action: 'remove',
     edit: all((one) => one),
-    told: { [OKTA]: 'enabled, limited', [GOOGLE]: 'enabled, none' },
+    stated: { [OKTA]: 'enabled, limited', [GOOGLE]: 'enabled, none' },
   },
   {
     what: 'removed; the connections are left out of the files',
     action: 'remove',
     edit: () => [],
-    told: {},
+    stated: {},
   },
 ];
 
@@ -79,7 +79,7 @@ const local = await startEnvironment();
 const secure = await startSecureTenant(local.tenant, folder);
 let failures = 0;
 try {
-  for (const [i, one] of CASES.entries()) failures += (await isAsTold(one, join(folder, `case-${i}`))) ? 0 : 1;
+  for (const [i, one] of CASES.entries()) failures += (await isAsStated(one, join(folder, `case-${i}`))) ? 0 : 1;
 } finally {
   await secure.close();
   await local.close();
@@ -87,7 +87,7 @@ try {
 console.log(failures === 0 ? 'The Deploy CLI does what the pages say.' : `${failures} cases are not as the pages say.`);
 process.exit(failures === 0 ? 0 : 1);
 
-async function isAsTold({ what, action, edit, told }: Case, directory: string): Promise<boolean> {
+async function isAsStated({ what, action, edit, stated }: Case, directory: string): Promise<boolean> {
   mkdirSync(directory);
   local.tenant.setOrganizations({ [ORG]: ASSOCIATIONS });
   await deployCli('export', '--format', 'yaml', '--output_folder', directory);
@@ -105,7 +105,7 @@ async function isAsTold({ what, action, edit, told }: Case, directory: string): 
     ]),
   );
   const writes = local.tenant.calls().filter(({ method }) => method !== 'GET');
-  const isRight = JSON.stringify(state) === JSON.stringify(told);
+  const isRight = JSON.stringify(state) === JSON.stringify(stated);
   console.log(`${isRight ? 'ok  ' : 'NOT '} ${what}: ${JSON.stringify(state)}, ${writes.length} writes`);
   return isRight;
 }

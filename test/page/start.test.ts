@@ -68,8 +68,8 @@ describe('npm start', () => {
     await expect.poll(() => organization(GLOBEX)?.offboarding?.status).toBe('scheduled');
     expect(JSON.parse(await run(cancel))).toMatchObject({ status: 'cancelled' });
     await expect.poll(() => organization(GLOBEX)?.offboarding?.status).toBe('cancelled');
-    const told = statusesOf(GLOBEX);
-    expect([told.slice(0, 3), told.at(-1)]).toEqual([
+    const published = statusesOf(GLOBEX);
+    expect([published.slice(0, 3), published.at(-1)]).toEqual([
       ['requested', 'requested → working', 'working → scheduled'],
       expect.stringMatching(/ → cancelled$/),
     ]);

@@ -172,10 +172,10 @@ test('the level of access goes beside is_enabled, and a tenant that does not tak
   tenant.setAccessLevelTaken(false);
   await expect(connections().update(ORG, CON, both)).rejects.toMatchObject({ statusCode: 400 });
   tenant.setAccessLevelTaken(true);
-  const told: string[] = [];
-  tenant.stream((...ids) => told.push(ids.join(' ')));
+  const published: string[] = [];
+  tenant.stream((...ids) => published.push(ids.join(' ')));
   tenant.customerAdds(ORG, 'con_own');
-  expect(told).toEqual([`${ORG} con_own`]);
+  expect(published).toEqual([`${ORG} con_own`]);
   expect(await connections().get(ORG, 'con_own')).toMatchObject({
     is_enabled: true,
     organization_access_level: 'full',

@@ -100,8 +100,8 @@ function endAs(
     !request.parameters.dry_run && request.status !== 'cancelling' && (status === 'completed' || hasEndedSome);
   const watch = isWatched ? ('on' as const) : undefined;
   const ended = { ...inStatus(request, status, now), watch, ended_at: iso(now), notice_due_at: undefined };
-  const told = withEvent(withRequest(item, ended), ended, status === 'failed' ? 'failed' : event, iso(now));
-  return withFinalLedger(status === 'cancelled' ? told : withRemoved(told, ended), now);
+  const reported = withEvent(withRequest(item, ended), ended, status === 'failed' ? 'failed' : event, iso(now));
+  return withFinalLedger(status === 'cancelled' ? reported : withRemoved(reported, ended), now);
 }
 
 /** What was removed is known by name alone; whoever claimed it has nothing left to claim. */

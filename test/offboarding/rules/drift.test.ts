@@ -275,7 +275,7 @@ describe('what a call of a check made', () => {
     expect(next.ledger[0]?.intent).toEqual({ ...intent, is_reported: true });
     expect(after(next, CONFLICT).outbox.length).toBe(1);
     expect(after({ ...next, outbox: [] }, CONFLICT).outbox).toEqual([]);
-    const told = item(
+    const published = item(
       {},
       {
         outbox: [
@@ -285,7 +285,7 @@ describe('what a call of a check made', () => {
         ],
       },
     );
-    expect(after(told, CONFLICT).outbox.length).toBe(1);
+    expect(after(published, CONFLICT).outbox.length).toBe(1);
     const other = item(
       {},
       {
