@@ -5,12 +5,22 @@ import { parseArgs } from 'node:util';
 import { busPolicyTemplate, readPublishers } from '../account/publishers.ts';
 
 const STAGES = ['local', 'dev', 'staging', 'prod'];
+const HELP = `npm run publishers -- --stage ${STAGES.join(' | ')} [--out FILE]`;
 
-try {
-  const options = { stage: { type: 'string' }, out: { type: 'string' }, file: { type: 'string' } } as const;
+function print(): void {
+  const options = {
+    stage: { type: 'string' },
+    out: { type: 'string' },
+    file: { type: 'string' },
+    help: { type: 'boolean' },
+  } as const;
   const { values } = parseArgs({ options });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
   const { stage = '', file = 'infra/account/publishers.yml', out = `publishers-${stage}.json` } = values;
-  if (!STAGES.includes(stage)) throw new Error(`npm run publishers -- --stage ${STAGES.join(' | ')} [--out FILE]`);
+  if (!STAGES.includes(stage)) throw new Error(HELP);
   const publishers = readPublishers(readFileSync(file, 'utf8'), stage);
   writeFileSync(out, `${JSON.stringify(busPolicyTemplate(stage, publishers), null, 2)}\n`);
   const list = publishers.map(({ principal, sources }) => `  ${principal} as ${sources.join(', ')}`);
@@ -22,6 +32,10 @@ try {
       `  aws cloudformation deploy --stack-name org-connections-publishers-${stage} --template-file ${out}`,
     ].join('\n'),
   );
+}
+
+try {
+  print();
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 2;

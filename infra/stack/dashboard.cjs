@@ -17,7 +17,7 @@ const HTTP = [
 ];
 
 /** Those of them that call Auth0. */
-const CALLING = HTTP.filter((name) => !/offboardings$|^request-/.test(name));
+const CALLING = ['disable-connection', 'remove-connection', 'get-offboarding', 'cancel-offboarding'];
 
 const own = (metric, name, ...dimension) => ['org-connections', metric, 'function', `${STAGE}-${name}`, ...dimension];
 const lambda = (metric, name) => ['AWS/Lambda', metric, 'FunctionName', `${STAGE}-${name}`];
@@ -56,7 +56,8 @@ const widgets = [
     ].map((name) => queue('ApproximateNumberOfMessagesVisible', name)),
   ],
   ['Table: throttled', 'Sum', ['ReadThrottleEvents', 'WriteThrottleEvents'].map(table)],
-  ['Functions: errors', 'Sum', [...UNATTENDED, ...HTTP].map((name) => lambda('Errors', name))],
+  // An error of a route is a 5xx of the API.
+  ['Functions that nobody waits for: errors', 'Sum', UNATTENDED.map((name) => lambda('Errors', name))],
   [
     'Functions that nobody waits for: not run',
     'Sum',

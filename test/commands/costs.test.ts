@@ -42,16 +42,16 @@ const dollars = (name: string) => {
 
 test('when an alarm has an expression, each metric in it is billed', () => {
   expect(alarmMetricsIn(template)).toBe(3);
-  expect(dollars('a stage, idle')).toMatchObject({ alarms: 0.3, secrets: 0.407, dashboard: 0 });
+  expect(dollars('an idle stage, a month')).toMatchObject({ alarms: 0.3, secrets: 0.407, dashboard: 0 });
 });
 
 test('when there is work, what was counted is billed as often as it happens', () => {
-  expect(dollars('10,000 offboardings')).toEqual({
+  expect(dollars('on top: 10,000 offboardings')).toEqual({
     ...{ table: 0.198, queue: 0.03, events: 0.03, schedules: 0.01, logs: 0 },
     functions: Number((20_000 * (0.2e-6 + 1.2 * 0.25 * 0.0000133334 + 5e-6)).toFixed(3)),
   });
-  expect(dollars('watching')).toMatchObject({ table: 0.721, queue: 0.45 });
-  expect(dollars('1 request')).toMatchObject({ api: 2.592, metrics: 0.6 });
+  expect(dollars('on top: watching')).toMatchObject({ table: 0.721, queue: 0.45 });
+  expect(dollars('on top: a PATCH a second')).toMatchObject({ api: 2.592, metrics: 0.6 });
 });
 
 test("when functions write and read, DynamoDB's own capacity units are counted, also of a refused write", async () => {

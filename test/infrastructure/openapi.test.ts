@@ -47,8 +47,9 @@ test('each answer and each body has an example that matches its schema', () => {
       const { content = {} } = answer.$ref ? responses[answer.$ref.split('/').at(-1) ?? ''] : answer;
       for (const [type, media] of Object.entries<Media>(content)) {
         const values = Object.values(media.examples).map(({ $ref, value }) =>
-          $ref ? examples[$ref.split('/').at(-1) ?? ''].value : value,
+          $ref ? examples[$ref.split('/').at(-1) ?? '']?.value : value,
         );
+        expect(values, `${name} ${status} has an example that is not written`).not.toContain(undefined);
         expect(values.length, `${name} ${status} ${type}`).toBeGreaterThan(0);
         const schema = JSON.parse(JSON.stringify(media.schema).replaceAll('"#/', '"openapi#/'));
         for (const value of values)

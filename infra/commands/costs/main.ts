@@ -33,7 +33,7 @@ async function print(): Promise<void> {
   execFileSync(process.execPath, [join(ROOT, 'infra/build/build.ts'), '--quiet'], { cwd: ROOT, stdio: 'inherit' });
   const template = templateOf('prod');
   const measured = await measure();
-  console.log('| on top of an idle stage | USD | of which |\n|---|---|---|');
+  console.log('| what, by the list prices of us-east-1 without free tiers | USD | of which |\n|---|---|---|');
   for (const [name, costs] of monthsOf(template, measured)) console.log(rowOf(name, costs));
   console.log(`\nCounted: ${alarmMetricsIn(template)} alarm metrics.`);
   console.log(`A PATCH: ${inWords(measured.patch)}.`);

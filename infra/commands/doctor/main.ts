@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   const { help, stage, organization, archive, ...who } = given();
   if (help) return console.log(HELP);
   if (stage === undefined || !STAGES.includes(stage))
-    throw new Refusal(`Say which stage: npm run doctor -- --stage ${STAGES.join(' | ')}`);
+    throw new Refusal(`Say which stage: npm run doctor -- --stage dev | staging | prod`);
   if (stage === 'local' && !process.env.AWS_ENDPOINT_URL)
     throw new Refusal(
       'The stage local is on this machine (npm start) and lacks nothing of an account: ask about dev, staging or prod.',

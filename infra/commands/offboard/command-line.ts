@@ -18,7 +18,7 @@ const REPORT = ['--report <file>', 'as .csv for a spreadsheet, .json for a progr
 export function commandLine(ended: (exitStatus: number) => void): Command {
   const program = new Command('npm run offboard --')
     .description(
-      'Offboards many organizations: plan, look, apply exactly that. "WORD --help" has an example of each. In PowerShell write \'--\', in quotes.',
+      "Offboards many organizations: plan, look, apply exactly that. npm run offboard -- plan --help shows an example, as each command does. In PowerShell write '--', in quotes.",
     )
     .version(version)
     .configureOutput({ outputError: () => {} })
