@@ -1,8 +1,10 @@
 // What the doctor finds in an account, over the wire: the path of notifications, the worker, and what the service sees.
 import { describe, expect, test } from 'vitest';
 import { lookAtNotifications } from '../../infra/commands/doctor/notifications.ts';
+import { lookAtPolicies } from '../../infra/commands/doctor/policies.ts';
 import { lookAtWorker } from '../../infra/commands/doctor/resources.ts';
 import { lookAtRemainingAccess } from '../../infra/commands/doctor/service.ts';
+import type { Stack } from '../../infra/commands/doctor/stacks.ts';
 import { compilePattern } from '../../infra/local/aws/pattern.ts';
 import { localTemplate } from '../../infra/local/aws/template.ts';
 import { accountOfEachTest, type Json, stackOf } from './account.ts';
@@ -101,4 +103,62 @@ test.each<[string, Json, RegExp]>([
 ])('when the service %s, the doctor says so', async (_what, answer, line) => {
   await lookAtRemainingAccess(account.place, async () => answer, 'org_a');
   expect(account.lines[0]).toMatch(line);
+});
+
+describe('who may call a function', () => {
+  const FUNCTION = 'org-connections-local-dispatch-due-work';
+  const RULE = 'arn:aws:events:us-east-1:111122223333:rule/notifications';
+  const permission = {
+    Type: 'AWS::Lambda::Permission',
+    Properties: {
+      FunctionName: `arn:aws:lambda:us-east-1:111122223333:function:${FUNCTION}`,
+      Action: 'lambda:InvokeFunction',
+      Principal: 'events.amazonaws.com',
+      SourceArn: RULE,
+    },
+  };
+  const ARN = permission.Properties.FunctionName;
+  const resources = { Dispatcher: { Type: 'AWS::Lambda::Function', Properties: {} }, Permission: permission };
+  const ofStack = (given: object): Stack =>
+    ({
+      template: { Resources: given },
+      physicalIds: { Dispatcher: FUNCTION },
+      resolver: { has: () => true, resolve: (value: Json) => (value['Fn::GetAtt'] ? ARN : value) },
+    }) as never;
+  const statement = (Principal: object, SourceArn: string) => ({
+    Sid: 'stack-Permission-1',
+    Effect: 'Allow',
+    Principal,
+    Action: 'lambda:InvokeFunction',
+    Resource: ARN,
+    Condition: { ArnLike: { 'AWS:SourceArn': SourceArn } },
+  });
+  const own = statement({ Service: 'events.amazonaws.com' }, RULE);
+  const answerWith = (...Statement: object[]) => {
+    account.answers = {
+      [`GET /2015-03-31/functions/${FUNCTION}/policy`]: () => ({ Policy: JSON.stringify({ Statement }) }),
+    };
+  };
+
+  test('when it is what the template says, that is in order', async () => {
+    answerWith(own);
+    await lookAtPolicies(account.place, [ofStack(resources)]);
+    expect(account.lines).toEqual([expect.stringMatching(/^ok +trust and resource policies: 1 are/)]);
+  });
+
+  test('when somebody was let in beside, it says whom', async () => {
+    answerWith(own, statement({ AWS: 'arn:aws:iam::444455556666:root' }, RULE));
+    await lookAtPolicies(account.place, [ofStack(resources)]);
+    expect(account.lines.join()).toMatch(
+      /^MISSING policy of .*dispatch-due-work: .*not in the template: .*444455556666/,
+    );
+  });
+
+  test('when a rule may call it no more, it says so; a function that nobody calls by a policy has none', async () => {
+    await lookAtPolicies(account.place, [ofStack(resources)]);
+    expect(account.lines.join()).toMatch(/^MISSING .*in the template and not there: .*rule\/notifications/);
+    account.lines.length = 0;
+    await lookAtPolicies(account.place, [ofStack({ Dispatcher: resources.Dispatcher })]);
+    expect(account.lines).toEqual([expect.stringMatching(/^ok/)]);
+  });
 });

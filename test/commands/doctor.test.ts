@@ -33,8 +33,11 @@ describe('a template', () => {
     const template = localTemplate();
     const physicalIds = Object.fromEntries(Object.keys(template.Resources).map((id) => [id, `physical-${id}`]));
     const { resolve } = resolverOf(template, { parameters: {}, physicalIds, ...place });
-    const policies = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::SQS::QueuePolicy');
+    const ofType = (type: string) => Object.values(template.Resources).filter(({ Type }) => Type === type);
+    const policies = ofType('AWS::SQS::QueuePolicy');
     expect(policies.length).toBeGreaterThan(0);
+    for (const { Properties } of ofType('AWS::Lambda::Permission'))
+      expect(resolve(Properties)).toMatchObject({ FunctionName: expect.any(String), Principal: expect.any(String) });
     for (const { Properties } of policies) {
       const text = JSON.stringify(resolve(Properties));
       expect(text).not.toMatch(/Fn::|"Ref"/);

@@ -359,7 +359,7 @@ test("the doctor finds what is missing, with an auditor's rights, and shows no s
   // Whoever may look at everything, the secrets among it. The bus's policy cannot be had here (above): found, with what to do.
   const everything = await run('doctor/main.ts', root.credentials, {}, '--stage', 'local');
   expect(everything.code).toBe(1);
-  expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/account\/stage\.yml .* ApiId=/m);
+  expect(everything.stdout).toMatch(/^MISSING bus's policy: .* infra\/account\/stage-access\.yml .* ApiId=/m);
   expect(everything.stdout).toMatch(/^ok +org-connections\/local\/management-client: of the right form/m);
   expect(stdout + everything.stdout).not.toMatch(/client_secret": "[^…]|eyJ|access_token/);
 });

@@ -2,6 +2,7 @@
 import { DynamoDBClient, GetResourcePolicyCommand as GetTablePolicyCommand } from '@aws-sdk/client-dynamodb';
 import { DescribeEventBusCommand, EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { GetRoleCommand, IAMClient } from '@aws-sdk/client-iam';
+import { GetPolicyCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { GetResourcePolicyCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetTopicAttributesCommand, SNSClient } from '@aws-sdk/client-sns';
 import { GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
@@ -29,7 +30,8 @@ export async function lookAtPolicies(place: Place, stacks: Stack[]): Promise<voi
   const readers = readersOf(place);
   const all = stacks.flatMap((stack) => wantedOf(stack, readers, findings.unknown));
   let right = 0;
-  for (const { what, policy, read } of [...all, ...busPolicies(stacks, readers, findings.unknown)]) {
+  const ofSeveral = [busPolicies, functionPolicies].flatMap((of) => of(stacks, readers, findings.unknown));
+  for (const { what, policy, read } of [...all, ...ofSeveral]) {
     const there = await findings.seen(
       what,
       read().then((text) => ({ text })),
@@ -64,6 +66,7 @@ function readersOf({ client }: Place) {
     new DynamoDBClient(client),
     new EventBridgeClient(client),
   ];
+  const lambda = new LambdaClient(client);
   return {
     trust: async (RoleName: string) =>
       decodeURIComponent((await iam.send(new GetRoleCommand({ RoleName }))).Role?.AssumeRolePolicyDocument ?? ''),
@@ -74,6 +77,14 @@ function readersOf({ client }: Place) {
     topic: async (TopicArn: string) => (await sns.send(new GetTopicAttributesCommand({ TopicArn }))).Attributes?.Policy,
     secret: async (SecretId: string) => (await secrets.send(new GetResourcePolicyCommand({ SecretId }))).ResourcePolicy,
     table: async (ResourceArn: string) => (await tables.send(new GetTablePolicyCommand({ ResourceArn }))).Policy,
+    /** A function that nobody may call by a policy of its own has none. */
+    function: async (FunctionName: string) => {
+      const policy = lambda.send(new GetPolicyCommand({ FunctionName })).then((one) => one.Policy);
+      return policy.catch((error) => {
+        if (error.name === 'ResourceNotFoundException') return undefined;
+        throw error;
+      });
+    },
     bus: async (Name: string) => (await events.send(new DescribeEventBusCommand({ Name }))).Policy,
   };
 }
@@ -159,3 +170,35 @@ function busPolicies(stacks: Stack[], { bus }: Readers, unknown: Unknown): Wante
     read: () => bus(name),
   }));
 }
+
+/** Who may call each function: the template says it in permissions, and Lambda writes a statement for each. */
+function functionPolicies(stacks: Stack[], readers: Readers, unknown: Unknown): Wanted[] {
+  return stacks.flatMap(({ template, resolver, physicalIds }) => {
+    const ofType = (type: string) =>
+      Object.entries(template.Resources).filter(([, one]) => one.Type === type && resolver.has(one));
+    try {
+      const permissions = ofType('AWS::Lambda::Permission').map(([, one]) => resolver.resolve(one.Properties));
+      return ofType('AWS::Lambda::Function').map(([id]) => {
+        const name = physicalIds[id] ?? id;
+        const own = permissions.filter(({ FunctionName }) => FunctionName.split(':').at(-1) === name);
+        const arn = resolver.resolve({ 'Fn::GetAtt': [id, 'Arn'] });
+        const Statement = own.map((one) => statementOf(one, arn));
+        return { what: `policy of ${name}`, policy: { Statement }, read: () => readers.function(name) };
+      });
+    } catch (error) {
+      unknown('policies of the functions', (error as Error).message);
+      return [];
+    }
+  });
+}
+
+const statementOf = ({ Action, Principal, SourceAccount, SourceArn }: Properties, Resource: string) => ({
+  Effect: 'Allow',
+  Principal: Principal.endsWith('.amazonaws.com') ? { Service: Principal } : { AWS: Principal },
+  Action,
+  Resource,
+  Condition: {
+    ...(SourceAccount && { StringEquals: { 'AWS:SourceAccount': SourceAccount } }),
+    ...(SourceArn && { ArnLike: { 'AWS:SourceArn': SourceArn } }),
+  },
+});
