@@ -157,7 +157,7 @@ try {
   for (const [name, open] of Object.entries(sessions)) console.log(`    ${name.padEnd(16)} ${open} sessions`);
   const kept = { ann: 0, bob: 1 };
   const right = isDeepStrictEqual([inAuth0(), sessions], [wanted, kept]);
-  console.log(right ? '\nAuth0 is as it was asked to be.' : `\nWRONG: wanted ${JSON.stringify([wanted, kept])}`);
+  console.log(right ? '\nAuth0 is as it should be.' : `\nWRONG: wanted ${JSON.stringify([wanted, kept])}`);
   process.exitCode = right ? 0 : 1;
 } finally {
   await gateway.close();

@@ -10,7 +10,7 @@ const SEEDS = Array.from({ length: process.env.DEEP ? 5 : 1 }, (_, i) => FIRST +
 const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
 
 test.each(SEEDS)(
-  'seed %i: Auth0 is as it was asked to be, and every request is accounted for',
+  'seed %i: Auth0 is as it should be, and every request is accounted for',
   async (seed) => {
     const environment = { ...process.env, CLOCK_SPEED: '30', CLOCK_BASE: String(Date.now()) };
     const { stdout } = await promisify(execFile)(

@@ -65,7 +65,7 @@ test('npm run offboard works against npm start', async () => {
 
 test('npm run demo: the end state is right and the exit says so', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [local('demo')], { cwd });
-  expect(stdout).toContain('Auth0 is as it was asked to be.');
+  expect(stdout).toContain('Auth0 is as it should be.');
   expect(stdout).toContain('sessions_ended: 2 members, 1 requested, 1 skipped');
   expect(stdout).not.toContain('undefined');
 });

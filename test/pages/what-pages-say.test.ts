@@ -43,7 +43,7 @@ describe('README.md', () => {
       'org-connections is up.',
       'no signature is needed',
       '(stand-ins)',
-      'Auth0 is as it was asked to be.',
+      'Auth0 is as it should be.',
     ])
       expect(
         [page, printed].filter((one) => !one.includes(words)),
