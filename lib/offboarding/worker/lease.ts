@@ -1,7 +1,8 @@
 // Who works on an organization, and until when: the lease, and what an organization is given back with.
 import { LATE_MS } from '../../late-writes.ts';
 import type { Effect, EffectError } from '../model/effects.ts';
-import type { Organization } from '../model/organization.ts';
+import type { OpenRequest, Organization } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { dueOf } from '../rules/due-work.ts';
@@ -53,6 +54,17 @@ export const versionOf = ({ input, writes }: VisitState) => `${input.nonce}.${wr
 
 /** Whether everything that is known is stored, under the lease of this visit. */
 export const isSaved = ({ stored, item, input }: VisitState) => stored?.lease?.owner === input.nonce && item === stored;
+
+/**
+ * Whether everything that a record shows of `request` is stored, under the lease of this visit. Events that are published since, and
+ * other requests that are recorded, show in none: they are stored with what comes next.
+ */
+export function isStoredAsShown({ stored, item, input }: VisitState, request: OpenRequest): boolean {
+  if (!item || stored?.lease?.owner !== input.nonce) return false;
+  const names = Object.keys({ ...stored, ...item }) as (keyof Organization)[];
+  const isSame = (name: keyof Organization) => name === 'outbox' || name === 'requests' || item[name] === stored[name];
+  return names.every(isSame) && requestOf(stored, request.offboarding_id) === request;
+}
 
 /** The visit goes on at once, in another message. */
 export const OUT_OF_TIME: EffectError = {

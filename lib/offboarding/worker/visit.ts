@@ -14,6 +14,7 @@ import {
   ended,
   endOf,
   isSaved,
+  isStoredAsShown,
   type Next,
   NOBODY,
   OUT_OF_TIME,
@@ -129,7 +130,7 @@ function effectOf(step: Exclude<Step, { do: 'change' }>, state: VisitState): Nex
     case 'publish':
       return isSaved(state) ? publish(state) : save(state, true);
     case 'record': {
-      if (!isSaved(state)) return save(state, true);
+      if (!isStoredAsShown(state, step.request)) return save(state, true);
       const known = recordBefore(state, step.request.offboarding_id);
       if (known.effect) return known;
       return {
