@@ -12,6 +12,7 @@ import { READ_TOGETHER, TABLE_EFFECTS } from '../lib/offboarding/store/table-she
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
+import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
 
@@ -26,7 +27,7 @@ async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRe
   const act = { at: new Date().toISOString(), caller, ...said };
   const offboardingIdOf = (organization_id: string) => memberIdOf(batch_id, organization_id);
   const core = cancelBatch(
-    { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline },
+    { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline, stage: STAGE },
     Date.now(),
   );
   const result = await run(core, [endingAt(context.deadline, TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS)], context.log);

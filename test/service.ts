@@ -328,6 +328,7 @@ export async function startService({ containers, ...options }: Options = {}) {
     async pass(ms: number, organization = ORG) {
       const all = await readItems(local, organization);
       const item = organizationIn(all);
+      if (all.some(({ offboarding_id }) => offboarding_id === BATCH)) await passForBatch(organization, ms);
       for (const batch of new Set(item?.requests.flatMap((one) => (one.batch ? [one.batch.id] : []))))
         await passForBatch(batch, ms);
       await changeOrganization(organization, (one) => earlier(one, ms) as Organization);

@@ -27,16 +27,19 @@ export async function putEvents(events: { type: string; detail: object }[], dead
   await pMap(chunks, (chunk) => putEntries(chunk, deadline), { concurrency: CALLS_AT_ONCE });
 }
 
-/** Puts entries in one call, and again those that were rejected: throttling and internal failures are reported per entry. */
+/**
+ * Puts entries in one call. Throttling and internal failures are reported per entry: from the first that was rejected on they are put
+ * again, some of them twice, so that none overtakes another.
+ */
 async function putEntries(entries: PutEventsRequestEntry[], deadline: number, attempts = 1): Promise<void> {
   if (Date.now() >= deadline) throw new Error('The event bus did not take all events in time');
   const { Entries = [] } = await client.send(new PutEventsCommand({ Entries: entries }));
-  const rejected = entries.filter((_, index) => !Entries[index]?.EventId);
-  if (rejected.length === 0) return;
+  const first = entries.findIndex((_, index) => !Entries[index]?.EventId);
+  if (first < 0) return;
   if (attempts >= MAX_ATTEMPTS) {
     const { ErrorCode = 'no entry' } = Entries.find(({ EventId }) => !EventId) ?? {};
     throw new Error(`The event bus rejected the event: ${ErrorCode}`);
   }
   await sleep(backoff(attempts, 100, 1000));
-  await putEntries(rejected, deadline, attempts + 1);
+  await putEntries(entries.slice(first), deadline, attempts + 1);
 }

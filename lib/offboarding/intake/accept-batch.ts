@@ -1,10 +1,10 @@
 import type { Batch } from '../model/batch.ts';
 import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
 import type { Failure, Priority } from '../model/organization.ts';
-import { emptyOrganization, requestOf } from '../model/organization.ts';
+import { requestOf } from '../model/organization.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
-import { recordOf } from '../rules/projection.ts';
+import { CUT_OFF_MS, finishRefused } from './refused-members.ts';
 import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptBatchInput extends Writer {
@@ -20,9 +20,6 @@ export type AcceptedBatch =
   | { is: 'accepted' | 'replayed'; status: Batch['status']; accepted: number }
   | { is: 'reused' }
   | { is: 'unavailable' | 'unknown'; error: EffectError };
-
-/** An item's outbox takes so many failures of members that found no room. */
-const MOST_FAILURES = 40;
 
 /**
  * Accepts a batch by one write of its item, after its members are written into their organizations: all of it counts from then
@@ -40,14 +37,12 @@ export function* acceptBatch(input: AcceptBatchInput, now: number): Core<Accepte
     yield* writeBatch({ ...batch, status: 'void', version: `${input.nonce}.void` }, batch.version);
     return { is: 'unavailable', error: failed.error };
   }
-  const accepted = yield* decide(batch, input, at);
+  const counting = { ...batch, ...refusedOf(members, written, at) };
+  const accepted = yield* decide(counting, input, at);
   if (accepted.is !== 'accepted') return accepted;
-  const full = members.flatMap((member, index) => {
-    const { value } = written[index] as Extract<Updated<Failure | undefined>, { is: 'done' }>;
-    return value ? [{ member, failure: value }] : [];
-  });
-  if (full.length > 0)
-    yield* runAll(full.map(({ member, failure }) => recordFailure(member, batch, failure, input, at)));
+  const offboardingIdOf = (organization_id: string) =>
+    members.find((one) => one.organization_id === organization_id)?.request.offboarding_id ?? '';
+  yield* finishRefused(acceptedAs(counting, input), { ...input, offboardingIdOf }, at);
   const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
   // What is not sent is found by its date.
   yield* perform<'sendDue'>({ do: 'sendDue', notices });
@@ -114,12 +109,33 @@ function writeMember(
   );
 }
 
+const acceptedAs = (batch: Batch, { nonce }: Pick<Writer, 'nonce'>): Batch => ({
+  ...batch,
+  status: 'accepted',
+  version: `${nonce}.accepted`,
+});
+
+/** What the batch's item keeps of the organizations that took no more, until each has its record. */
+function refusedOf(
+  members: AcceptBatchInput['members'],
+  written: Updated<Failure | undefined>[],
+  now: number,
+): Pick<Batch, 'refused' | 'due_at'> {
+  const failures = written.map((one) => (one.is === 'done' ? one.value : undefined));
+  const failure = failures.find((one) => one !== undefined);
+  const first = members[0]?.request;
+  if (!failure || !first) return {};
+  const organization_ids = members.filter((_, index) => failures[index]).map(({ organization_id }) => organization_id);
+  const { parameters, caller } = first;
+  return { refused: { organization_ids, parameters, caller, failure }, due_at: iso(now + CUT_OFF_MS) };
+}
+
 /** The one write that accepts all of the batch. */
 function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<AcceptedBatch> {
   const late = notStored('The batch could not be stored in time');
   let error = late;
   for (let [attempts, at] = [1, now]; attempts <= 3 && at < deadline; attempts++) {
-    const accepted: Batch = { ...batch, status: 'accepted', version: `${nonce}.accepted` };
+    const accepted = acceptedAs(batch, { nonce });
     const written = yield* writeBatch(accepted, batch.version);
     if (written.value === true) return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.batch_id });
@@ -137,34 +153,4 @@ function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<A
   }
   yield* writeBatch({ ...batch, status: 'void', version: `${nonce}.void` }, batch.version);
   return { is: 'unavailable', error };
-}
-
-/** An organization of the batch that takes no more: its offboarding ends as a failed record, and its event goes out. */
-function* recordFailure(
-  member: AcceptBatchInput['members'][number],
-  batch: Batch,
-  error: Failure,
-  input: AcceptBatchInput,
-  now: number,
-): Core<void> {
-  const { organization_id, request } = member;
-  const empty = emptyOrganization(organization_id);
-  const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: true };
-  const accepted = acceptRequest(empty, { ...request, batch: membership }, now, input.stage);
-  if (accepted.is !== 'accepted') return;
-  const failed = { ...accepted.request, status: 'failed' as const, error, ended_at: iso(now) };
-  const record = recordOf(empty, { ...failed, is_unrecorded: undefined });
-  yield* perform<'writeRecord'>({ do: 'writeRecord', record });
-  yield* updateOrganization<undefined>(
-    organization_id,
-    { ...input, nonce: `${input.nonce}.failed` },
-    now,
-    (item, at) => {
-      const entry = { event: 'failed' as const, offboarding_id: request.offboarding_id, at: iso(at) };
-      return {
-        item: item.outbox.length < MOST_FAILURES ? { ...item, outbox: [...item.outbox, entry] } : undefined,
-        value: undefined,
-      };
-    },
-  );
 }

@@ -38,7 +38,7 @@ export function* acceptEvent(input: AcceptEventInput, now: number): Core<Accepte
     request: { id, source, time },
     requested_at,
   };
-  const request = { ...about, ...(idempotency_key && { fingerprint }) };
+  const request = { ...about, ...(idempotency_key && { fingerprint, idempotency_key }) };
   const accepted = yield* acceptOffboarding(
     { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true },
     now,

@@ -6,16 +6,12 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/progress.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
+import { CUT_OFF_MS, type FinishInput, finishRefused } from './refused-members.ts';
+import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
 
-/** The dispatcher goes on with a cancellation that was cut off after this, milliseconds. */
-const CUT_OFF_MS = 60_000;
-
-export interface CancelBatchInput extends Writer {
+export interface CancelBatchInput extends FinishInput {
   batch_id: string;
   act: Act;
-  /** The id of the batch's offboarding of an organization. */
-  offboardingIdOf: (organization_id: string) => string;
 }
 
 export type CancelledBatch =
@@ -38,12 +34,15 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   );
   const failed = members.find(isNotDone);
   if (failed) return { is: 'unavailable', error: failed.error };
-  const done: Batch = { ...batch, due_at: undefined, version: `${nonce}.done` };
-  if (batch.due_at) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
-  const isDone = members.map((one) => one.is === 'done' && one.value);
-  const cancelling = isDone.filter(Boolean).length;
+  // Those that took no more are dealt with by now, or by the dispatcher.
+  const isDone = yield* finishRefused(batch, input, now);
+  const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${nonce}.done` };
+  const expected = batch.refused ? `${nonce}.refused` : batch.version;
+  if (batch.due_at && isDone) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected });
+  const isCancelling = members.map((one) => one.is === 'done' && one.value);
+  const cancelling = isCancelling.filter(Boolean).length;
   const notices = ids
-    .filter((_, index) => isDone[index])
+    .filter((_, index) => isCancelling[index])
     .map((organization_id) => ({ organization_id, priority: 'batch' as const }));
   // What is not sent is found by its date.
   if (notices.length > 0) yield* perform<'sendDue'>({ do: 'sendDue', notices });

@@ -1,6 +1,7 @@
-import type { Core } from '../model/effects.ts';
+import type { Core, EffectError } from '../model/effects.ts';
 import { perform } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
+import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { watchedOf } from '../rules/drift.ts';
 import { updateOrganization, type Writer } from './update.ts';
 
@@ -12,26 +13,37 @@ export interface CheckInput extends Writer {
   changed_by?: string | undefined;
 }
 
+/** So many changes that notifications named are kept until the next check. */
+const MOST_CHANGES = 10;
+
 /**
- * Has an organization compared with Auth0 soon, as a notification asks for. False where no offboarding of it is watched, or the
- * last check is newer than the event. One that arrives during a check leads to another one.
+ * Has an organization compared with Auth0 soon, as a notification asks for. `nothing` where no offboarding of it is watched, or the
+ * last check shows what the event is about: its list may have been some seconds old. One that arrives during a check leads to
+ * another one.
  */
-export function* requestDriftCheck(input: CheckInput, now: number): Core<boolean> {
+export function* requestDriftCheck(
+  input: CheckInput,
+  now: number,
+): Core<{ is: 'requested' | 'nothing' } | { is: 'unavailable'; error: EffectError }> {
   const { organization_id, time, connection_id, changed_by } = input;
   const updated = yield* updateOrganization<boolean>(organization_id, input, now, (item, at) => {
-    const isOld = time !== undefined && Date.parse(time) <= Date.parse(item.last_drift_check_at ?? '');
+    const isOld = time !== undefined && Date.parse(time) <= Date.parse(item.last_drift_check_at ?? '') - LIST_IS_OLD_MS;
     if (watchedOf(item).length === 0 || isOld) return { value: false };
     const isDue = (item.next_drift_check_at ?? '~') <= iso(at);
     // Of a flood one is enough, unless a check is being made just now.
-    if (isDue && !item.lease && item.changed_by?.name === changed_by) return { value: true };
-    const who = changed_by ? { changed_by: { connection_id, name: changed_by, at: iso(at) } } : {};
+    const known = item.changed_by ?? [];
+    const isKnown = !changed_by || known.some((one) => one.connection_id === connection_id && one.name === changed_by);
+    if (isDue && !item.lease && isKnown) return { value: true };
+    const named = [...known, ...(isKnown ? [] : [{ connection_id, name: changed_by, at: iso(at) }])];
+    const who = { changed_by: named.slice(-MOST_CHANGES) };
     const next_drift_check_at = isDue ? item.next_drift_check_at : iso(at);
     return {
       item: { ...item, ...who, next_drift_check_at, drift_checks_requested: (item.drift_checks_requested ?? 0) + 1 },
       value: true,
     };
   });
-  const isRequested = updated.is === 'done' && updated.value;
-  if (isRequested) yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'watch' }] });
-  return isRequested;
+  if (updated.is !== 'done') return { is: 'unavailable', error: updated.error };
+  if (!updated.value) return { is: 'nothing' };
+  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'watch' }] });
+  return { is: 'requested' };
 }

@@ -1,4 +1,5 @@
-import type { Act } from './organization.ts';
+import type { Act, Failure } from './organization.ts';
+import type { Parameters } from './request.ts';
 
 /** The range key of a batch's item, which no record has. */
 export const BATCH = 'batch';
@@ -18,6 +19,8 @@ export interface Batch {
   organization_ids: string[];
   created_at: string;
   cancelled?: Act | undefined;
-  /** Organizations whose members do not know of the cancellation yet: the dispatcher goes on when this date has passed. */
+  /** The organizations that took no more, and what was requested of them: each gets a failed record and its event. */
+  refused?: { organization_ids: string[]; parameters: Parameters; caller: string; failure: Failure } | undefined;
+  /** Something of it is not done yet: members do not know of its cancellation, or refused ones have no record. The dispatcher goes on when this date has passed. */
   due_at?: string | undefined;
 }

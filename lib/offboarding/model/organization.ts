@@ -105,8 +105,9 @@ export interface OpenRequest {
   /** The batch that it is a member of. It counts only when the batch's own item says that this attempt is accepted. */
   batch?: { id: string; attempt: number; is_accepted: boolean } | undefined;
   urgent?: true | undefined;
-  /** A hash of the body, where it came with an idempotency key. */
+  /** A hash of the body, where it came with an idempotency key; and the key itself, of an event. */
   fingerprint?: string | undefined;
+  idempotency_key?: string | undefined;
   status: Status;
   updated_at: string;
   removal_due_at?: string | undefined;
@@ -208,8 +209,8 @@ export interface Organization {
   last_drift_check_at?: string | undefined;
   /** Counts the drift checks that notifications asked for: one that arrives during a check leads to another. */
   drift_checks_requested?: number | undefined;
-  /** Who changed a connection, as the last notification said. */
-  changed_by?: { connection_id?: string | undefined; name: string; at: string } | undefined;
+  /** Who changed which connection, as notifications said since the last drift check; the latest last. */
+  changed_by?: { connection_id?: string | undefined; name: string; at: string }[] | undefined;
   /** Client grants of the organization as Auth0 listed them last; null where that is not known. */
   remaining_access?: (RemainingAccess & { id: string })[] | null | undefined;
   /** When a message is to say that something is due, unless one does before; Unix time in milliseconds. */

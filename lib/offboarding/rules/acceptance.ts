@@ -1,14 +1,16 @@
-import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
+import type { Cancellation, Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { hasRoom, openIn } from './bounds.ts';
 import { isCoveredOnArrival } from './cancellation.ts';
-import { actOf, inStatus, withEvent } from './requests.ts';
+import { actOf, inStatus, isAccepted, withEvent } from './requests.ts';
 
 /** A request as it arrives. `requested_at` is given for an event alone: its `time`, never later than now. */
 export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'caller'> &
-  Partial<Pick<OpenRequest, 'request' | 'batch' | 'urgent' | 'fingerprint'>> & { requested_at?: string | undefined };
+  Partial<Pick<OpenRequest, 'request' | 'batch' | 'urgent' | 'fingerprint' | 'idempotency_key'>> & {
+    requested_at?: string | undefined;
+  };
 
 /**
  * What a request is that was made before: `replayed`, or, where the same key came with another body, `reused`. `known` is the
@@ -48,9 +50,7 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
   const counted = {
     ...requested,
     last_requested_at: latestOf(item.last_requested_at, request.requested_at),
-    // From here on a repeated cancellation is about something new, and not answered as the last one.
-    cancellation:
-      cancellation && !request.parameters.dry_run ? { ...cancellation, found: [], reenabled: [] } : cancellation,
+    cancellation: isAccepted(request) ? cancellationAfter(cancellation, request) : cancellation,
   };
   if (isEvent && cancellation && !request.parameters.dry_run && isCoveredOnArrival(request, cancellation)) {
     const cancelled = inStatus(
@@ -70,10 +70,19 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
   return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', iso(now)), request };
 }
 
+/** After a later request that counts, a repeated cancellation is about something new, and not answered as the last one. */
+export const cancellationAfter = (
+  cancellation: Cancellation | undefined,
+  { parameters, requested_at }: OpenRequest,
+): Cancellation | undefined =>
+  cancellation && !parameters.dry_run && requested_at > cancellation.at
+    ? { ...cancellation, found: [], reenabled: [] }
+    : cancellation;
+
 const refused = (code: string, message: string): Acceptance => ({ is: 'refused', failure: { code, message } });
 
 function newRequest(item: Organization, given: NewRequest, now: number): OpenRequest {
-  const { offboarding_id, parameters, caller, batch, urgent, fingerprint } = given;
+  const { offboarding_id, parameters, caller, batch, urgent, fingerprint, idempotency_key } = given;
   const requested_at = given.requested_at ?? nextRequestedAt(item, now);
   const request = given.request ?? { id: offboarding_id, source: 'org-connections', time: requested_at };
   const about = { offboarding_id, requested_at, accepted_at: iso(now), parameters, request, caller };
@@ -89,6 +98,7 @@ function newRequest(item: Organization, given: NewRequest, now: number): OpenReq
     ...(batch && { batch }),
     ...(urgent && { urgent }),
     ...(fingerprint && { fingerprint }),
+    ...(idempotency_key && { idempotency_key }),
     ...state,
   };
 }

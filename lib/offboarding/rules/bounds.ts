@@ -27,6 +27,17 @@ export const openIn = ({ requests }: Organization): number =>
 export const hasRoom = (item: Organization, next: Organization): boolean =>
   openIn(item) < MOST_OPEN && sizeOf(next) <= MOST_BYTES;
 
+/** Client grants are kept to be shown: as many bytes of them, and fewer scopes of each where they are more. */
+const MOST_REMAINING_BYTES = 16_000;
+
+/** What remains of the access as it is kept: with the first scopes alone, and with the first grants, where it is too large. */
+export function boundedRemaining(remaining: Organization['remaining_access']): Organization['remaining_access'] {
+  if (!remaining || bytesOf(JSON.stringify(remaining)) <= MOST_REMAINING_BYTES) return remaining;
+  const short = remaining.map((one) => ({ ...one, scope: one.scope.slice(0, 2).map((text) => text.slice(0, 40)) }));
+  while (bytesOf(JSON.stringify(short)) > MOST_REMAINING_BYTES) short.pop();
+  return short;
+}
+
 /** A connection's settings may be as large as Auth0 likes: what is kept of them has an end. */
 export const MOST_SETTINGS_BYTES = 4000;
 

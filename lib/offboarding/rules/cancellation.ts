@@ -51,7 +51,10 @@ export function acceptCancellation(item: Organization, request: CancellationRequ
   const last_requested_at = latestOf(item.last_requested_at, act.at);
   let next: Organization = { ...item, last_requested_at, cancellation: kept ?? recorded };
   for (const one of scope) next = cancelRequest(next, one, act, now);
-  return { is: found.length > 0 ? 'found' : 'nothing', item: next };
+  // The message of an event comes back after an error: what it found the first time is not nothing.
+  const { cancellation: known } = item;
+  const isAgain = request.isEvent && known?.at === act.at && known.caller === act.caller && wouldForget(known);
+  return { is: found.length > 0 || isAgain ? 'found' : 'nothing', item: next };
 }
 
 /** Whether the result of a cancellation that found something would be lost: a repetition answers with it. */

@@ -85,8 +85,15 @@ export function openEntry(item: Organization, kind: LedgerEntry['kind'], id: str
   const fresh = freshEntry(kind, id, currentOf({ kind, id }, listing));
   const known = entryOf(item, key);
   if (!known) return fresh;
-  const { name, strategy, before } = isStillOurs(known) && known.before ? known : fresh;
-  return { ...known, name: name ?? known.name, strategy: strategy ?? known.strategy, before };
+  const isOurs = isStillOurs(known);
+  const { name, strategy, before } = isOurs && known.before ? known : fresh;
+  return {
+    ...known,
+    lowered_level: isOurs ? known.lowered_level : undefined,
+    name: name ?? known.name,
+    strategy: strategy ?? known.strategy,
+    before,
+  };
 }
 
 /** The organization with what `request` is about on its ledger, before anything is done to it. */
@@ -111,6 +118,8 @@ export function beginRequest(item: Organization, request: OpenRequest, listing: 
     const entry = known ?? openEntry(next, kind, id, listing);
     next = withEntry(next, {
       ...entry,
+      // New once, and now offboarded like the others.
+      ...(parameters.action === 'disable_then_remove' && !parameters.dry_run && { added: undefined }),
       claims: [...entry.claims.filter((one) => one !== offboarding_id), offboarding_id],
     });
   }
@@ -155,8 +164,11 @@ export function nextConnectionStep(
   const current = currentOf(entry, listing);
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
+  if (entry.kind === 'client_grant' && !listing.grants) return stepOfUnlistedGrant(request, entry);
   if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current);
-  const listed = listedOf(entry, listing);
+  // A list from before our own change says nothing of what came after it.
+  const isOlder = entry.changed !== undefined && entry.changed.at >= listing.at;
+  const listed = isOlder ? current : listedOf(entry, listing);
   return goal === 'removed' ? stepToRemoved(request, entry, current, listed) : stepToDisabled(entry, current, listed);
 }
 
@@ -175,11 +187,12 @@ function stepToDisabled(entry: LedgerEntry, current: Current, listed: Current): 
 }
 
 function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
-  if (!current && listed) return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
-  if (!current) return known(isUncertain(entry) ? 'removed' : 'unchanged', { is_given_back: true });
+  if (!listed) return known(isUncertain(entry) ? 'removed' : 'unchanged', { is_given_back: true });
   if (request.status === 'removing') {
     if (entry.added) return known('unchanged');
-    if (current.is_enabled) return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
+    // Whatever we did ourselves: what Auth0's own answer shows as enabled is not removed.
+    if (listed.is_enabled || current?.is_enabled)
+      return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
   }
   return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
 }
@@ -188,6 +201,12 @@ function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Curren
 function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
   if (!current) return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
   if (request.status === 'removing') return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
+  return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
+}
+
+/** Nobody knows whether it is there: at first the call tells, and at the removal of the connections it stays as it is. */
+function stepOfUnlistedGrant(request: OpenRequest, entry: LedgerEntry): ConnectionStep {
+  if (request.status === 'removing') return known(entry.disabled_by_us ? 'disabled' : 'unchanged');
   return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
 }
 

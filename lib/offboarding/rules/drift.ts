@@ -148,15 +148,14 @@ function reportDrift(
 ): Organization {
   const current = listing && currentOf(entry, listing);
   const isFirst = (entry.reenabled_at ?? []).length <= 1;
-  const { changed_by } = item;
-  const isBy = changed_by && (!changed_by.connection_id || changed_by.connection_id === entry.id);
+  const by = item.changed_by?.findLast(({ connection_id = entry.id }) => connection_id === entry.id);
   const drift: Drift = {
     key: keyOf(entry),
     drift: entry.added && isFirst ? 'added' : 'reenabled',
     outcome,
     error,
     now: current && entry.kind === 'connection' ? settingsOf(current.listed as ListedConnection) : null,
-    ...(isBy && { changed_by: changed_by.name }),
+    ...(by && { changed_by: by.name }),
   };
   const own = requestOf(item, request.offboarding_id) ?? request;
   const counted = {

@@ -3,6 +3,7 @@ import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '
 import { areMembersLeft, keyOf, requestOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
+import { cancellationAfter } from './acceptance.ts';
 import { cancelRequest, endWatch } from './cancellation.ts';
 import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
 import {
@@ -145,10 +146,14 @@ function withOutcomesOf(item: Organization, later: OpenRequest, [earlierId = '']
   const own = requestOf(item, later.offboarding_id) ?? later;
   const earlier = requestOf(item, earlierId);
   const taken = Object.entries(earlier?.outcomes ?? {}).filter(([key]) => own.outcomes[key] === undefined);
-  const unchanged = taken.map(([key]) => [key, { outcome: 'unchanged' }] as const);
+  // What could not be disabled is not removed, whoever removes.
+  const handedOver = taken.map(([key, one]): [string, Outcome] => [
+    key,
+    one.outcome === 'failed' ? one : { outcome: 'unchanged' },
+  ]);
   return withRequest(item, {
     ...own,
-    outcomes: { ...own.outcomes, ...Object.fromEntries(unchanged) },
+    outcomes: { ...own.outcomes, ...Object.fromEntries(handedOver) },
     is_unrecorded: true,
   });
 }
@@ -157,7 +162,8 @@ function withOutcomesOf(item: Organization, later: OpenRequest, [earlierId = '']
 export function acceptMember(item: Organization, request: OpenRequest, now: number): Organization {
   const batch = request.batch && { ...request.batch, is_accepted: true };
   const accepted = { ...request, batch, cancelled: undefined };
-  const next = withRequest(item, accepted);
+  const cancellation = cancellationAfter(item.cancellation, accepted);
+  const next = { ...withRequest(item, accepted), cancellation };
   return request.cancelled ? cancelRequest(next, accepted, request.cancelled, now) : next;
 }
 
@@ -175,7 +181,9 @@ export const withoutMember = (item: Organization, { offboarding_id }: OpenReques
 /** The organization without the watches that are over: by their date, or because the organization has newer ones. */
 export function withoutOverdueWatches(item: Organization, now: number, stage: Stage): Organization {
   const watched = acceptedOf(item).filter(({ watch, status }) => watch === 'on' && status !== 'scheduled');
-  const tooMany = watched.slice(0, Math.max(0, watched.length - MOST_WATCHED));
+  const tooMany = watched
+    .filter((one, index) => isCovered(one, watched.slice(index + 1)) && !areSessionsLeft(one))
+    .slice(0, Math.max(0, watched.length - MOST_WATCHED));
   const over = watched.filter(
     (one) => tooMany.includes(one) || after(one.ended_at ?? one.accepted_at, stage.watchFor) < now,
   );
@@ -186,8 +194,16 @@ export function withoutOverdueWatches(item: Organization, now: number, stage: St
     item,
   );
 }
-/** An organization has ten connections at most: older watches are about what newer ones watch, too. */
 const MOST_WATCHED = 10;
+
+/** Whether newer watches are about everything that this one is about. */
+function isCovered({ parameters }: OpenRequest, newer: OpenRequest[]): boolean {
+  const isWhole = newer.some(
+    (one) => !one.parameters.connection_ids && (one.parameters.end_machine_access || !parameters.end_machine_access),
+  );
+  const named = new Set(newer.flatMap((one) => one.parameters.connection_ids ?? []));
+  return isWhole || (parameters.connection_ids?.every((id) => named.has(id)) ?? false);
+}
 
 /** Whether a request has nothing left to say or to do: its record is all that remains. */
 export function isOver(item: Organization, request: OpenRequest): boolean {

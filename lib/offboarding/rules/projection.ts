@@ -57,32 +57,29 @@ export function grantsOf(
   request: OpenRequest,
   outcomes = request.outcomes,
 ): GrantRecord[] | undefined {
-  if (!request.parameters.end_machine_access) return undefined;
-  return entriesOf(item, request, outcomes)
-    .filter(({ key }) => isGrant(key))
-    .map(({ key, entry }) => {
-      const { client_id = '', audience = '', scope = [] } = (entry?.before ?? {}) as Partial<GrantRecord>;
-      const { outcome, error = null } = outcomes[key] ?? {};
-      return {
-        grant_id: key.slice('grant '.length),
-        client_id,
-        audience,
-        scope,
-        outcome: outcome ? GRANT_OUTCOMES[outcome] : null,
-        error,
-      };
-    });
+  const entries = entriesOf(item, request, outcomes).filter(({ key }) => isGrant(key));
+  // It may have taken over those of an earlier offboarding.
+  if (!request.parameters.end_machine_access && entries.length === 0) return undefined;
+  return entries.map(({ key, entry }) => {
+    const { client_id = '', audience = '', scope = [] } = (entry?.before ?? {}) as Partial<GrantRecord>;
+    const { outcome, error = null } = outcomes[key] ?? {};
+    return {
+      grant_id: key.slice('grant '.length),
+      client_id,
+      audience,
+      scope,
+      outcome: outcome ? GRANT_OUTCOMES[outcome] : null,
+      error,
+    };
+  });
 }
-
-/** So many client grants are kept to be shown: Auth0 allows for 100. */
-const MOST_REMAINING = 100;
 
 /** What remains of an organization's access by the client grants that Auth0 lists; those for any organization are not its own. */
 export const remainingIn = (grants: ListedGrant[] | null): Organization['remaining_access'] =>
   grants
     ?.filter(({ allow_any_organization }) => !allow_any_organization)
-    .map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope }))
-    .slice(0, MOST_REMAINING) ?? null;
+    .map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope })) ??
+  null;
 
 /** The client grants that remain after what was removed; null where nobody knows. */
 export function remainingAccessOf({

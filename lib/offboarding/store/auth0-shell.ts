@@ -1,8 +1,7 @@
 import type { CallContext } from '../../auth0/call-context.ts';
 import { addClientGrant, listClientGrants, removeClientGrant } from '../../auth0/client-grants.ts';
 import * as connections from '../../auth0/management-api.ts';
-import { Problem } from '../../problem.ts';
-import type { EffectOf, ListedGrant, Operations } from '../model/effects.ts';
+import type { EffectOf, Operations } from '../model/effects.ts';
 import type { Performer } from './shell.ts';
 
 const CONNECTION = {
@@ -21,14 +20,7 @@ const GRANT = {
 export const auth0Effects = (context: CallContext) =>
   ({
     listConnections: ({ organization_id }) => connections.list(organization_id, context),
-    listGrants: async ({ organization_id }): Promise<ListedGrant[] | null> => {
-      try {
-        return await listClientGrants(organization_id, context);
-      } catch (error) {
-        if (error instanceof Problem && error.code === 'management_token_scope_missing') return null;
-        throw error;
-      }
-    },
+    listGrants: ({ organization_id }) => listClientGrants(organization_id, context),
     readName: ({ organization_id }) => connections.getOrganizationName(organization_id, context),
     change: (effect) => change(effect, context),
   }) satisfies Performer;

@@ -79,7 +79,8 @@ export function toRecordItem(record: OffboardingRecord): Item {
     revision,
     position: `${requested_at} ${offboarding_id}`,
     status_shard: statusShard(status, shardOf(offboarding_id)),
-    status_position: `${due} ${offboarding_id}`,
+    // To the millisecond, as those that it is compared with.
+    status_position: `${iso(Date.parse(due))} ${offboarding_id}`,
     state: JSON.stringify(record),
     expires_at,
   };

@@ -156,7 +156,7 @@ function waitAfterError(priority: Priority): number {
 
 /** Accepts a request by event; undefined where its organization is to be visited. */
 async function acceptRequest(message: RequestMessage, work: Work): Promise<Processed | undefined> {
-  const { idempotency_key, organization_id: _, ...parameters } = message.detail;
+  const { idempotency_key, organization_id: _, correlation_id: __, ...parameters } = message.detail;
   const offboarding_id = idempotency_key
     ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key)
     : message.id;

@@ -1,7 +1,7 @@
-import { cancelBatch } from '../intake/cancel-batch.ts';
+import { finishBatch } from '../intake/finish-batch.ts';
 import { BATCH } from '../model/batch.ts';
 import { type Core, type DueItem, perform, performAll } from '../model/effects.ts';
-import { iso } from '../model/stage.ts';
+import { iso, type Stage } from '../model/stage.ts';
 
 /** How long a message that was sent is waited for before another says the same, milliseconds. */
 const NOTICE_AGAIN_MS = 1_800_000;
@@ -16,6 +16,7 @@ export interface DispatchInput {
   shards: readonly number[];
   /** Also what a message is on its way for. */
   all: boolean;
+  stage: Stage;
   /** The id of a batch's offboarding of an organization. */
   memberIdOf: (batch_id: string, organization_id: string) => string;
 }
@@ -34,7 +35,7 @@ export interface Dispatched {
  * less decides nothing.
  */
 export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispatched> {
-  const { nonce, deadline, shards, all, memberIdOf } = input;
+  const { nonce, deadline, shards, all, memberIdOf, stage } = input;
   const found: Dispatched = { sent: 0, checks: 0, late: 0, oldest: now };
   for (const shard of shards) {
     for (let cursor: string | undefined, isFirst = true; isFirst || cursor; isFirst = false) {
@@ -45,13 +46,13 @@ export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispat
       const due = page.value.due.filter((item) => count(found, item, now) && (all || !((item.notice_at ?? 0) > now)));
       const organizations = due.filter(({ offboarding_id }) => offboarding_id !== BATCH);
       for (const batch of due.filter(({ offboarding_id }) => offboarding_id === BATCH))
-        yield* cancelBatch(
+        yield* finishBatch(
+          batch.organization_id,
           {
-            batch_id: batch.organization_id,
-            act: { at: iso(now), caller: 'org-connections' },
             offboardingIdOf: (organization_id) => memberIdOf(batch.organization_id, organization_id),
             nonce: `${nonce}.${batch.organization_id}`,
             deadline,
+            stage,
           },
           now,
         );

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { SHARDS } from '../../aws/table.ts';
 import { OrganizationId } from '../../ids.ts';
 import type { Log } from '../../log.ts';
+import { STAGE } from '../../stage-parameters.ts';
 import type { Notification } from '../intake/auth0-notification.ts';
 import { memberIdOf } from '../intake/batch-members.ts';
 import { requestDriftCheck } from '../intake/drift-check.ts';
@@ -21,7 +22,7 @@ const PERFORMERS = [TABLE_EFFECTS, DUE_INDEX_EFFECTS, DUE_EFFECTS];
 export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
   const now = Date.now();
   const { sent, checks, late, oldest } = await run(
-    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf }, now),
+    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf, stage: STAGE }, now),
     PERFORMERS,
     log,
   );
@@ -50,12 +51,14 @@ function* sendIfDue(organization_id: string) {
   return true;
 }
 
-/** Has the organization compared with Auth0 that a notification names. */
+/** Has the organization compared with Auth0 that a notification names. Throws where the table is away: Lambda then calls again. */
 export async function requestCheck(notification: Notification | undefined, deadline: number, log: Log): Promise<void> {
   const { organization_id = '', connection_id, time, changed_by, isOfInterest = false } = notification ?? {};
   const about = { organization_id, connection_id, changed_by, time: typeof time === 'string' ? time : undefined };
   const core = requestDriftCheck({ ...about, nonce: randomUUID(), deadline }, Date.now());
-  const check_requested = isOfInterest && (await run(core, PERFORMERS, log));
+  const result = isOfInterest ? await run(core, PERFORMERS, log) : undefined;
+  if (result?.is === 'unavailable') throw new Error(`The check was not requested: ${result.error.message}`);
+  const check_requested = result?.is === 'requested';
   log.info('notification_received', { organization_id: organization_id || undefined, check_requested });
 }
 

@@ -111,7 +111,10 @@ const letters = ({ item }: VisitState, eventId: string) =>
   });
 
 const withGrants = (state: VisitState, grants: ListedGrant[] | null): VisitState =>
-  withFact({ ...state, listing: state.listing && { ...state.listing, grants } }, { is: 'listed grants', grants });
+  withFact(
+    { ...state, listing: state.listing && { ...state.listing, grants }, grantsError: undefined },
+    { is: 'listed grants', grants },
+  );
 
 /** After a pause: an effect that failed is repeated, and what was postponed is tried again, by a new list. */
 function afterPause(state: VisitState): VisitState {
@@ -231,8 +234,7 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
       return withFact(state, { is: 'named', name: null });
     case 'listGrants':
       // What remains is shown where it is known; only who is to end it needs it.
-      if (needsGrants(state) && error.is_transient) return withError(state, error);
-      return withGrants(state, null);
+      return { ...withGrants(state, null), grantsError: error };
     case 'scheduleRemoval':
       // The dispatcher finds it by its date.
       return { ...state, sent: [...state.sent, `schedule ${effect.at}`] };
@@ -244,9 +246,6 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
 }
 
 const hasRequested = ({ item }: VisitState) => item?.requests.some(({ status }) => status === 'requested') === true;
-
-const needsGrants = ({ item }: VisitState) =>
-  item?.requests.some((one) => one.parameters.end_machine_access && (isPending(one) || one.watch === 'on')) === true;
 
 /** A write whose outcome is unknown is looked up; one that will never pass ends the visit. */
 function afterFailedWrite(state: VisitState, error: EffectError): VisitState {

@@ -1,6 +1,8 @@
+import type { EffectError } from '../model/effects.ts';
 import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
+import { hasEnded } from '../model/status.ts';
 import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
 import { asDryRun } from '../rules/dry-run.ts';
@@ -38,7 +40,17 @@ const LIST_SERVES_MS = 20_000;
 /** After an error of a drift check, or what a list may not show yet, the next one is made soon, milliseconds. */
 const CHECK_AGAIN_MS = 300_000;
 
-const CHANGES: Rule[] = [toCancel, toRemove, toWork, toBegin, toStartRemoval, toNotify, toEndSessions, toCheck];
+const CHANGES: Rule[] = [
+  toCancel,
+  toRemove,
+  toWork,
+  toRecordEnded,
+  toBegin,
+  toStartRemoval,
+  toNotify,
+  toEndSessions,
+  toCheck,
+];
 
 /** The one next step of an organization. What is decided is published first, and in its order. */
 export function nextStep(item: Organization, state: VisitState): Step {
@@ -67,6 +79,13 @@ const toPublishRest: Rule = (item) => (publishableOf(item).length > 0 ? { do: 'p
 
 function toRecord(item: Organization): Step | undefined {
   const request = item.requests.find(isToRecord);
+  return request && { do: 'record', request };
+}
+
+/** What begins next may change what the ledger says: before that, the record of what has ended is written. */
+function toRecordEnded(item: Organization): Step | undefined {
+  if (hasStatus(item, 'requested').length === 0) return undefined;
+  const request = item.requests.find((one) => isToRecord(one) && hasEnded(one));
   return request && { do: 'record', request };
 }
 
@@ -124,14 +143,26 @@ function toBegin(item: Organization, state: VisitState): Step | undefined {
     if (refusal) return { do: 'change', item: failWith(item, request, refusal, state.now) };
     const list = toList(state, LIST_SERVES_MS, true);
     if (list) return list;
-    const { listing } = state;
+    const { listing, grantsError } = state;
     if (!listing) continue;
+    if (isWaitingForGrants(request, state)) continue;
+    if (end_machine_access && !request.parameters.dry_run && grantsError)
+      return { do: 'change', item: failWith(item, request, failureOf(grantsError), state.now) };
     if (listing.isUnknown) return { do: 'change', item: failWith(item, request, UNKNOWN_ORGANIZATION, state.now) };
     if (request.parameters.dry_run && item.name === undefined) return { do: 'name' };
     return { do: 'change', item: begin(item, request, listing, state.now, stage) };
   }
   return undefined;
 }
+
+/** Whether a request is to end client grants that could not be listed for now. Others do not wait for that. */
+export const isWaitingForGrants = (
+  { status, parameters }: OpenRequest,
+  { grantsError }: Pick<VisitState, 'grantsError'>,
+): boolean =>
+  status === 'requested' && parameters.end_machine_access && !parameters.dry_run && grantsError?.is_transient === true;
+
+const failureOf = ({ code, message }: EffectError): Failure => ({ code, message });
 
 const UNKNOWN_ORGANIZATION = { code: 'unknown_organization', message: 'Auth0 has no organization with this id' };
 
@@ -178,7 +209,11 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
     if (step.is === 'known') {
       const own = requestOf(planned, request.offboarding_id) ?? request;
       planned = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
-      const settled = { ...entry, intent: undefined, ...(step.is_given_back && { disabled_by_us: false }) };
+      const rested = step.outcome.error ? {} : { drifted_at: undefined };
+      const settled = {
+        ...{ ...entry, ...rested, intent: undefined },
+        ...(step.is_given_back && { disabled_by_us: false }),
+      };
       // A dry run changes nothing of what others did, or may have done.
       if (!request.parameters.dry_run) planned = withEntry(planned, settled);
       continue;
@@ -194,10 +229,14 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
       level,
       ...(entry.intent?.is_uncertain && { is_uncertain: true as const }),
     };
+    // Another request may be about the same: the intent of a call that is not made now stays as it is.
+    if (postponed.includes(key) || (unsettled[key] ?? goal) !== goal) {
+      isPostponed = true;
+      continue;
+    }
     const isSame = entry.intent?.goal === intent.goal && entry.intent.offboarding_id === intent.offboarding_id;
     if (!isSame) planned = withEntry(planned, { ...entry, intent });
-    if (postponed.includes(key) || (unsettled[key] ?? goal) !== goal) isPostponed = true;
-    else next ??= step.change;
+    next ??= step.change;
   }
   return { item: planned, next, isPostponed };
 }
@@ -256,19 +295,31 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   if (!listing) return undefined;
   // What a notification is about may be newer than the list.
   if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false, isCheck: true };
+  // It was made too soon after a change of ours, and a newer one tells by now.
+  if ((sureFrom(item, listing) ?? now + 1) <= now) return { do: 'list', grants: false, isCheck: true };
   const step = nextDriftStep(item, listing, now, tried);
   if (step?.is === 'changed') return { do: 'change', item: step.item };
   if (step?.is === 'call')
     return { do: 'call', item: step.item, change: step.change, request: step.request, isDrift: true };
-  return { do: 'checked' };
+  // Grants that are away for now are compared soon; those that the token may not read are not.
+  const isAway = machines && state.grantsError?.is_transient && !isScope(state.grantsError);
+  return isAway ? undefined : { do: 'checked' };
+}
+
+const isScope = ({ code }: EffectError) => code === 'management_token_scope_missing';
+
+/** From when on a list shows what this one may be too old for, Unix ms; undefined where it shows all. */
+function sureFrom(item: Organization, listing: Listing): number | undefined {
+  const tooNew = item.ledger.filter(({ kind, id }) => isTooNew(item, kind, id, listing));
+  const newest = Math.max(...tooNew.map(({ changed }) => changed?.at ?? 0));
+  return tooNew.length > 0 ? newest + LIST_IS_OLD_MS + 1 : undefined;
 }
 
 /** When the next drift check is due after one that has ended now. */
 export function nextCheckAt(item: Organization, { now, input, tried, listing }: VisitState): string {
   const isOpen = item.ledger.some((entry) => tried.includes(keyOf(entry)) && entry.intent !== undefined);
-  const tooNew = item.ledger.filter(({ kind, id }) => listing && isTooNew(item, kind, id, listing));
-  const newest = Math.max(...tooNew.map(({ changed }) => changed?.at ?? 0));
-  if (tooNew.length > 0) return iso(newest + LIST_IS_OLD_MS + 1);
+  const sure = listing && sureFrom(item, listing);
+  if (sure !== undefined) return iso(sure);
   return iso(isOpen ? now + CHECK_AGAIN_MS : after(now, input.stage.watchInterval));
 }
 

@@ -12,7 +12,7 @@ import type {
 import { entryOf, keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso, type Stage } from '../model/stage.ts';
-import { hasEnded } from '../model/status.ts';
+import { boundedRemaining } from '../rules/bounds.ts';
 import { goalOf, type Listing } from '../rules/connections.ts';
 import { afterDriftCall } from '../rules/drift.ts';
 import { remainingIn } from '../rules/projection.ts';
@@ -81,6 +81,8 @@ export interface VisitState {
   unsettled: Record<string, Goal>;
   /** Of Auth0's listing, where it will not pass. */
   listFailure?: Failure | undefined;
+  /** Why the client grants are not known: who is to end them waits, or fails if that will not pass. */
+  grantsError?: EffectError | undefined;
   /** The last error that did not end the visit. */
   passing?: EffectError | undefined;
   /** What ends the visit, once what it decided is published. */
@@ -123,7 +125,7 @@ export function applyFact(item: Organization, fact: Fact): Organization {
     case 'called':
       return applyCall(item, fact);
     case 'listed grants':
-      return { ...item, remaining_access: remainingIn(fact.grants) };
+      return { ...item, remaining_access: boundedRemaining(remainingIn(fact.grants)) };
     case 'named':
       return { ...item, name: fact.name };
     case 'published':
@@ -132,8 +134,8 @@ export function applyFact(item: Organization, fact: Fact): Organization {
       return changeRequest(item, fact.request.offboarding_id, (one) => {
         // Somebody else has changed it meanwhile, maybe within the same millisecond.
         if (JSON.stringify(one) !== JSON.stringify(fact.request)) return one;
-        // Of what is only watched the record keeps the words.
-        const words = hasEnded(one) && one.watch === 'on' ? { reason: '', requested_by: '' } : {};
+        // Of what is only watched the record keeps the words; a failed one may still be cancelled, which says them.
+        const words = one.status === 'completed' && one.watch === 'on' ? { reason: '', requested_by: '' } : {};
         return { ...one, parameters: { ...one.parameters, ...words }, is_unrecorded: undefined };
       });
     case 'sessions sent':
@@ -146,6 +148,8 @@ export function applyFact(item: Organization, fact: Fact): Organization {
       return {
         ...item,
         last_drift_check_at: iso(fact.at),
+        // What notifications said of changes before this check is about these alone.
+        changed_by: item.changed_by?.filter(({ at }) => at > iso(fact.at)),
         next_drift_check_at: isAskedAgain ? iso(fact.at) : fact.nextAt,
       };
     }
@@ -199,7 +203,8 @@ function applyCall(item: Organization, fact: Extract<Fact, { is: 'called' }>): O
     ...level,
     intent: undefined,
     disabled_by_us: isOurs,
-    ...(result !== 'refused' && { changed: { goal, at: fact.at } }),
+    // Enabled again from here on, that is another drift.
+    ...(result !== 'refused' && { changed: { goal, at: fact.at }, drifted_at: undefined }),
   });
   if (!request || !isOfGoal(request, entry.kind, goal)) return next;
   const outcome = result === 'refused' ? 'failed' : result === 'done' || goal === 'removed' ? goal : 'unchanged';

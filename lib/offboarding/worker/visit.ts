@@ -1,13 +1,15 @@
 import { LATE_MS } from '../../late-writes.ts';
-import type { Core, SingleEffect } from '../model/effects.ts';
-import type { Organization } from '../model/organization.ts';
+import type { Core, EffectError, SingleEffect } from '../model/effects.ts';
+import { REQUESTED } from '../model/messages.ts';
+import type { OpenRequest, Organization } from '../model/organization.ts';
 import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
+import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { BATCH_IS_OPEN_MS } from '../rules/due-work.ts';
 import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
 import { recordOf } from '../rules/projection.ts';
-import { priorityOf, publishableOf } from '../rules/requests.ts';
+import { isAccepted, priorityOf, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
 import { learn, letterOf, MAX_EVENTS, WAIT_FOR_TURN_MS, withError, withFact } from './learn.ts';
 import {
@@ -23,7 +25,7 @@ import {
   versionOf,
   withoutAbandonedLease,
 } from './lease.ts';
-import { nextCheckAt, nextStep, type Step } from './next-step.ts';
+import { isWaitingForGrants, nextCheckAt, nextStep, type Step } from './next-step.ts';
 import { isWorkPostponed, startVisit, type VisitEnd, type VisitInput, type VisitState } from './visit-state.ts';
 
 /** A visit begins a call of Auth0 only when this much time is left, milliseconds. */
@@ -63,12 +65,22 @@ export function nextEffect(given: VisitState): Next {
   state = { ...state, item: withoutAbandonedLease(state.item, state) };
   const batch = toResolve(state);
   if (batch) return batch;
-  for (;;) {
+  for (let turns = 0; turns < MOST_CHANGES; turns++) {
     const step = nextStep(state.item as Organization, state);
     if (step.do !== 'change') return effectOf(step, state);
     state = { ...state, item: step.item };
   }
+  return ended(state, { is: 'later', wait_ms: state.input.waitMs, error: ENDLESS });
 }
+
+/** Two rules that undo each other would go round for ever: that is ours to mend, and others have their turn. */
+const MOST_CHANGES = 1000;
+const ENDLESS: EffectError = {
+  code: 'internal_error',
+  message: 'The rules come to no end for this organization',
+  is_transient: true,
+  may_be_done: false,
+};
 
 /** Members of batches of which nobody knows yet whether they count. */
 function toResolve(state: VisitState): Next | undefined {
@@ -171,6 +183,16 @@ function recordBefore(state: VisitState, offboarding_id: string): Next & { recor
   return { state, record: stored === 'none' ? undefined : stored };
 }
 
+/** The event that a request came as, so that its dead letter, moved back, is the same request. */
+const detailOf = ({ organization_id }: Organization, { parameters, idempotency_key }: OpenRequest) => ({
+  organization_id,
+  ...parameters,
+  ...(idempotency_key && { idempotency_key }),
+});
+
+/** The account that EventBridge vouched for: the caller of an event is its account and its source. */
+const accountOf = ({ caller }: OpenRequest) => (/^\d+ /.test(caller) ? { account: caller.split(' ')[0] } : {});
+
 /** What is in the outbox goes to the bus, in its order. A failed event has its dead letter first. */
 export function publish(state: VisitState): Next {
   const item = state.item as Organization;
@@ -184,9 +206,12 @@ export function publish(state: VisitState): Next {
       request?.request.source !== 'org-connections' &&
       !request?.parameters.dry_run;
     if (request && needsLetter && !state.sent.includes(letterOf(entry.offboarding_id, entry.at))) {
-      const { id, source, time } = request.request;
-      const detail = { organization_id: item.organization_id, ...request.parameters };
-      const body = { id, source, time, 'detail-type': 'organization.offboarding.requested', detail };
+      const body = {
+        ...request.request,
+        ...accountOf(request),
+        'detail-type': REQUESTED,
+        detail: detailOf(item, request),
+      };
       const error = request.error ?? { code: 'failed', message: 'A connection could not be changed' };
       return {
         state,
@@ -205,6 +230,14 @@ export function publish(state: VisitState): Next {
   return { state, effect: { do: 'publish', events } };
 }
 
+/** Whether a request, or a drift check that is due, waits for client grants that could not be listed. */
+function areGrantsAwaited(state: VisitState): boolean {
+  const { item, grantsError, now } = state;
+  const isCheckDue = (item?.next_drift_check_at ?? '~') <= iso(now) && grantsError?.is_transient === true;
+  const isAwaited = item?.requests.some((one) => isAccepted(one) && isWaitingForGrants(one, state));
+  return isAwaited === true || (isCheckDue && item?.requests.some(({ watch }) => watch === 'on') === true);
+}
+
 /** Ends the visit: the lease is given back with what the organization waits for, or kept where Auth0 may still carry out a call. */
 function rest(state: VisitState): Next {
   const { error, input } = state;
@@ -212,6 +245,7 @@ function rest(state: VisitState): Next {
   if (isLeft && !error && state.retriesLeft > 0 && state.now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS)
     return { state, effect: { do: 'pause', ms: RETRY_PAUSE_MS } };
   if (isLeft && !error && state.passing) return nextEffect(withError(state, state.passing));
+  if (!error && state.grantsError && areGrantsAwaited(state)) return nextEffect(withError(state, state.grantsError));
   const item = state.item as Organization;
   const isOurs = item.lease?.owner === input.nonce;
   const isUncertain = (state.uncertainUntil ?? 0) > state.now;

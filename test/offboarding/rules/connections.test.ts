@@ -41,6 +41,11 @@ describe('a list that shows a connection as it was before our last change', () =
     expect(disable(just('disabled'), OFF)).toBe('unchanged');
     expect(disable(just('disabled'), ON, true)).toBe('unchanged');
   });
+  test('when the list was made before our change, that is as we left it', () => {
+    const older = listing(['con_1'], { at: NOW - 2000 });
+    expect(disable(just('disabled'), older)).toBe('unchanged');
+    expect(disable(just('removed'), older)).toBe('unchanged, given back');
+  });
   test('when it is disabled by us, or was removed, it is disabled all the same: that changes nothing if the list is old', () => {
     expect(disable(just('disabled', true), ON)).toBe('call disabled');
     expect(disable(just('removed'), ON)).toBe('call disabled');
@@ -56,6 +61,7 @@ describe('a list that shows a connection as it was before our last change', () =
     };
     expect(remove(ON)).toBe('call removed');
     expect(remove(NONE)).toBe('unchanged, given back');
+    expect(remove(listing(['con_1'], { at: NOW - 2000 }))).toBe('unchanged, given back');
   });
 });
 
@@ -271,9 +277,17 @@ describe('the next step of a client grant', () => {
     expect(step(one, there, 'working', true)).toBe('disabled');
   });
   test('when it is gone, it is so by us, or by an attempt that nobody knew the end of, or it is unchanged', () => {
-    expect(step(one, NONE)).toBe('unchanged');
-    expect(step({ ...one, disabled_by_us: true }, NONE)).toBe('disabled');
-    expect(step({ ...one, ...uncertain }, NONE)).toBe('disabled');
+    const gone = listing([], { grants: [] });
+    expect(step(one, gone)).toBe('unchanged');
+    expect(step({ ...one, disabled_by_us: true }, gone)).toBe('disabled');
+    expect(step({ ...one, ...uncertain }, gone)).toBe('disabled');
+  });
+  test('when no grants could be listed, the call tells; at the removal it stays as it is', () => {
+    for (const list of [NONE, listing([], { grants: null })]) {
+      expect(step(one, list)).toBe('call disabled');
+      expect(step(one, list, 'removing')).toBe('unchanged');
+      expect(step({ ...one, disabled_by_us: true }, list, 'removing')).toBe('disabled');
+    }
   });
 });
 

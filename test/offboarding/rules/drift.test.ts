@@ -104,9 +104,9 @@ describe('what is drift', () => {
   test('when a notification named who changed it, the event says so; not of another connection', () => {
     const by = (changed_by: Organization['changed_by']) =>
       driftOf(changed(organization({ requests: [watched('A')], changed_by })))?.changed_by;
-    expect(by({ name: 'My Tool', at: ago(0) })).toBe('My Tool');
-    expect(by({ name: 'My Tool', at: ago(0), connection_id: 'con_1' })).toBe('My Tool');
-    expect(by({ name: 'My Tool', at: ago(0), connection_id: 'con_2' })).toBeUndefined();
+    expect(by([{ name: 'My Tool', at: ago(0) }])).toBe('My Tool');
+    expect(by([{ name: 'My Tool', at: ago(0), connection_id: 'con_1' }])).toBe('My Tool');
+    expect(by([{ name: 'My Tool', at: ago(0), connection_id: 'con_2' }])).toBeUndefined();
     expect(by(undefined)).toBeUndefined();
   });
   test('when it is reported already, it is not reported again', () => {

@@ -69,7 +69,11 @@ describe('the connections of a record', () => {
 describe('the client grants of a record', () => {
   const machines = (outcomes: OpenRequest['outcomes']) => request('A', { outcomes }, { end_machine_access: true });
   test('when it is not about them, there are none', () => {
-    expect(grantsOf(with_(request('A'), { ledger: [grant('cgr_1', ['A'])] }), request('A'))).toBeUndefined();
+    expect(grantsOf(with_(request('A'), { ledger: [grant('cgr_1', ['B'])] }), request('A'))).toBeUndefined();
+  });
+  test('when it took over those of an earlier offboarding, it shows them', () => {
+    const item = with_(request('A'), { ledger: [grant('cgr_1', ['A'])] });
+    expect(grantsOf(item, request('A'))).toMatchObject([{ grant_id: 'cgr_1' }]);
   });
   test('when one was disabled, it was removed; when enabled, restored', () => {
     const shown = (outcome: 'disabled' | 'removed' | 'enabled' | 'unchanged' | 'failed' | undefined) => {

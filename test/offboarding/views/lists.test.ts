@@ -139,9 +139,12 @@ describe('the list of a batch', () => {
 
 describe('the list of a status', () => {
   test('when it is listed, what is due first comes first, within the times that are asked for', async () => {
-    const due = (day: string) => `2031-05-${day}T09:00:00Z`;
+    const due = (day: string) => `2031-05-${day}T09:00:00.000Z`;
     for (const day of ['03', '01', '02'])
-      await putRecord(newOrganization(), request(`s${day}`, { status: 'scheduled', removal_due_at: due(day) }));
+      await putRecord(
+        newOrganization(),
+        request(`s${day}`, { status: 'scheduled', removal_due_at: due(day).replace('.000Z', 'Z') }),
+      );
     const scheduled = async (page: object) =>
       idsOf(await lists.listOffboardings('status', 'scheduled', { limit: 100, ...page }));
     const year = { since: '2031-01-01T00:00:00.000Z', until: '2031-12-31T00:00:00.000Z' };
