@@ -9,7 +9,6 @@ const atMost = (most: number, words: string) => v.check<string, string>((text) =
 const Words = (most: number) =>
   v.pipe(
     v.string('must be text'),
-    v.maxLength(2 * most, `must be at most ${most} characters long`),
     atMost(most, `must be at most ${most} characters long`),
     v.trim(),
     v.nonEmpty('must not be empty or blank'),
