@@ -54,17 +54,13 @@ const isKnown = (mutant: Mutant) =>
       mutant.file === `lib/${file}.ts` && mutant.code === code && mutant.becomes === becomes,
   );
 
-/** Runs a test file, again after a mutant that left the process broken or stuck. */
-async function runSuite(suite: string, extra: Record<string, string> = {}): Promise<number> {
-  for (;;) {
-    if (Date.now() >= end) return 0;
-    const args = [
-      'node_modules/vitest/vitest.mjs',
-      'run',
-      '--config',
-      'test/mutation/vitest.config.ts',
-      ...suite.split(' '),
-    ];
+/** Runs a test file. */
+const runSuite = (suite: string) =>
+  runToEnd(suite, ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/mutation/vitest.config.ts', suite]);
+
+/** Runs a process, again after a mutant that left it broken or stuck. */
+async function runToEnd(name: string, args: string[], extra: Record<string, string> = {}): Promise<void> {
+  while (Date.now() < end) {
     const env = { ...process.env, MUTATION_DIR: DIR, ...extra };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let output = '';
@@ -78,12 +74,11 @@ async function runSuite(suite: string, extra: Record<string, string> = {}): Prom
     }, 500);
     const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
     clearInterval(watch);
-    if (extra.MUTATION_ONE) return isStuck ? 1 : (code ?? 1);
-    if (code === 0 || Date.now() >= end) return 0;
+    if (code === 0) return;
     const last = JSON.parse(readFileSync(RESULTS, 'utf8').trim().split('\n').at(-1) || '[]');
     if (isStuck && last[0] === 'tries') appendFileSync(RESULTS, `${JSON.stringify(['stuck', last[1], last[2]])}\n`);
-    else if (last[0] !== 'seen' || !/unexpectedly|SIGKILL|exited/.test(output))
-      throw new Error(`${suite} is not green as it is:\n${output}`);
+    else if (Date.now() < end && (last[0] !== 'seen' || !/unexpectedly|SIGKILL|exited/.test(output)))
+      throw new Error(`${name} is not green as it is:\n${output}`);
   }
 }
 
@@ -121,23 +116,22 @@ const idsOf = (...what: string[]) =>
       .map(([, id]) => id),
   );
 
-// What is read once, when its module is loaded, is tried in a process of its own.
+// What is read once, when its module is loaded: each is tried in a process of its own.
 const decided = idsOf('seen', 'stuck');
-const loaded = new Map<string, string[]>();
-for (const [what, id, by] of published())
-  if (what === 'loads' && !decided.has(id)) loaded.set(id, [...(loaded.get(id) ?? []), by]);
-for (const mutant of mutants) {
-  const by = loaded.get(mutant.id);
-  if (values.quick || !by || isKnown(mutant) || Date.now() >= end) continue;
-  const names = SUITES;
-  const own = suites
-    .filter(([suite]) => names[suite]?.some((name) => mutant.file === `lib/${name}.ts`))
-    .map(([suite]) => testOf(suite));
-  const code = await runSuite(own.join(' '), { MUTATION_ONE: mutant.id, __STRYKER_ACTIVE_MUTANT__: mutant.id });
-  appendFileSync(
-    RESULTS,
-    `${JSON.stringify([code === 0 ? 'meets' : 'seen', mutant.id, 'when its module is loaded'])}\n`,
-  );
+const loaded = new Set([...idsOf('loads')].filter((id) => !decided.has(id)));
+const isOfSuite = (suite: string, { file }: Mutant) => SUITES[suite]?.some((name) => file === `lib/${name}.ts`);
+const alone = mutants
+  .filter((mutant) => !values.quick && loaded.has(mutant.id) && !isKnown(mutant))
+  .map((mutant) => ({
+    id: mutant.id,
+    tests: suites.filter(([suite]) => isOfSuite(suite, mutant)).map(([suite]) => testOf(suite)),
+  }));
+if (alone.length > 0) {
+  const begun = Date.now();
+  writeFileSync(`${DIR}/loaded.json`, JSON.stringify(alone));
+  const args = ['--import', './infra/older-node/typescript.mjs', 'test/mutation/loaded.ts'];
+  await runToEnd('What is read when a module is loaded', args, { MUTATION_ONE: 'each' });
+  console.log(`${alone.length} when their modules are loaded: ${Math.round((Date.now() - begun) / 1000)} s`);
 }
 
 const [seen, met] = [idsOf('seen', 'stuck'), idsOf('meets')];
