@@ -16,19 +16,24 @@ const VIEWS = ['outcome', 'cancellation', 'acceptance'].map((name) => `offboardi
 const READERS = ['list', 'current'].map((name) => `offboarding/views/${name}`);
 const CALLS = ['auth0/api-call', 'auth0/management-api', 'auth0/calls', 'auth0/http-client'];
 
+const ITEM = ['offboarding/model/organization', 'offboarding/model/stage'];
+
 export const SUITES: Record<string, string[]> = {
-  'offboarding/model/messages': ['messages', 'status', 'stage'].map((name) => `offboarding/model/${name}`),
-  'offboarding/rules/acceptance': RULES,
-  'offboarding/rules/cancellation': RULES,
-  'offboarding/rules/connections': RULES,
-  'offboarding/rules/drift': RULES,
-  'offboarding/rules/due-work': RULES,
-  'offboarding/rules/progress': RULES,
-  'offboarding/rules/projection': ['offboarding/rules/projection', 'offboarding/views/outcome'],
+  'offboarding/model/messages': ['messages', 'status', 'stage', 'batch', 'organization'].map(
+    (name) => `offboarding/model/${name}`,
+  ),
+  'offboarding/model/request': ['offboarding/model/request'],
+  'offboarding/rules/acceptance': [...RULES, ...ITEM],
+  'offboarding/rules/cancellation': [...RULES, ...ITEM],
+  'offboarding/rules/connections': [...RULES, ...ITEM],
+  'offboarding/rules/drift': [...RULES, ...ITEM],
+  'offboarding/rules/due-work': [...RULES, ...ITEM],
+  'offboarding/rules/progress': [...RULES, ...ITEM],
+  'offboarding/rules/projection': ['offboarding/rules/projection', 'offboarding/views/outcome', ...ITEM],
   'offboarding/views/cancellation': VIEWS,
   'offboarding/views/lists': READERS,
   'offboarding/stage': ['stage-parameters', 'offboarding/intake/permitted'],
-  'offboarding/request': ['offboarding/model/request', 'duration'],
+  'offboarding/request': ['duration'],
   'offboarding/intake/auth0-notification': ['offboarding/intake/auth0-notification'],
   'offboarding/intake/batch-members': ['offboarding/intake/batch-members'],
   'offboarding/store/shell': ['offboarding/store/shell'],

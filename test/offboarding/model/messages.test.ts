@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { describeIssues } from '../../../lib/json.ts';
 import { OffboardingMessage, timeOf } from '../../../lib/offboarding/model/messages.ts';
-import { after, iso } from '../../../lib/offboarding/model/stage.ts';
+import { after, iso, latestOf } from '../../../lib/offboarding/model/stage.ts';
 import { hasEnded, STATUSES, TRANSITIONS, withStatus } from '../../../lib/offboarding/model/status.ts';
 import { readableDetail } from '../../../lib/offboarding/views/rejected-event.ts';
 import { ago, NOW, ORG, request } from '../items.ts';
@@ -80,6 +80,11 @@ describe('moments', () => {
     expect(after(NOW, 'P1D')).toBe(NOW + 86_400_000);
     expect(() => after(NOW, 'soon')).toThrow('soon is not an ISO 8601 duration');
     expect(iso(NOW)).toBe('2026-11-24T09:00:00.500Z');
+  });
+  test('when some moments are not known, the latest of the others counts', () => {
+    expect(latestOf(undefined, 'b', 'a')).toBe('b');
+    expect(latestOf(undefined, undefined)).toBe('');
+    expect(latestOf()).toBe('');
   });
 });
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
-import { latestOf } from '../../../lib/offboarding/model/stage.ts';
 import { acceptRequest, type NewRequest, nextRequestedAt } from '../../../lib/offboarding/rules/acceptance.ts';
 import {
   boundedSettings,
@@ -56,11 +55,6 @@ describe('the order of requests', () => {
   test('when the clock is behind, or as far, a request is one millisecond later than all that was accepted', () => {
     expect(nextRequestedAt(organization({ last_requested_at: ago(0) }), NOW)).toBe(ago(-1));
     expect(nextRequestedAt(organization({ last_requested_at: ago(-5 * SECOND) }), NOW)).toBe(ago(-5 * SECOND - 1));
-  });
-  test('when some moments are not known, the latest of the others counts', () => {
-    expect(latestOf(undefined, 'b', 'a')).toBe('b');
-    expect(latestOf(undefined, undefined)).toBe('');
-    expect(latestOf()).toBe('');
   });
 });
 
