@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { type CheckInput, requestDriftCheck } from '../../../lib/offboarding/intake/drift-check.ts';
+import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request } from '../items.ts';
+import { AWAY, World } from '../play.ts';
+
+const watched = (changes: Partial<Organization> = {}) =>
+  organization({ requests: [request('A', { status: 'completed', watch: 'on' })], ...changes });
+const notify = (world: World, changes: Partial<CheckInput> = {}) =>
+  world.run(requestDriftCheck({ organization_id: ORG, nonce: 'n', deadline: NOW + MINUTE, ...changes }, world.now));
+const SENT = [{ do: 'sendDue', notices: [{ organization_id: ORG, priority: 'watch' }] }];
+
+describe('a notification of a change', () => {
+  test('when an offboarding is watched, its check is due at once, and a message says so', () => {
+    const world = new World(watched({ next_drift_check_at: ago(-DAY) }));
+    expect(notify(world)).toBe(true);
+    expect(world.item).toMatchObject({ next_drift_check_at: ago(0), drift_checks_requested: 1 });
+    expect(world.item).not.toHaveProperty('changed_by');
+    expect(world.all('sendDue')).toEqual(SENT);
+    const never = new World(watched({ drift_checks_requested: 4 }));
+    expect(notify(never)).toBe(true);
+    expect(never.item).toMatchObject({ next_drift_check_at: ago(0), drift_checks_requested: 5 });
+  });
+  test('when it says who changed what, the check will tell', () => {
+    const world = new World(watched());
+    notify(world, { connection_id: 'con_1', changed_by: 'My Tool' });
+    expect(world.item.changed_by).toEqual({ connection_id: 'con_1', name: 'My Tool', at: ago(0) });
+  });
+  test('when nothing is watched, nobody checks', () => {
+    const world = new World(organization({ requests: [request('A')] }));
+    expect(notify(world)).toBe(false);
+    expect(notify(new World())).toBe(false);
+    expect(world.story).toBe('readOrganization');
+  });
+  test('when the last check is as new as the change or newer, it has seen it', () => {
+    const at = (time: string | undefined, last_drift_check_at = ago(HOUR)) =>
+      notify(new World(watched({ last_drift_check_at, next_drift_check_at: ago(-DAY) })), { time });
+    expect(at(ago(HOUR))).toBe(false);
+    expect(at(ago(2 * HOUR))).toBe(false);
+    expect(at(ago(HOUR - 1))).toBe(true);
+    expect(at(undefined)).toBe(true);
+    expect(notify(new World(watched()), { time: ago(HOUR) })).toBe(true);
+  });
+  test('when a check is due already, of a flood one is enough', () => {
+    const due = { next_drift_check_at: ago(0) };
+    const world = new World(watched(due));
+    expect(notify(world)).toBe(true);
+    expect(world.all('writeOrganization')).toEqual([]);
+    expect(world.all('sendDue')).toEqual(SENT);
+    const by = { ...due, changed_by: { name: 'My Tool', at: ago(HOUR) } };
+    const same = new World(watched(by));
+    notify(same, { changed_by: 'My Tool' });
+    expect(same.all('writeOrganization')).toEqual([]);
+  });
+  test('when somebody else changed it, that is kept although a check is due', () => {
+    const world = new World(watched({ next_drift_check_at: ago(MINUTE), changed_by: { name: 'A', at: ago(HOUR) } }));
+    notify(world, { changed_by: 'B' });
+    expect(world.item).toMatchObject({ changed_by: { name: 'B' }, next_drift_check_at: ago(MINUTE) });
+  });
+  test('when a check is being made just now, it leads to another one', () => {
+    const lease = { owner: 'worker', until: NOW + MINUTE };
+    const world = new World(watched({ next_drift_check_at: ago(MINUTE), lease, drift_checks_requested: 1 }));
+    expect(notify(world)).toBe(true);
+    expect(world.item).toMatchObject({ drift_checks_requested: 2, next_drift_check_at: ago(MINUTE) });
+  });
+  test('when the table does not answer, nothing is sent', () => {
+    const world = new World(watched()).fail('readOrganization', AWAY, { times: 3 });
+    expect(notify(world)).toBe(false);
+    expect(world.all('sendDue')).toEqual([]);
+  });
+});
