@@ -101,9 +101,7 @@ function writeMember(
       if (known && known.batch?.attempt === batch.attempt) return { value: undefined };
       const rest = known ? { ...item, requests: item.requests.filter((one) => one !== known) } : item;
       const result = acceptRequest(rest, { ...member.request, batch: membership }, at, input.stage);
-      return result.is === 'accepted'
-        ? { item: result.item, value: undefined }
-        : { value: result.is === 'refused' ? result.failure : undefined };
+      return result.is === 'accepted' ? { item: result.item, value: undefined } : { value: result.failure };
     },
     !input.hasKey,
   );

@@ -19,7 +19,8 @@ export interface AcceptInput extends Writer {
 
 /** `reused`: the id is that of a request with another body. `replayed`: it was accepted before. */
 export type Accepted =
-  | { is: 'accepted' | 'replayed'; status: Status; request?: OpenRequest | undefined }
+  | { is: 'accepted'; status: Status; request: OpenRequest }
+  | { is: 'replayed'; status: Status }
   | { is: 'refused'; failure: Failure }
   | { is: 'reused' }
   | { is: 'unavailable' | 'unknown'; error: EffectError };
@@ -40,7 +41,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
     return accepted(acceptRequest(item, request, at, stage));
   });
   if (updated.is !== 'done') return { is: updated.is, error: updated.error };
-  if (updated.value.is === 'accepted' && updated.value.request && !input.isQuiet) {
+  if (updated.value.is === 'accepted' && !input.isQuiet) {
     // Should the message be lost, the dispatcher finds the request by its date.
     const priority = priorityOf(updated.value.request);
     yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority }] });
@@ -50,6 +51,5 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
 
 function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
   if (result.is === 'refused') return { value: result };
-  if (result.is === 'repeated') return { value: { is: 'replayed', status: result.request.status } };
   return { item: result.item, value: { is: 'accepted', status: result.request.status, request: result.request } };
 }

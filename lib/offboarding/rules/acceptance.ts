@@ -1,5 +1,4 @@
 import type { Cancellation, Failure, OpenRequest, Organization } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { hasRoom, openIn } from './bounds.ts';
@@ -24,7 +23,6 @@ export const repetitionOf = (
 
 export type Acceptance =
   | { is: 'accepted'; item: Organization; request: OpenRequest }
-  | { is: 'repeated'; request: OpenRequest }
   | { is: 'refused'; failure: Failure };
 
 /** The moment that orders a request or a cancellation over HTTP: later than all that the organization has accepted, whatever the clocks say. */
@@ -34,13 +32,11 @@ export function nextRequestedAt({ last_requested_at = '' }: Organization, now: n
 }
 
 /**
- * Accepts a request into the organization's item; it counts from the write of that item on. A request by event that a recorded
+ * Accepts a request that the organization's item does not have yet; it counts from the write of that item on. A request by event that a recorded
  * cancellation covers is accepted as cancelled. Refused with `conflict` where the organization takes no more, and with
  * `request_too_old` where an event is older than the stage's `giveUpAfter`.
  */
 export function acceptRequest(item: Organization, given: NewRequest, now: number, stage: Stage): Acceptance {
-  const known = requestOf(item, given.offboarding_id);
-  if (known) return { is: 'repeated', request: known };
   const isEvent = given.requested_at !== undefined;
   if (given.requested_at && after(given.requested_at, stage.giveUpAfter) < now)
     return refused('request_too_old', 'The request is older than the service tries for');

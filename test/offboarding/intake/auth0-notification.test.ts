@@ -1,6 +1,6 @@
 // What Auth0's log records and events say, in each form that is known: test/data/notifications, a folder for each source.
 import { readdirSync, readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { notificationIn } from '../../../lib/offboarding/intake/auth0-notification.ts';
 
 const FOLDER = new URL('../../data/notifications/', import.meta.url);
@@ -104,4 +104,54 @@ test('when a name is long or has control characters, it is cut and has none', ()
   expect(notificationIn({ ...data, user_name: ' ', client_name: '' })?.changed_by).toBe(
     'Zk3wq8Lm1nOpQrStUvWxYz0123456789',
   );
+});
+
+describe('what looks like a notification', () => {
+  const event = () => structuredClone(read('event-stream/added').detail);
+  const record = (changes: object = {}) => ({ ...read('log-stream/sapi-enables').detail.data, ...changes });
+  const customer = (changes: object) => ({ ...read('log-stream/self-service').detail.data, ...changes });
+
+  test('when an event of another type names an organization, it is about something else', () => {
+    expect(notificationIn({ ...event(), type: 'organization.deleted' })).toBeUndefined();
+  });
+  test('when an event does not name its version, its type tells what it is', () => {
+    for (const name of ['added', 'removed']) {
+      const { specversion: _, ...detail } = read(`event-stream/${name}`).detail;
+      expect(notificationIn(detail)).toMatchObject({ organization_id, isOfInterest: name === 'added' });
+    }
+  });
+  test('when an envelope has a version, or a type that is no text, the event inside is found', () => {
+    expect(notificationIn({ specversion: '1.0', data: event() })).toEqual(streamed);
+    expect(notificationIn({ type: 7, details: {}, data: event() })).toEqual(streamed);
+    expect(notificationIn({ details: {}, data: event() })).toEqual(streamed);
+    expect(notificationIn({ type: 'envelope', data: event() })).toEqual(streamed);
+  });
+  test('when a record has an id or details, what it says counts, and nothing that somebody wrote into it', () => {
+    const { details, log_id, ...rest } = record();
+    expect(notificationIn({ ...rest, details })).toEqual(byTerraform);
+    expect(notificationIn({ ...rest, log_id, note: event() })).toBeUndefined();
+    expect(log_id).toBeDefined();
+  });
+  test('when a call was not carried out, its record is no notification', () => {
+    for (const type of ['fapi', 'sapi_', '']) expect(notificationIn(record({ type }))).toBeUndefined();
+  });
+  test('when Auth0 does not say who it was, nobody is named', () => {
+    expect(notificationIn(event())).not.toHaveProperty('changed_by');
+  });
+  test('when the time is a number, it is unknown', () => {
+    expect(notificationIn({ ...event(), time: 7 })?.time).toBeUndefined();
+  });
+  test('when a record of a customer’s change names its organization somewhere in it, that is found, at most five deep', () => {
+    const nested = (depth: number): object => (depth === 0 ? { organization_id } : { in: nested(depth - 1) });
+    const named = (details: unknown) =>
+      notificationIn(customer({ organization_id: undefined, details }))?.organization_id;
+    expect(named({ other: { a: 1 }, second: { org_id: organization_id } })).toBe(organization_id);
+    expect(named({ organization: { id: organization_id } })).toBe(organization_id);
+    expect(named(nested(4))).toBe(organization_id);
+    expect(named(nested(5))).toBeUndefined();
+  });
+  test('when a text in such a record names an organization, somebody wrote that', () => {
+    const note = JSON.stringify({ organization_id });
+    expect(notificationIn(customer({ organization_id: undefined, details: { note } }))).toBeUndefined();
+  });
 });

@@ -44,9 +44,16 @@ describe('a cancellation over HTTP', () => {
     const world = new World(disabled());
     expect(foundBy(world)).toMatchObject({ isOver: true, records: [{ status: 'cancelled' }] });
     expect(world.all('change')).toMatchObject([{ kind: 'connection', id: 'con_1', goal: 'enabled' }]);
+    // It works under a lease of its own, which ends in time for the answer.
+    const [, leased] = world.all('writeOrganization');
+    expect(leased?.item.lease).toEqual({ owner: 'n.visit1', until: NOW + 28 * SECOND - 1500 + MINUTE });
     // Its events and records are the worker's.
     expect(world.all('publish')).toEqual([]);
     expect(world.all('writeRecord')).toEqual([]);
+  });
+  test('when a request was made in the same millisecond, it is covered', () => {
+    const world = new World(organization({ requests: [request('A', { requested_at: ago(0) })] }));
+    expect(foundBy(world)).toMatchObject({ cancellation: { found: ['A'] } });
   });
   test('when the clocks differ, it is later than all that the organization has accepted', () => {
     const world = new World(organization({ requests: [request('A')], last_requested_at: ago(-MINUTE) }));
@@ -84,7 +91,8 @@ describe('a cancellation over HTTP', () => {
     const last = reads();
     for (let i = 1; i < last; i++) again.meanwhile('readOrganization', () => {});
     again.fail('readOrganization', AWAY);
-    expect(foundBy(again)).toMatchObject({ is: 'found', isOver: false });
+    again.records.A = recordOf(world.item, request('A', { status: 'cancelled' }));
+    expect(foundBy(again)).toMatchObject({ records: [{ status: 'cancelled' }], isOver: false });
   });
   test('when the table does not answer, the caller is told whether it may be written', () => {
     const world = new World(disabled()).fail('readOrganization', AWAY, { times: 3 });
@@ -129,6 +137,29 @@ describe('a caller who waits', () => {
     const world = new World(disabled({ lease: { owner: 'nobody', until: NOW + HOUR } }));
     expect(foundBy(world)).toMatchObject({ isOver: false });
     expect(world.all('pause')).toEqual([]);
+  });
+  test('when somebody cancels anew what was carried out, it is not over before that is', () => {
+    const cancelledAgain = (id: string) => {
+      const world = new World(disabled());
+      world.answers.readOrganization = () => {
+        const isDone = world.item.requests[0]?.status === 'cancelled' && !world.item.lease;
+        const requests = [request('A', { status: id === 'A' ? 'cancelling' : 'cancelled' })];
+        return isDone ? { ...world.item, requests } : world.item;
+      };
+      return foundBy(world).isOver;
+    };
+    expect(cancelledAgain('A')).toBe(false);
+    expect(cancelledAgain('none')).toBe(true);
+  });
+  test('when the worker ends only after the caller has waited, the caller hears that it goes on', () => {
+    const world = new World(leased(NOW + HOUR));
+    let pauses = 0;
+    world.answers.pause = ({ ms }) => {
+      world.now += ms;
+      const requests = [request('A', { status: 'cancelled' })];
+      if (++pauses === 40) world.items[ORG] = { ...world.item, requests, ledger: [], lease: undefined };
+    };
+    expect(foundBy(world)).toMatchObject({ isOver: false, records: [{ status: 'cancelled' }] });
   });
   test('when somebody works on it again after it was carried out, it is not over until that lease has passed', () => {
     const after = (until: number) => {

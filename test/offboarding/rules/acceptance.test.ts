@@ -84,13 +84,6 @@ describe('a request over HTTP', () => {
     expect(one).toMatchObject({ batch, urgent: true, fingerprint: 'f' });
     expect(Object.keys(accepted(organization(), given('A')).request)).not.toContain('urgent');
   });
-  test('when the organization has it already, it is a repetition, whatever else it says', () => {
-    const item = organization({ requests: [request('A')] });
-    expect(acceptRequest(item, given('A', { parameters: parameters({ action: 'remove' }) }), NOW, STAGE)).toEqual({
-      is: 'repeated',
-      request: item.requests[0],
-    });
-  });
   test('when a cancellation is on record, the request counts, and a repeated cancellation is about it', () => {
     const before = organization({ cancellation: cancellation(ago(-DAY), ['Z']), last_requested_at: ago(-DAY) });
     const { item, request: one } = accepted(before, given('A'));
@@ -115,6 +108,9 @@ describe('a request by event', () => {
   test('when it is older than the service tries for, it is refused', () => {
     expect(refusalOf(organization(), event('A', { requested_at: ago(7 * DAY + 1) }))).toBe('request_too_old');
     expect(refusalOf(organization(), event('A', { requested_at: ago(7 * DAY) }))).toBe('accepted');
+    expect(acceptRequest(organization(), event('A', { requested_at: ago(8 * DAY) }), NOW, STAGE)).toMatchObject({
+      failure: { message: 'The request is older than the service tries for' },
+    });
   });
   test('when a cancellation with a later time is on record, it is accepted as cancelled', () => {
     const at = cancellation(ago(HOUR - 1));

@@ -182,7 +182,10 @@ describe('the answer to a request', () => {
   const ofBatch = (result: Parameters<typeof batchAcceptanceOf>[0]) => () =>
     batchAcceptanceOf(result, { batch_id: 'X' });
   test('when it is accepted, or was before, the answer has its status', () => {
-    expect(of({ is: 'accepted', status: 'requested' })()).toEqual({ status: 'requested', replayed: false });
+    expect(of({ is: 'accepted', status: 'requested', request: request('A') })()).toEqual({
+      status: 'requested',
+      replayed: false,
+    });
     expect(of({ is: 'replayed', status: 'completed' })()).toEqual({ status: 'completed', replayed: true });
     expect(ofBatch({ is: 'accepted', status: 'accepted', accepted: 3 })()).toEqual({
       accepted: 3,
