@@ -1,17 +1,7 @@
 import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
 import { areMembersLeft, withRequest } from '../model/organization.ts';
 import { iso, latestOf } from '../model/stage.ts';
-import {
-  actOf,
-  disabledBy,
-  inStatus,
-  isAccepted,
-  isCancellable,
-  isPending,
-  isRemoving,
-  withEvent,
-  withoutClaims,
-} from './requests.ts';
+import { actOf, inStatus, isAccepted, isCancellable, isPending, isRemoving, withEvent } from './requests.ts';
 
 /** A cancellation is about everything that was requested before `at`; by event `at` has whole seconds. */
 export interface CancellationRequest extends Act {
@@ -82,7 +72,6 @@ export function cancelRequest(item: Organization, request: OpenRequest, act: Act
   // The worker finds `cancelled` when it learns that the batch is accepted.
   if (!isAccepted(request)) return withRequest(item, { ...request, cancelled: act });
   if (isCancellable(item, request)) return toCancelling(item, { ...request, cancelled: act }, now);
-  if (request.status === 'cancelling') return item;
   if (request.watch === 'on') return endWatch(item, request, act, now);
   return request.status === 'superseded' ? toCancelling(item, { ...request, cancelled: act }, now) : item;
 }
@@ -93,9 +82,9 @@ export function toCancelling(item: Organization, request: OpenRequest, now: numb
   const watchOver = { watch: undefined, superseded_by: undefined, ended_at: undefined, error: undefined };
   const over = { ...request, ...watchOver, removal_due_at: request.removal_due_at, notice_due_at: undefined };
   const cancelling = inStatus({ ...over, outcomes: removedOf(over) }, 'cancelling', now);
-  if (hasBegun || disabledBy(item, request).length > 0) return withRequest(item, cancelling);
+  if (hasBegun) return withRequest(item, cancelling);
   const cancelled = { ...inStatus(cancelling, 'cancelled', now), ended_at: iso(now) };
-  return withEvent(withoutClaims(item, request), cancelled, 'cancelled', iso(now));
+  return withEvent(item, cancelled, 'cancelled', iso(now));
 }
 
 /** What is removed stays shown as removed. All else is decided anew. */

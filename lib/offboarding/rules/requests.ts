@@ -89,12 +89,6 @@ export const actOf = ({ at, caller, requested_by = null, reason = null }: Act): 
   reason,
 });
 
-/** The organization without what `request` claims of it. */
-export const withoutClaims = (item: Organization, { offboarding_id }: OpenRequest): Organization => ({
-  ...item,
-  ledger: item.ledger.map((entry) => ({ ...entry, claims: entry.claims.filter((id) => id !== offboarding_id) })),
-});
-
 /** The claims of a ledger entry that keep it disabled, but for those of `except`. */
 export function claimantsOf(item: Organization, entry: LedgerEntry, except?: OpenRequest): OpenRequest[] {
   return item.requests.filter(

@@ -300,7 +300,7 @@ describe('one request that is cancelled', () => {
     expect(cancelRequest(item, found(item, 'A'), ACT, NOW)).toBe(item);
   });
 
-  test('when nothing is left of it, its claims go', () => {
+  test('when it has an error and claims nothing, its error goes, and the claims of others stay', () => {
     const item = organization({ requests: [request('A')], ledger: [entry('con_1', ['B'])] });
     const next = toCancelling(item, { ...found(item, 'A'), error: { code: 'x', message: 'x' } }, NOW);
     expect(found(next, 'A').error).toBeUndefined();

@@ -156,13 +156,17 @@ describe('the beginning of a request', () => {
     const machines = begun(organization(), request('A', {}, { end_machine_access: true }), list);
     expect(machines.ledger).toEqual(['con_1: A', 'con_2: A', 'cgr_1: A']);
     expect(machines.outcomes).toEqual({});
-    expect(begun(organization(), request('A', {}, { end_machine_access: true }), ON).ledger).toEqual(['con_1: A']);
+    const unlisted = begun(organization(), request('A', {}, { end_machine_access: true }), ON);
+    expect([unlisted.ledger, unlisted.outcomes]).toEqual([['con_1: A'], {}]);
   });
   test('when it names connections, it claims each once; one that nobody knows fails', () => {
     const one = request('A', {}, { connection_ids: ['con_1', 'con_9', 'con_1'] });
     const { ledger, outcomes } = begun(organization(), one, listing(['con_1', 'con_2']));
     expect(ledger).toEqual(['con_1: A']);
     expect(outcomes).toEqual({ con_9: { outcome: 'failed', error: UNKNOWN_CONNECTION } });
+    expect(UNKNOWN_CONNECTION).toEqual({
+      ...{ code: 'unknown_connection', message: 'The organization has no connection with this id' },
+    });
   });
   test('when a named connection is gone, but an offboarding ended it once, or has it on the ledger, it is claimed', () => {
     const one = request('A', {}, { connection_ids: ['con_1', 'con_2'] });

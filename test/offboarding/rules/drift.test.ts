@@ -152,6 +152,10 @@ describe('a connection that is to be disabled again', () => {
     const twice = { reenabled_at: [ago(2 * HOUR), ago(HOUR)] };
     const next = changed(item(twice));
     expect(driftOf(next)).toMatchObject({ drift: 'reenabled', outcome: 'unchanged', error: FIGHT });
+    expect(FIGHT).toEqual({
+      code: 'reenabled_repeatedly',
+      message: 'Enabled again three times within a day; it is left as it is until somebody stops what enables it',
+    });
     expect(next.ledger[0]?.reenabled_at).toEqual([ago(2 * HOUR), ago(HOUR), ago(0)]);
     expect(called(item({ reenabled_at: [ago(DAY), ago(HOUR)] })).item.ledger[0]?.reenabled_at).toEqual([
       ago(HOUR),
@@ -230,6 +234,7 @@ describe('client grants', () => {
   test('when an offboarding ended machine access, a grant that is there is drift, as added', () => {
     const item = changed(organization({ requests: [machines()] }), list);
     expect(driftOf(item)).toEqual({ key: 'grant cgr_1', drift: 'added', outcome: 'unchanged', error: null, now: null });
+    expect(item.ledger).toMatchObject([{ kind: 'client_grant', id: 'cgr_1' }]);
     expect(called(organization({ requests: [machines(AGAIN)] }), list).change).toMatchObject({
       goal: 'disabled',
       entry: { id: 'cgr_1' },
@@ -239,7 +244,8 @@ describe('client grants', () => {
     expect(step(organization({ requests: [watched('A')] }), list)).toBeUndefined();
     const ledger = [grant('cgr_1', ['A'], { disabled_by_us: false, changed: { goal: 'disabled', at: NOW } })];
     expect(step(organization({ requests: [machines()], ledger }), list)).toBeUndefined();
-    expect(step(organization({ requests: [machines()] }), listing([], { grants: null }))).toBeUndefined();
+    for (const grants of [null, undefined])
+      expect(step(organization({ requests: [machines()] }), listing([], { grants }))).toBeUndefined();
   });
 });
 
@@ -271,7 +277,7 @@ describe('what a call of a check made', () => {
   });
   test('when it failed for something that may pass, that is told once, and it is tried again', () => {
     const next = after(item(), CONFLICT);
-    expect(driftOf(next)).toMatchObject({ outcome: 'unchanged', error: CONFLICT });
+    expect(driftOf(next)).toMatchObject({ key: 'con_1', outcome: 'unchanged', error: CONFLICT });
     expect(next.ledger[0]?.intent).toEqual({ ...intent, is_reported: true });
     expect(after(next, CONFLICT).outbox.length).toBe(1);
     expect(after({ ...next, outbox: [] }, CONFLICT).outbox).toEqual([]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Batch } from '../../../lib/offboarding/model/batch.ts';
 import type { OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
 import {
   acceptMember,
@@ -8,6 +9,7 @@ import {
   failWith,
   finish,
   isOver,
+  isVoid,
   withoutMember,
   withoutOver,
   withoutOverdueWatches,
@@ -255,6 +257,15 @@ describe('several that disable now and remove later', () => {
       C: 'requested',
     });
   });
+  test('when three are, the one requested last takes over the two others', () => {
+    const all = ['A', 'B', 'C'].map((id) =>
+      request(id, { status: id === 'C' ? 'working' : 'scheduled', outcomes: done(`con_${id}`), removal_due_at: id }),
+    );
+    const next = finish(organization({ requests: all }), all[2] as OpenRequest, NOW);
+    expect(statuses(next)).toEqual({ A: 'superseded', B: 'superseded', C: 'scheduled' });
+    expect(Object.keys(found(next, 'C').outcomes).sort()).toEqual(['con_A', 'con_B', 'con_C']);
+    expect(found(next, 'A').superseded_by).toBe('C');
+  });
   test('when two have the same time, the id decides', () => {
     expect(statuses(scheduledWith({}, {}))).toEqual({ A: 'superseded', B: 'scheduled' });
   });
@@ -299,6 +310,19 @@ describe('a member of a batch', () => {
       batch: { is_accepted: true },
       cancelled: { at: ago(SECOND) },
     });
+  });
+  test('when its attempt was given up, overtaken or is gone, it never counts; an attempt that may come does not tell', () => {
+    const of = (status: Batch['status'], attempt: number) =>
+      isVoid(
+        { batch_id: 'X', status, attempt, fingerprint: 'f', organization_ids: [], created_at: ago(MINUTE) },
+        { attempt: 2 },
+      );
+    expect(isVoid(undefined, { attempt: 2 })).toBe(true);
+    for (const status of ['open', 'accepted', 'void', 'cancelled'] as const) {
+      expect(of(status, 3)).toBe(true);
+      expect(of(status, 2)).toBe(status === 'void');
+      expect(of(status, 1)).toBe(false);
+    }
   });
   test('when its batch is void, it leaves no trace', () => {
     const item = organization({

@@ -6,9 +6,10 @@ import {
   isToRecord,
   recordOf,
   remainingAccessOf,
+  remainingIn,
 } from '../../../lib/offboarding/rules/projection.ts';
 import { toOutgoingEvent } from '../../../lib/offboarding/views/outcome.ts';
-import { ago, DAY, entry, grant, HOUR, NOW, organization, outbox, request } from '../items.ts';
+import { ago, DAY, entry, grant, HOUR, listedGrant, NOW, organization, outbox, request } from '../items.ts';
 
 const ERROR = { code: 'rejected_by_auth0', message: 'No' };
 const before = { is_enabled: true };
@@ -110,6 +111,23 @@ test('when grants were listed, those that are not removed remain; when nobody kn
   expect(remainingAccessOf(item)).toEqual([second, third]);
   expect(remainingAccessOf(organization())).toBeNull();
   expect(remainingAccessOf(organization({ remaining_access: null }))).toBeNull();
+});
+
+test('when Auth0 lists client grants, a hundred of the organization’s own are kept; those for any organization are not its own', () => {
+  const own = (id: string) => ({
+    id,
+    kind: 'client_grant',
+    client_id: `client of ${id}`,
+    audience: 'api',
+    scope: ['read'],
+  });
+  const any = { ...listedGrant('cgr_2'), allow_any_organization: true };
+  expect(remainingIn([listedGrant('cgr_1'), any, { ...listedGrant('cgr_3'), allow_any_organization: false }])).toEqual([
+    own('cgr_1'),
+    own('cgr_3'),
+  ]);
+  expect(remainingIn(Array.from({ length: 101 }, (_, index) => listedGrant(`cgr_${index}`)))).toHaveLength(100);
+  expect(remainingIn(null)).toBeNull();
 });
 
 describe('a record', () => {
