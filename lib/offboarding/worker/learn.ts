@@ -178,7 +178,7 @@ function afterCall(
   const offboarding_id = entry?.intent?.offboarding_id ?? '';
   const request = given.item && requestOf(given.item, offboarding_id);
   const isDrift = request !== undefined && request.watch === 'on' && effect.goal === 'disabled';
-  const isUncertain = wasUncertain || result === 'uncertain' || error?.may_be_done === true;
+  const isUncertain = wasUncertain || error?.may_be_done === true;
   const until = isUncertain ? Math.max(given.uncertainUntil ?? 0, given.now + LATE_MS) : given.uncertainUntil;
   const failure = error && { code: error.code, message: (error.upstream?.message ?? error.message).slice(0, 200) };
   // A conflict may pass: somebody works on the same connection.

@@ -1,0 +1,35 @@
+// What a visit knows at some moment, with defaults: a test says only what it is about.
+import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import type { Listing } from '../../../lib/offboarding/rules/connections.ts';
+import { nextStep, type Step } from '../../../lib/offboarding/worker/next-step.ts';
+import { startVisit, type VisitInput, type VisitState } from '../../../lib/offboarding/worker/visit-state.ts';
+import { NOW, ORG, SECOND, STAGE } from '../items.ts';
+
+export const WAIT_MS = 5000;
+export const INPUT: VisitInput = {
+  ...{ organization_id: ORG, nonce: 'n', deadline: NOW + 54 * SECOND, waitMs: WAIT_MS, retries: 0, mode: 'work' },
+  stage: STAGE,
+};
+
+/** A visit that has just read `item`. */
+export const stateOf = (item: Organization | undefined, changes: Partial<VisitState> = {}): VisitState => ({
+  ...startVisit(INPUT, NOW),
+  ...{ isRead: true, stored: item, item },
+  ...changes,
+});
+
+export const listed = (list: Listing, changes: object = {}) => ({ listing: { ...list, checks: 0, ...changes } });
+export const step = (item: Organization, changes: Partial<VisitState> = {}) => nextStep(item, stateOf(item, changes));
+export const stage = (changes: Partial<typeof STAGE>) => ({ input: { ...INPUT, stage: { ...STAGE, ...changes } } });
+/** The item that a step makes. */
+export function changed(item: Organization, changes: Partial<VisitState> = {}): Organization {
+  const next = step(item, changes);
+  if (next.do !== 'change') throw new Error(`no change: ${JSON.stringify(next)}`);
+  return next.item;
+}
+/** A step in short. */
+export function short(next: Step): string {
+  if (next.do === 'call') return `${next.change.goal} ${next.change.entry.id}${next.isDrift ? ' again' : ''}`;
+  if (next.do === 'list') return `list${next.grants ? ' grants' : ''}${next.isCheck ? ' to check' : ''}`;
+  return next.do;
+}
