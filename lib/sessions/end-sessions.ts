@@ -108,11 +108,11 @@ const counted = (sessions: Sessions, count: Count): Sessions => ({
   members: sessions.members + 1,
 });
 
-/** Whether the customer stays, or is back: its people keep their sessions from then on. */
+/** Whether the customer stays, or is back: its people keep their sessions from then on. So it is where nobody can tell. */
 function* isStoppedNow({ organization_id, offboarding_id }: EndSessionsInput): Core<boolean> {
   const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
   const request = read.value && requestOf(read.value, offboarding_id);
-  return read.error !== undefined || !request || !areSessionsLeft(request);
+  return !request || !areSessionsLeft(request);
 }
 
 /** One member: what became of it, or Auth0's error. */

@@ -106,6 +106,11 @@ describe('an error that ends the visit', () => {
     expect(events(old.world.item)).toEqual(['sessions_ended A']);
     expect(after(7 * DAY + 1, LIMITED).result).toEqual({ is: 'later', error: LIMITED });
   });
+  test('when it has only just begun, that is progress, from which the age counts', () => {
+    const world = worldOf([['u1']]).fail('endUserSessions', LIMITED);
+    end(world);
+    expect(now(world)).toMatchObject({ status: 'ending', members: 0, updated_at: ago(0) });
+  });
   test('when nothing was done, the time of the last page stays, from which the age counts', () => {
     const world = worldOf([['u1']], due({ sessions: sessions({ status: 'ending' }) })).fail('listMembers', AWAY);
     end(world);

@@ -48,6 +48,21 @@ describe('the members of an organization', () => {
     expect(ended(world)).toEqual([]);
     expect(now(world)).toMatchObject({ members: 2, revocations_requested: 1, skipped: 1 });
   });
+  test('when it is a dry run of a stage in which all members lose their sessions, each of them counts', () => {
+    const world = worldOf([['u1', 'guest']], due({}, { dry_run: true }));
+    expect(end(world, { allMembers: true })).toEqual({ is: 'done' });
+    expect([ended(world), now(world)?.revocations_requested, now(world)?.updated_at]).toEqual([[], 2, ago(0)]);
+  });
+  test('when a page has no members, the next one is all the same progress', () => {
+    const world = worldOf([[], ['u1']], due({ sessions: sessions({ status: 'ending' }) }));
+    world
+      .meanwhile('listMembers', () => {})
+      .meanwhile('listMembers', () => {
+        expect(now(world)).toMatchObject({ cursor: '1', members: 0, updated_at: ago(0) });
+      });
+    expect(end(world)).toEqual({ is: 'done' });
+    expect(world.all('listMembers')).toHaveLength(2);
+  });
   test('when the message is quicker than the write that says so, it begins all the same', () => {
     const world = worldOf([['u1']], due({ sessions: undefined }));
     expect(end(world)).toEqual({ is: 'done' });
@@ -134,7 +149,7 @@ describe('the time of a delivery', () => {
     expect(end(worldOf([['u1']]), { deadline: NOW + 3 * SECOND })).toEqual({ is: 'done' });
   });
   test('when it is over within a page, the place is kept', () => {
-    const world = worldOf([['u1', 'u2', 'u3']]);
+    const world = worldOf([['u1', 'u2', 'u3']], due({ sessions: sessions({ status: 'ending' }) }));
     world.takes = { endUserSessions: 4000 };
     expect(end(world, { deadline: NOW + 8 * SECOND })).toEqual({ is: 'later' });
     expect(ended(world)).toEqual(['u1', 'u2']);
