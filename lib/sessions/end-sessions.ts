@@ -108,7 +108,7 @@ const counted = (sessions: Sessions, count: Count): Sessions => ({
   members: sessions.members + 1,
 });
 
-/** Whether the customer stays, or is back: its people keep their sessions from then on. So it is where nobody can tell. */
+/** Whether the customer stays, or is back: its people keep their sessions from then on. A read that fails counts as that. */
 function* isStoppedNow({ organization_id, offboarding_id }: EndSessionsInput): Core<boolean> {
   const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
   const request = read.value && requestOf(read.value, offboarding_id);

@@ -55,9 +55,9 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/worker/lease': ['offboarding/worker/lease'],
   'offboarding/worker/learn': ['offboarding/worker/learn'],
   'offboarding/worker/learn-calls': ['offboarding/worker/learn'],
-  'offboarding/worker/next-step': ['offboarding/worker/next-step'],
+  'offboarding/worker/next-step': ['offboarding/worker/next-step', 'offboarding/rules/requests'],
   'offboarding/worker/next-step-later': ['offboarding/worker/next-step'],
-  'offboarding/worker/visit-state': ['offboarding/worker/visit-state'],
+  'offboarding/worker/visit-state': ['offboarding/worker/visit-state', 'offboarding/model/organization'],
   'offboarding/worker/dispatcher': [
     'worker/dispatcher',
     'worker/dispatch',
@@ -78,20 +78,16 @@ export const SUITES: Record<string, string[]> = {
   'aws/table': ['aws/table'],
 };
 
-/** Of these so much of what can be seen must be seen: the rules, the views, the messages, the table, the pace, the calls and the token. */
+/** Of these so much of what can be seen must be seen: whatever decides, the views, the table, the pace, the calls and the token. */
 export const ENOUGH = 0.9;
+const INTAKE = ['accept', 'accept-event', 'accept-batch', 'cancel', 'cancel-batch', 'drift-check', 'update'];
+const inFolder = (folder: string, ...names: string[]) => names.map((name) => `offboarding/${folder}/${name}`);
 export const WATCHED = [
   ...[...RULES, ...VIEWS, ...READERS, ...CALLS],
-  ...[
-    'rules/projection',
-    'model/messages',
-    'model/status',
-    'intake/batch-members',
-    'intake/permitted',
-    'store/shell',
-  ].map((name) => `offboarding/${name}`),
-  ...['worker/delivery', 'worker/dispatcher', 'worker/dispatch', 'store/dead-letters'].map(
-    (name) => `offboarding/${name}`,
-  ),
-  ...['aws/table', 'auth0/rate-limit', 'auth0/management-token'],
+  ...inFolder('rules', 'projection'),
+  ...inFolder('model', 'messages', 'status', 'stage', 'organization', 'request'),
+  ...inFolder('intake', ...INTAKE, 'auth0-notification', 'batch-members', 'permitted'),
+  ...inFolder('worker', 'delivery', 'dispatcher', 'dispatch', 'lease', 'learn', 'next-step', 'visit-state'),
+  ...inFolder('store', 'shell', 'dead-letters'),
+  ...['sessions/end-sessions', 'aws/table', 'auth0/rate-limit', 'auth0/management-token'],
 ];

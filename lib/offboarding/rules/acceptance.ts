@@ -32,9 +32,9 @@ export function nextRequestedAt({ last_requested_at = '' }: Organization, now: n
 }
 
 /**
- * Accepts a request that the organization's item does not have yet; it counts from the write of that item on. A request by event that a recorded
- * cancellation covers is accepted as cancelled. Refused with `conflict` where the organization takes no more, and with
- * `request_too_old` where an event is older than the stage's `giveUpAfter`.
+ * Accepts a request that the organization's item does not have yet; it counts from the write of that item on. A request by event
+ * that a recorded cancellation covers is accepted as cancelled. Refused with `conflict` where the organization takes no more, and
+ * with `request_too_old` where an event is older than the stage's `giveUpAfter`.
  */
 export function acceptRequest(item: Organization, given: NewRequest, now: number, stage: Stage): Acceptance {
   const isEvent = given.requested_at !== undefined;

@@ -210,6 +210,8 @@ describe('the end', () => {
     expect(found(refused, 'A').watch).toBeUndefined();
     expect(events(refused)).toEqual(['failed A']);
     expect(refused.ledger[0]?.disabled_by_us).toBe(true);
+    const removed = { con_1: { outcome: 'failed' as const, error: ERROR }, con_2: { outcome: 'removed' as const } };
+    expect(found(finished({ ...one, outcomes: removed }), 'A').watch).toBeUndefined();
   });
 });
 

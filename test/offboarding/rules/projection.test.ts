@@ -219,6 +219,21 @@ describe('a record', () => {
       ['con_2', 'unchanged', true],
     ]);
   });
+  test('when it had several, each keeps what drift checks have found of it alone', () => {
+    const [first] = known.connections;
+    const both = { ...known, connections: [first, { ...first, connection_id: 'con_2' }] as typeof known.connections };
+    const ledger = [
+      entry('con_1', ['A'], { drifted_at: ago(HOUR), added: true }),
+      entry('con_2', ['A'], { drifted_at: ago(DAY), added: true }),
+      entry('con_3', ['A'], { added: true }),
+    ];
+    const { connections } = recordOf(with_(ended, { ledger }), ended, both);
+    expect(connections.map(({ connection_id, drifted_at }) => [connection_id, drifted_at])).toEqual([
+      ['con_1', ago(HOUR)],
+      ['con_2', ago(DAY)],
+      ['con_3', undefined],
+    ]);
+  });
   test('when it is being cancelled, its connections are decided anew', () => {
     const cancelling = { ...ended, status: 'cancelling' as const };
     const record = recordOf(
