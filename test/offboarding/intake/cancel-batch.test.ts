@@ -3,7 +3,7 @@ import { cancelBatch } from '../../../lib/offboarding/intake/cancel-batch.ts';
 import type { Batch } from '../../../lib/offboarding/model/batch.ts';
 import type { LedgerEntry, OpenRequest } from '../../../lib/offboarding/model/organization.ts';
 import { recordOf } from '../../../lib/offboarding/rules/projection.ts';
-import { ago, entry, HOUR, MINUTE, NOW, organization, request, SECOND } from '../items.ts';
+import { ago, entry, HOUR, MINUTE, NOW, organization, request, SECOND, STAGE } from '../items.ts';
 import { AWAY, UNANSWERED, World } from '../play.ts';
 
 const ACT = { at: ago(0), caller: 'arn:support', requested_by: 'support', reason: 'stays' };
@@ -15,7 +15,14 @@ const batch = (changes: Partial<Batch> = {}): Batch => ({
 const cancel = (world: World) =>
   world.run(
     cancelBatch(
-      { batch_id: 'X', act: ACT, offboardingIdOf: (id) => `of ${id}`, nonce: 'n', deadline: NOW + MINUTE },
+      {
+        batch_id: 'X',
+        act: ACT,
+        offboardingIdOf: (id) => `of ${id}`,
+        nonce: 'n',
+        deadline: NOW + MINUTE,
+        stage: STAGE,
+      },
       world.now,
     ),
   );

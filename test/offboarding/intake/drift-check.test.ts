@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { type CheckInput, requestDriftCheck } from '../../../lib/offboarding/intake/drift-check.ts';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import { LIST_IS_OLD_MS } from '../../../lib/offboarding/rules/connections.ts';
 import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request } from '../items.ts';
 import { AWAY, World } from '../play.ts';
 
 const watched = (changes: Partial<Organization> = {}) =>
   organization({ requests: [request('A', { status: 'completed', watch: 'on' })], ...changes });
 const notify = (world: World, changes: Partial<CheckInput> = {}) =>
-  world.run(requestDriftCheck({ organization_id: ORG, nonce: 'n', deadline: NOW + MINUTE, ...changes }, world.now));
+  world.run(requestDriftCheck({ organization_id: ORG, nonce: 'n', deadline: NOW + MINUTE, ...changes }, world.now))
+    .is === 'requested';
 const SENT = [{ do: 'sendDue', notices: [{ organization_id: ORG, priority: 'watch' }] }];
 
 describe('a notification of a change', () => {
@@ -24,7 +26,7 @@ describe('a notification of a change', () => {
   test('when it says who changed what, the check will tell', () => {
     const world = new World(watched());
     notify(world, { connection_id: 'con_1', changed_by: 'My Tool' });
-    expect(world.item.changed_by).toEqual({ connection_id: 'con_1', name: 'My Tool', at: ago(0) });
+    expect(world.item.changed_by).toEqual([{ connection_id: 'con_1', name: 'My Tool', at: ago(0) }]);
   });
   test('when nothing is watched, nobody checks', () => {
     const world = new World(organization({ requests: [request('A')] }));
@@ -32,10 +34,11 @@ describe('a notification of a change', () => {
     expect(notify(new World())).toBe(false);
     expect(world.story).toBe('readOrganization');
   });
-  test('when the last check is as new as the change or newer, it has seen it', () => {
+  test('when the last check is newer than the change by more than a list may be old, it has seen it', () => {
     const at = (time: string | undefined, last_drift_check_at = ago(HOUR)) =>
       notify(new World(watched({ last_drift_check_at, next_drift_check_at: ago(-DAY) })), { time });
-    expect(at(ago(HOUR))).toBe(false);
+    expect(at(ago(HOUR + LIST_IS_OLD_MS))).toBe(false);
+    expect(at(ago(HOUR + LIST_IS_OLD_MS - 1))).toBe(true);
     expect(at(ago(2 * HOUR))).toBe(false);
     expect(at(ago(HOUR - 1))).toBe(true);
     expect(at(undefined)).toBe(true);
@@ -47,15 +50,15 @@ describe('a notification of a change', () => {
     expect(notify(world)).toBe(true);
     expect(world.all('writeOrganization')).toEqual([]);
     expect(world.all('sendDue')).toEqual(SENT);
-    const by = { ...due, changed_by: { name: 'My Tool', at: ago(HOUR) } };
+    const by = { ...due, changed_by: [{ connection_id: undefined, name: 'My Tool', at: ago(HOUR) }] };
     const same = new World(watched(by));
     notify(same, { changed_by: 'My Tool' });
     expect(same.all('writeOrganization')).toEqual([]);
   });
   test('when somebody else changed it, that is kept although a check is due', () => {
-    const world = new World(watched({ next_drift_check_at: ago(MINUTE), changed_by: { name: 'A', at: ago(HOUR) } }));
+    const world = new World(watched({ next_drift_check_at: ago(MINUTE), changed_by: [{ name: 'A', at: ago(HOUR) }] }));
     notify(world, { changed_by: 'B' });
-    expect(world.item).toMatchObject({ changed_by: { name: 'B' }, next_drift_check_at: ago(MINUTE) });
+    expect(world.item).toMatchObject({ changed_by: [{ name: 'A' }, { name: 'B' }], next_drift_check_at: ago(MINUTE) });
   });
   test('when a check is being made just now, it leads to another one', () => {
     const lease = { owner: 'worker', until: NOW + MINUTE };

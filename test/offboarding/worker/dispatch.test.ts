@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DueItem } from '../../../lib/offboarding/model/effects.ts';
 import { type DispatchInput, dispatchDueWork } from '../../../lib/offboarding/worker/dispatch.ts';
-import { ago, DAY, HOUR, MINUTE, NOW, organization, request } from '../items.ts';
+import { ago, DAY, HOUR, MINUTE, NOW, organization, request, STAGE } from '../items.ts';
 import { AWAY, World } from '../play.ts';
 
 const work = (organization_id: string, changes: Partial<DueItem> = {}): DueItem => ({
@@ -24,7 +24,7 @@ const dispatch = (world: World, changes: Partial<DispatchInput> = {}) =>
   world.run(
     dispatchDueWork(
       {
-        ...{ nonce: 'n', deadline: NOW + MINUTE, shards: [0], all: false },
+        ...{ nonce: 'n', deadline: NOW + MINUTE, shards: [0], all: false, stage: STAGE },
         memberIdOf: (batch, id) => `${batch} ${id}`,
         ...changes,
       },
