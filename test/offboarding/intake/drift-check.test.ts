@@ -17,7 +17,7 @@ describe('a notification of a change', () => {
     const world = new World(watched({ next_drift_check_at: ago(-DAY) }));
     expect(notify(world)).toBe(true);
     expect(world.item).toMatchObject({ next_drift_check_at: ago(0), drift_checks_requested: 1 });
-    expect(world.item).not.toHaveProperty('changed_by');
+    expect(world.item.changed_by).toEqual([]);
     expect(world.all('sendDue')).toEqual(SENT);
     const never = new World(watched({ drift_checks_requested: 4 }));
     expect(notify(never)).toBe(true);

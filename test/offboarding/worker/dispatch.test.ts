@@ -125,12 +125,32 @@ describe('a batch whose cancellation was cut off', () => {
     expect(noticesOf(world)).toEqual(['org_a batch']);
     expect(world.all('markNoticed')).toEqual([]);
   });
-  test('when its first attempt never reached the members, a member that is gone is looked up by its own id', () => {
+  test('when it was accepted and some took no more, they get their records, and nothing is cancelled', () => {
     const world = cutOff();
-    world.batches.X = { ...(world.batches.X as NonNullable<typeof world.batches.X>), status: 'accepted' };
+    const { parameters } = request('A');
+    const failure = { code: 'conflict', message: 'It takes no more' };
+    world.batches.X = {
+      ...(world.batches.X as NonNullable<typeof world.batches.X>),
+      ...{ status: 'accepted', cancelled: undefined },
+      refused: { organization_ids: ['org_b'], parameters, caller: 'somebody', failure },
+    };
     dispatch(world);
-    expect(world.all('readRecord')).toEqual([
-      { do: 'readRecord', organization_id: 'org_b', offboarding_id: 'X org_b' },
+    expect(world.all('writeRecord')).toMatchObject([
+      { record: { organization_id: 'org_b', offboarding_id: 'X org_b', status: 'failed', error: failure } },
     ]);
+    expect(world.items.org_b?.outbox).toMatchObject([{ event: 'failed', offboarding_id: 'X org_b' }]);
+    expect(world.batches.X).toMatchObject({ status: 'accepted', version: 'n.X.refused' });
+    expect(world.batches.X?.refused).toBeUndefined();
+    expect(world.batches.X?.due_at).toBeUndefined();
+    expect(world.items.org_a?.requests[0]?.status).toBe('requested');
+  });
+  test('when the table does not take such a record, the batch stays due', () => {
+    const world = cutOff().fail('writeRecord', AWAY, { times: 9 });
+    const failure = { code: 'conflict', message: 'It takes no more' };
+    const refused = { organization_ids: ['org_b'], parameters: request('A').parameters, caller: 'somebody', failure };
+    world.batches.X = { ...(world.batches.X as NonNullable<typeof world.batches.X>), status: 'accepted', refused };
+    dispatch(world);
+    expect(world.batches.X).toMatchObject({ refused, due_at: expect.any(String) });
+    expect(world.items.org_b).toBeUndefined();
   });
 });

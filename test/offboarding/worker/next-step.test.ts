@@ -204,14 +204,14 @@ describe('the connections of a request', () => {
     expect(call(two, { ...list, postponed: ['con_1'] }).change.entry.id).toBe('con_2');
     const planned = call(two, list).item;
     expect(short(step(planned, { ...list, postponed: ['con_1', 'con_2'] }))).toBe('rest');
-    expect(changed(two, { ...list, postponed: ['con_1', 'con_2'] })).toEqual(planned);
+    expect(short(step(two, { ...list, postponed: ['con_1', 'con_2'] }))).toBe('rest');
   });
   test('when Auth0 may still carry out a call with another goal, this one waits for that; with the same, it does not', () => {
     expect(call(two, { ...list, unsettled: { con_1: 'enabled' } }).change.entry.id).toBe('con_2');
     expect(call(two, { ...list, unsettled: { con_1: 'disabled' } }).change.entry.id).toBe('con_1');
   });
   test('when only a newer list can tell, it is waited for', () => {
-    const changedNow = { goal: 'disabled' as const, at: NOW };
+    const changedNow = { goal: 'disabled' as const, at: NOW - SECOND };
     const item = of(working(), untouched('con_1', { changed: changedNow }), untouched('con_2'));
     expect(call(item, list).change.entry.id).toBe('con_2');
     expect(short(step(of(working(), untouched('con_1', { changed: changedNow })), list))).toBe('rest');
