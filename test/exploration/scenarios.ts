@@ -114,7 +114,8 @@ export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage =>
 /** What a caller was told. */
 export function answered(world: World, { about }: Process, end: unknown): World {
   if (!about) return world;
-  if (about.kind === 'check') return withStory(world, { checks: world.story.checks + (end === true ? 1 : 0) });
+  if (about.kind === 'check')
+    return withStory(world, { checks: world.story.checks + ((end as { is: string }).is === 'requested' ? 1 : 0) });
   const { kind, requests, before } = about;
   if (kind === 'cancel') return withCancelled(world, statusOfCancel(end), before);
   if (kind === 'cancel batch') return withCancelled(world, statusOfCancelBatch(end), before, true);
