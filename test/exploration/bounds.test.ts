@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { batch, cancel, cancelBatch, event, post } from './actions.ts';
 import { checkRest } from './oracle.ts';
-import { type Action, batch, cancel, cancelBatch, event, post, type Scenario, scenario } from './scenarios.ts';
+import { type Action, type Scenario, scenario } from './scenarios.ts';
 import { stepsOf } from './steps.ts';
+import { lookedAt } from './story.ts';
 import { ORG, type World } from './world.ts';
 
 // Everything that callers can make grow in an organization's item, filled to its bound with the longest values that the API takes.
@@ -18,11 +20,13 @@ function rest(world: World, about: Scenario): World {
   for (let now = world; ; ) {
     const [step] = stepsOf(now, about);
     if (!step) return now;
-    now = { ...step.world, story: { ...step.world.story, changes: [] } };
+    now = lookedAt(step.world);
   }
 }
-const act = (world: World, about: Scenario, action: Action) =>
-  rest(action.apply(world, about.stage), { ...about, until: world.now });
+function act(world: World, about: Scenario, action: Action): World {
+  for (const one of action.requests ?? []) about.requests[one.id] = [one];
+  return rest(action.apply(world, about.stage), { ...about, until: world.now });
+}
 const bytesOf = (world: World) => Buffer.byteLength(JSON.stringify(world.items[ORG] ?? {}));
 
 /** Fills the organization with requests until it takes no more. */

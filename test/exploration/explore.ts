@@ -1,9 +1,10 @@
 import { keyOf } from './key.ts';
 import { checkRest, checkStep } from './oracle.ts';
-import { forgetStored } from './perform.ts';
+import { forgetStored } from './perform-table.ts';
 import { forgetPrograms } from './programs.ts';
 import type { Scenario } from './scenarios.ts';
 import { stepsOf } from './steps.ts';
+import { lookedAt } from './story.ts';
 import type { World } from './world.ts';
 
 // Explores a world to its end, breadth first: every order of the steps of everybody, with every fault that it has in store. What is
@@ -50,8 +51,7 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
       for (const step of steps) {
         const wrong = checkStep(world, step.world, scenario);
         if (wrong) return violated(wrong, [...pathTo(key), step.label]);
-        const { story } = step.world;
-        const reached = story.changes.length > 0 ? { ...step.world, story: { ...story, changes: [] } } : step.world;
+        const reached = lookedAt(step.world);
         const id = keyOf(reached);
         if (seen.has(id)) continue;
         seen.set(id, { parent: key, label: step.label });

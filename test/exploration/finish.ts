@@ -47,6 +47,8 @@ function afterEvent(rest: World, process: Process, end: EventEnd, scenario: Scen
     nonce,
     now: rest.now + skew + elapsed,
     stage: stageOf(rest, scenario),
+    visitMs: scenario.visitMs,
+    retries: scenario.retries,
   });
   return {
     label: `${name} visits`,

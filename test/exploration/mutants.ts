@@ -1,6 +1,7 @@
 // Which changes of the deciding code does the exploration alone see? Every mutant of StrykerJS's instrumenter is switched on in turn,
 // and the worlds that meet it are explored until one shows a violation. `--sample N` tries N of them, chosen by `--seed`; parts of
-// paths choose files. It ends with the share that was seen and with what was not.
+// paths choose files. It ends with the share that was seen and with what was not, which `--again FILE` tries once more, from a file
+// with an earlier output.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,12 @@ import { instrument } from '../mutation/instrument.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { sample: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' } },
+  options: {
+    sample: { type: 'string' },
+    seed: { type: 'string' },
+    minutes: { type: 'string' },
+    again: { type: 'string' },
+  },
 });
 
 const inRoom = (room: string) =>
@@ -34,7 +40,8 @@ try {
   symlinkSync(path.resolve('node_modules'), path.join(copy, 'node_modules'));
   mkdirSync(path.join(copy, 'mutants'));
   writeFileSync(path.join(copy, 'mutants/all.json'), JSON.stringify(mutants));
-  const args = ['test/exploration/try-mutants.ts', values.sample ?? '', values.seed ?? '1', values.minutes ?? ''];
+  const { sample = '', seed = '1', minutes = '', again } = values;
+  const args = ['test/exploration/try-mutants.ts', sample, seed, minutes, again ? path.resolve(again) : ''];
   process.exitCode = spawnSync(process.execPath, args, { cwd: copy, stdio: 'inherit' }).status ?? 1;
 } finally {
   rmSync(copy, { recursive: true });

@@ -1,7 +1,6 @@
 import { type Accepted, acceptOffboarding } from '../../lib/offboarding/intake/accept.ts';
 import { type AcceptedBatch, acceptBatch } from '../../lib/offboarding/intake/accept-batch.ts';
-import { acceptEvent } from '../../lib/offboarding/intake/accept-event.ts';
-import { acceptCancellationEvent, type Cancelled, cancelOrganization } from '../../lib/offboarding/intake/cancel.ts';
+import { type Cancelled, cancelOrganization } from '../../lib/offboarding/intake/cancel.ts';
 import { cancelBatch } from '../../lib/offboarding/intake/cancel-batch.ts';
 import { requestDriftCheck } from '../../lib/offboarding/intake/drift-check.ts';
 import type { Core, Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
@@ -108,10 +107,10 @@ export function proceed(program: Program, result: Result): Program {
 }
 
 /** A worker has this long, milliseconds; a request over HTTP, too. */
-const VISIT_MS = 54_000;
+export const VISIT_MS = 54_000;
 const HTTP_MS = 28_000;
 
-const parametersOf = ({ action, options = {} }: Request) => ({
+export const parametersOf = ({ action, options = {} }: Request) => ({
   action: action as 'disable',
   reason: options.reason ?? 'contract ended',
   requested_by: options.requested_by ?? 'billing',
@@ -128,9 +127,12 @@ export interface By {
   nonce: string;
   now: number;
   stage: Stage;
+  /** How long a visit has, milliseconds, and how often it tries again. */
+  visitMs?: number | undefined;
+  retries?: number | undefined;
 }
-const writer = ({ nonce, now, stage }: By, ms: number) => ({ nonce, deadline: now + ms, stage });
-const nameOf = (what: string, { nonce, now, stage }: By) => `${what} ${nonce} ${now} ${stage.canEndSessions}`;
+export const writer = ({ nonce, now, stage }: By, ms: number) => ({ nonce, deadline: now + ms, stage });
+export const nameOf = (what: string, { nonce, now, stage }: By) => `${what} ${nonce} ${now} ${stage.canEndSessions}`;
 
 /** `POST …/offboarding`, with a key where `hasKey`. */
 export function postProgram(request: Request, by: By, hasKey: boolean): Program {
@@ -178,9 +180,11 @@ export const statusOfBatch = (end: unknown): number => {
   return is === 'accepted' || is === 'replayed' ? 202 : is === 'unknown' ? 504 : 503;
 };
 
+const SUPPORT = { caller: 'arn:support', requested_by: 'support', reason: 'stays' };
+
 /** `DELETE …/offboarding`. */
 export function cancelProgram(organization_id: string, by: By): Program {
-  const input = { organization_id, act: { caller: 'arn:support' }, ...writer(by, HTTP_MS) };
+  const input = { organization_id, act: SUPPORT, ...writer(by, HTTP_MS) };
   return coreProgram(nameOf(`cancel ${organization_id}`, by), () => cancelOrganization(input, by.now));
 }
 export const statusOfCancel = (end: unknown): number => {
@@ -200,7 +204,7 @@ export function cancelBatchProgram(batch_id: string, by: By): Program {
   const input = {
     batch_id,
     offboardingIdOf: (organization: string) => memberIdOf(batch_id, organization),
-    act: { at: new Date(by.now).toISOString(), caller: 'arn:support' },
+    act: { at: new Date(by.now).toISOString(), ...SUPPORT },
     ...writer(by, HTTP_MS),
   };
   return coreProgram(nameOf(`cancel batch ${batch_id}`, by), () => cancelBatch(input, by.now));
@@ -211,9 +215,9 @@ export const statusOfCancelBatch = (end: unknown): number => {
 };
 
 /** A notification of Auth0's. */
-export const checkProgram = (organization_id: string, by: By): Program =>
+export const checkProgram = (organization_id: string, by: By, what: object): Program =>
   coreProgram(nameOf(`check ${organization_id}`, by), () =>
-    requestDriftCheck({ organization_id, ...writer(by, HTTP_MS) }, by.now),
+    requestDriftCheck({ organization_id, ...what, ...writer(by, HTTP_MS) }, by.now),
   );
 
 export const dispatchProgram = (by: By): Program =>
@@ -223,52 +227,18 @@ export const dispatchProgram = (by: By): Program =>
 
 /** The worker's visit of an organization. */
 export const workProgram = (organization_id: string, by: By): Program =>
-  visitProgram({ organization_id, ...writer(by, VISIT_MS), waitMs: 5000, retries: 0, mode: 'work' }, by.now);
+  visitProgram(
+    { organization_id, ...writer(by, by.visitMs ?? VISIT_MS), waitMs: 5000, retries: by.retries ?? 0, mode: 'work' },
+    by.now,
+  );
 
 export const sessionsProgram = ({ organization, offboarding = '' }: Message, by: By): Program => {
   const input = {
     organization_id: organization,
     offboarding_id: offboarding,
     allMembers: false,
-    ...writer(by, VISIT_MS),
+    ...writer(by, by.visitMs ?? VISIT_MS),
   };
   const stage = { ...by.stage, canEndSessions: true };
   return coreProgram(nameOf(`sessions ${offboarding}`, by), () => endSessions({ ...input, stage }, by.now));
 };
-
-/** What the worker does with an event before its visit. */
-export function eventProgram(message: Message, by: By): Program {
-  const { event, organization } = message;
-  if (!event) throw new Error('no event');
-  const time = new Date(event.time).toISOString();
-  if (message.kind === 'cancellation') {
-    const input = {
-      organization_id: organization,
-      act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' },
-      at: time,
-      ...writer(by, VISIT_MS),
-    };
-    return coreProgram(nameOf(`cancellation ${event.id}`, by), () => acceptCancellationEvent(input, by.now));
-  }
-  const { requested_by, ...parameters } = parametersOf({
-    id: event.id,
-    organization,
-    action: event.action ?? 'disable',
-    options: event.options ?? {},
-  });
-  const detail = { organization_id: organization, ...parameters, requested_by };
-  const given = {
-    id: event.id,
-    source: 'billing',
-    account: '1',
-    time,
-    'detail-type': 'organization.offboarding.requested' as const,
-    detail,
-  };
-  return coreProgram(nameOf(`event ${event.id}`, by), () =>
-    acceptEvent(
-      { message: given as never, offboarding_id: event.id, fingerprint: '', ...writer(by, VISIT_MS) },
-      by.now,
-    ),
-  );
-}

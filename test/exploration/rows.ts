@@ -1,18 +1,6 @@
-import {
-  batch,
-  cancel,
-  cancelBatch,
-  enableByHand,
-  event,
-  hasStatus,
-  LIMITED,
-  notification,
-  post,
-  type Scenario,
-  scenario,
-  switchSessionsOff,
-  TWO,
-} from './scenarios.ts';
+import { batch, cancel, cancelBatch, event, hasStatus, post } from './actions.ts';
+import { enableByHand, notification, switchSessionsOff } from './hands.ts';
+import { LIMITED, type Scenario, scenario, TWO } from './scenarios.ts';
 import { MINUTE_MS, ORG, START, type World } from './world.ts';
 
 const isCompleted = hasStatus('A', 'completed');

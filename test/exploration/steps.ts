@@ -1,19 +1,13 @@
 import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
 import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
+import { eventProgram } from './event-programs.ts';
 import { finish } from './finish.ts';
-import { isInvisible, type Performer, performSingle } from './perform.ts';
-import {
-  type By,
-  dispatchProgram,
-  eventProgram,
-  pendingOf,
-  proceed,
-  sessionsProgram,
-  workProgram,
-} from './programs.ts';
+import { isInvisible, performSingle } from './perform.ts';
+import { type By, dispatchProgram, pendingOf, proceed, sessionsProgram, workProgram } from './programs.ts';
 import { type Scenario, stageOf } from './scenarios.ts';
 import { unanswered } from './story.ts';
+import type { Performer } from './ways.ts';
 import { type Message, MINUTE_MS, type Process, type World, withChange } from './world.ts';
 
 export type Step = { label: string; world: World };
@@ -140,6 +134,9 @@ function performEach(world: World, index: number, effects: SingleEffect[], resul
 
 /** A message reaches a worker: any of those that are visible, in any order. */
 function deliveries(world: World, scenario: Scenario): Step[] {
+  const isScriptOver =
+    world.script === scenario.script.length && !world.processes.some(({ name }) => name.startsWith('http'));
+  if (scenario.isPatient && !isScriptOver) return [];
   const names = world.processes.map(({ name }) => name);
   const workers = names.filter((name) => name.startsWith('worker')).length;
   return world.queue.flatMap((message, index) => {
@@ -161,7 +158,8 @@ function started(
   const nonce = message.event
     ? `${message.event.id} ${world.now}`
     : `${message.kind === 'due' ? 'visit' : 'sessions'} ${world.serial}`;
-  const by: By = { nonce, now: world.now + skew, stage: stageOf(world, scenario) };
+  const { visitMs, retries } = scenario;
+  const by: By = { nonce, now: world.now + skew, stage: stageOf(world, scenario), visitMs, retries };
   const program =
     message.kind === 'due'
       ? workProgram(message.organization, by)

@@ -19,6 +19,27 @@ export interface Accepted {
   after: string[];
 }
 
+/** What an event shows of an offboarding: what its record shows, and more. */
+export type Detail = Partial<World['records'][string]> & Record<string, unknown>;
+
+/** What a caller was told, as the core has it. */
+export interface Answer {
+  kind: 'post' | 'batch' | 'cancel' | 'cancel batch';
+  requests: Request[];
+  before: string[];
+  told: number;
+  status: number;
+  end: {
+    is: string;
+    status?: string;
+    isReplayed?: boolean;
+    accepted?: number;
+    cancelling?: number;
+    not_pending?: number;
+    records?: World['records'][string][];
+  };
+}
+
 export interface Story {
   /** Requests that were answered 202, or whose event was put, by the id of the offboarding. */
   accepted: Record<string, Accepted>;
@@ -38,6 +59,9 @@ export interface Story {
     holder: string | undefined;
     at: number;
   }[];
+  /** What was published in the last step, as it went out, and what a caller was told in it. */
+  published: { event: string; detail: Detail }[];
+  answer?: Answer | undefined;
   /** Events in their order, with what they are about and who published them. */
   events: { event: string; id: string; about: string[]; by: string }[];
   /** Offboardings with a dead letter. */
@@ -54,9 +78,17 @@ export interface Story {
 }
 
 export const emptyStory = (): Story => ({
+  published: [],
   ...{ accepted: {}, begun: [], rejected: [], cancelled: [], changes: [], events: [], letters: [], touched: [] },
   ...{ ended: [], endedAfter: 0, checks: 0 },
 });
+
+/** The world before the next step: what happened in the last one is looked at. */
+export function lookedAt(world: World): World {
+  const { changes, published, answer } = world.story;
+  const isQuiet = changes.length === 0 && published.length === 0 && !answer;
+  return isQuiet ? world : withStory(world, { changes: [], published: [], answer: undefined });
+}
 
 export const withStory = (world: World, change: Partial<Story>): World => ({
   ...world,

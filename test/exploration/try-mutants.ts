@@ -64,7 +64,12 @@ const random = () => {
   return chance / 2_147_483_647;
 };
 const isLoaded = ({ id }: Mutant) => switches.mutantCoverage?.static[id] !== undefined;
-const dynamic = all.filter((mutant) => !isLoaded(mutant));
+const nameOf = ({ file, line, column, code, becomes }: Mutant) =>
+  `${file}:${line}:${column} ${code.slice(0, 90)}  =>  ${becomes.slice(0, 90)}`;
+const again = process.argv[5] ? readFileSync(process.argv[5], 'utf8').split('\n') : undefined;
+const dynamic = all.filter(
+  (mutant) => !isLoaded(mutant) && (!again || again.some((line) => line.startsWith(nameOf(mutant)))),
+);
 const chosen = sample
   ? dynamic
       .map((mutant) => ({ mutant, at: random() }))
@@ -86,14 +91,12 @@ for (const mutant of chosen) {
   const [seen, count] = tally.get(mutant.file) ?? [0, 0];
   tally.set(mutant.file, [seen + (by ? 1 : 0), count + 1]);
   const isMet = byStates.some(({ scenario }) => met.get(scenario.name)?.[mutant.id] !== undefined);
-  if (!by)
-    survivors.push(
-      `${mutant.file}:${mutant.line}:${mutant.column} ${mutant.code.slice(0, 90)}  =>  ${mutant.becomes.slice(0, 90)}${isMet ? '' : '  (no world meets it)'}`,
-    );
+  if (by) continue;
+  survivors.push(`${nameOf(mutant)}${isMet ? '' : '  (no world meets it)'}`);
+  console.log(survivors.at(-1));
 }
 for (const [file, [seen, count]] of tally)
   console.log(`${String(seen).padStart(5)} of ${String(count).padStart(4)}  ${file}`);
-console.log(survivors.join('\n'));
 const share = (tried - survivors.length) / Math.max(1, tried);
 console.log(`${tried - survivors.length} of ${tried} mutants are seen: ${(100 * share).toFixed(1)} %`);
 process.exitCode = share >= ENOUGH ? 0 : 1;

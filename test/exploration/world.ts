@@ -48,6 +48,8 @@ export interface Connection {
   id: string;
   isEnabled: boolean;
   level: string;
+  /** Further settings. */
+  more?: Record<string, unknown>;
 }
 
 /** A change that Auth0 answered with an error, and may still carry out until `until` (Unix ms). */
@@ -60,11 +62,14 @@ export interface LateChange {
   until: number;
 }
 
+/** An event that is put again from the archive, or that says that it is the service's own. */
+export type EventKind = 'replay' | 'own';
+
 export interface Message {
   kind: 'due' | 'request' | 'cancellation' | 'sessions';
   organization: string;
   /** Of a request or cancellation by event. */
-  event?: { id: string; time: number; action?: string; options?: object };
+  event?: { id: string; time: number; action?: string; options?: object; kind?: EventKind | undefined };
   /** Of sessions that are due. */
   offboarding?: string;
   visibleAt: number;
@@ -76,6 +81,7 @@ export interface Request {
   action: string;
   organization: string;
   options?: RequestOptions | undefined;
+  batch?: string | undefined;
 }
 export interface RequestOptions {
   ids?: string[];
@@ -87,6 +93,7 @@ export interface RequestOptions {
   requested_by?: string;
   reason?: string;
   body?: string;
+  idempotency_key?: string;
 }
 
 /** What a request over HTTP is about. */
@@ -95,6 +102,8 @@ export interface About {
   requests: Request[];
   /** What had been accepted when it began. */
   before: string[];
+  /** How many cancellations had been answered then. */
+  told?: number;
 }
 
 export interface Process {

@@ -1,20 +1,9 @@
+import { batch, cancel, cancelBatch, cancelByEvent, event, hasStatus, post } from './actions.ts';
+import { drifts } from './drifts.ts';
+import { enableByHand, notification } from './hands.ts';
+import { limits } from './limits.ts';
 import { rows } from './rows.ts';
-import {
-  batch,
-  cancel,
-  cancelBatch,
-  cancelByEvent,
-  enableByHand,
-  event,
-  hasStatus,
-  LIMITED,
-  notification,
-  type Options,
-  post,
-  type Scenario,
-  scenario,
-  TWO,
-} from './scenarios.ts';
+import { LIMITED, type Options, type Scenario, scenario, TWO } from './scenarios.ts';
 import { type Fault, MINUTE_MS, START, type World } from './world.ts';
 
 type Script = Parameters<typeof scenario>[1];
@@ -247,6 +236,6 @@ const crossed = (): Scenario[] =>
 
 /** The worlds that are explored: small ones, each of which is exhausted. `deep` adds everything crossed. */
 export const worlds = (deep = false): Scenario[] => [
-  ...[...rows(), ...single(), ...cancelled(), ...pairs(), ...several(), ...watched()],
+  ...[...rows(), ...single(), ...cancelled(), ...pairs(), ...several(), ...watched(), ...drifts(), ...limits()],
   ...(deep ? crossed() : []),
 ];
