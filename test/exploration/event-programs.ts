@@ -17,13 +17,20 @@ export function eventProgram(message: Message, by: By): Program {
     };
     return coreProgram(nameOf(`cancellation ${event.id}`, by), () => acceptCancellationEvent(input, by.now));
   }
+  const { body: fingerprint = '' } = (event.options ?? {}) as RequestOptions;
+  const about = { message: envelopeOf(message, event, time) as never, offboarding_id: event.id, fingerprint };
+  return coreProgram(nameOf(`event ${event.id}`, by), () => acceptEvent({ ...about, ...writer(by, VISIT_MS) }, by.now));
+}
+
+/** The event as EventBridge delivers it. */
+function envelopeOf({ organization }: Message, event: NonNullable<Message['event']>, time: string): object {
   const { requested_by, ...parameters } = parametersOf({
     id: event.id,
     organization,
     action: event.action ?? 'disable',
     options: event.options ?? {},
   });
-  const { idempotency_key, body = '' } = (event.options ?? {}) as RequestOptions;
+  const { idempotency_key } = (event.options ?? {}) as RequestOptions;
   const own = event.kind === 'own' && { offboarding_id: event.id };
   const detail = {
     organization_id: organization,
@@ -32,19 +39,13 @@ export function eventProgram(message: Message, by: By): Program {
     ...(idempotency_key && { idempotency_key }),
     ...own,
   };
-  const given = {
+  return {
     id: event.id,
     source: event.kind === 'own' ? 'org-connections' : 'billing',
     ...(event.kind === 'replay' && { 'replay-name': 'again' }),
     account: '1',
     time,
-    'detail-type': 'organization.offboarding.requested' as const,
+    'detail-type': 'organization.offboarding.requested',
     detail,
   };
-  return coreProgram(nameOf(`event ${event.id}`, by), () =>
-    acceptEvent(
-      { message: given as never, offboarding_id: event.id, fingerprint: body, ...writer(by, VISIT_MS) },
-      by.now,
-    ),
-  );
 }

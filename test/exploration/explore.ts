@@ -20,19 +20,23 @@ export interface Explored {
   left: number;
 }
 
+type Seen = Map<string, { parent: string | undefined; label: string }>;
+
+/** The labels of the shortest way to a world. */
+function pathTo(key: string, seen: Seen): string[] {
+  const path: string[] = [];
+  for (let at: string | undefined = key; at; at = seen.get(at)?.parent) path.unshift(seen.get(at)?.label ?? '');
+  return path;
+}
+
 export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): Explored {
   forgetPrograms();
   forgetStored();
   const { name, world: start } = scenario;
-  const seen = new Map<string, { parent: string | undefined; label: string }>();
+  const seen: Seen = new Map();
   let frontier: [string, World][] = [[keyOf(start), start]];
   seen.set(keyOf(start), { parent: undefined, label: 'start' });
   let ends = 0;
-  const pathTo = (key: string): string[] => {
-    const path: string[] = [];
-    for (let at: string | undefined = key; at; at = seen.get(at)?.parent) path.unshift(seen.get(at)?.label ?? '');
-    return path;
-  };
   const violated = (what: string, path: string[]): Explored => ({
     name,
     states: seen.size,
@@ -44,13 +48,13 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
     const next: [string, World][] = [];
     for (const [place, [key, world]] of frontier.entries()) {
       const steps = attempt(() => stepsOf(world, scenario));
-      if (typeof steps === 'string') return violated(steps, pathTo(key));
+      if (typeof steps === 'string') return violated(steps, pathTo(key, seen));
       if (steps.length === 0) ends += 1;
       const what = steps.length === 0 ? checkRest(world, scenario) : undefined;
-      if (what) return violated(what, pathTo(key));
+      if (what) return violated(what, pathTo(key, seen));
       for (const step of steps) {
         const wrong = checkStep(world, step.world, scenario);
-        if (wrong) return violated(wrong, [...pathTo(key), step.label]);
+        if (wrong) return violated(wrong, [...pathTo(key, seen), step.label]);
         const reached = lookedAt(step.world);
         const id = keyOf(reached);
         if (seen.has(id)) continue;

@@ -66,6 +66,14 @@ const ages = (): Scenario[] => [
     [event('A', 'disable', { early: 8 * 24 * 60 * MINUTE_MS, kind: 'replay' })],
     SHORT,
   ),
+  scenario(
+    'one of two connections each is removed later',
+    [
+      post('A', 'disable_then_remove', { ids: ['con_1'] }),
+      post('B', 'disable_then_remove', { ids: ['con_2'], after: hasStatus('A', 'scheduled') }),
+    ],
+    { connections: TWO, lasts: 80 * MINUTE_MS },
+  ),
   scenario('the notice is short', [post('A', 'disable_then_remove')], { stage: { removalNotice: 'PT10M' } }),
   scenario('a grace period is asked for', [post('A', 'disable_then_remove', { grace: 'PT2H' })], {
     lasts: 200 * MINUTE_MS,

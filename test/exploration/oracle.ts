@@ -37,9 +37,10 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
   const answer = after.story.cancelled[before.story.cancelled.length];
   if (answer?.status === 200) return steps.nothingLeftToEnable(after, answer, scenario);
   if (answer?.status === 404) return steps.nothingWasThere(after, answer, scenario);
-  const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept } = steps;
+  const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept, messagesComeBack } =
+    steps;
   return firstOf(
-    [recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept],
+    [recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept, messagesComeBack],
     after,
     scenario,
   );

@@ -52,6 +52,8 @@ const wrongCancel: Wrong = ({ status, end, told, before: covered }, world, scena
     );
   if (status === 409)
     return Object.values(before.items).some(removing) ? undefined : '409 is answered, and nothing is being removed';
+  if (status === 202 && scenario.isPatient && isFaultless(world, scenario))
+    return '202 is answered, and nobody else is at work';
   const found = cancelled.slice(0, told).filter((one) => !one.isBatch && [200, 202].includes(one.status));
   const last = found.at(-1);
   const isAgain = last?.status === 200 && last.begun.length === begun.length && last.before.length === covered.length;

@@ -7,8 +7,8 @@ import { type Check, isFaultless } from './common.ts';
 export const nothingTwice =
   (before: World): Check =>
   (after, scenario) => {
-    if (!isFaultless(after, scenario)) return undefined;
     const { published, changes, letters, touched } = after.story;
+    if (published.length + changes.length === 0 || !isFaultless(after, scenario)) return undefined;
     for (const { event, detail } of published)
       if (
         event !== 'drifted' &&
@@ -31,8 +31,8 @@ export const nothingTwice =
 export const nothingWaits =
   (before: World): Check =>
   (after, scenario) => {
-    const hasRun = after.processes.some(({ name }) => name === 'dispatch');
-    if (!hasRun || !isFaultless(after, scenario) || before.processes.length > 0) return undefined;
+    const hasRun = before.processes.length === 0 && after.processes[0]?.name === 'dispatch';
+    if (!hasRun || !isFaultless(after, scenario)) return undefined;
     for (const { requests, outbox } of Object.values(after.items)) {
       const waiting = requests.find(({ status }) => ['requested', 'working', 'cancelling'].includes(status));
       if (waiting) return `${waiting.offboarding_id} waits for the dispatcher`;

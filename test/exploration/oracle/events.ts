@@ -93,11 +93,13 @@ function wrongDrift(detail: Detail, scenario: Scenario): string | undefined {
   if (shown.length !== 1) return `${id} drifted, and shows ${shown.length}`;
   const [one] = shown as [Drifted];
   if (connections.length === 0) return undefined;
+  const { ids, on_reenable } = scenario.requests[id]?.[0]?.options ?? {};
+  if (ids && !ids.includes(one.connection_id)) return `${one.connection_id} drifted, and is not covered`;
   const isNew = !scenario.connections[organization_id]?.some((known) => known.id === one.connection_id);
   if (one.drift !== (isNew ? 'added' : 'reenabled')) return `${one.connection_id} is shown as ${one.drift}`;
   const isDisabled = one.outcome === 'disabled';
   if (!isDisabled && one.outcome !== 'unchanged') return `${one.connection_id} drifted, and is ${one.outcome}`;
-  const disablesAgain = scenario.requests[id]?.[0]?.options?.on_reenable === 'disable_again';
+  const disablesAgain = on_reenable === 'disable_again';
   if (isDisabled ? !disablesAgain || one.error : disablesAgain && !one.error)
     return `${one.connection_id} is ${one.outcome} by ${disablesAgain ? 'disabling' : 'reporting'}, for ${one.error?.code}`;
   if (!disablesAgain && one.now?.is_enabled !== true) return `${one.connection_id} is not shown as it is now`;

@@ -106,6 +106,9 @@ export const outcomesAreTrue: Check = (world, scenario) => {
     const { offboarding_id: id, organization_id, status, dry_run } = record;
     const wrong = wrongOutcomes(record as Detail, status, world, scenario);
     if (wrong) return `The record: ${wrong}`;
+    const later = world.records[record.superseded_by ?? '']?.connections.map(({ connection_id }) => connection_id);
+    const lost = later && record.connections.find(({ connection_id }) => !later.includes(connection_id));
+    if (lost) return `${record.superseded_by} does not show ${lost.connection_id}, which it took over`;
     const start = scenario.connections[organization_id] ?? [];
     const listed = record.connections.map(({ connection_id }) => connection_id);
     if (!isAlone(world, id, organization_id)) continue;

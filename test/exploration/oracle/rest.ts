@@ -1,10 +1,17 @@
 import { type Check, isCovered, isTurnedAway, names, statusOf } from './common.ts';
+import { msOf } from './events.ts';
 
 // What must hold when nothing is left that could happen.
 
 /** Nothing is left lying: no status in between, no event, no record that is out of date. */
-export const openWork: Check = ({ items }) => {
-  for (const { requests, outbox, ledger } of Object.values(items)) {
+export const openWork: Check = ({ items, connections, story }) => {
+  for (const { organization_id, requests, outbox, ledger } of Object.values(items)) {
+    const isGone = (id: string) => !connections[organization_id]?.some((one) => one.id === id);
+    const left = ledger.find(
+      ({ kind, added, id }) =>
+        kind === 'connection' && added && isGone(id) && story.touched.some((one) => one.id === id && one.isOver),
+    );
+    if (left) return `${left.id} was new once and is gone, and stays in the organization's item`;
     const pending = requests.find(({ status }) => ['requested', 'working', 'removing', 'cancelling'].includes(status));
     if (pending) return `${pending.offboarding_id} stays ${pending.status} for ever`;
     if (outbox.length > 0) return `${outbox[0]?.event} of ${outbox[0]?.offboarding_id} is never published`;
@@ -19,9 +26,12 @@ export const openWork: Check = ({ items }) => {
 };
 
 /** Every request that was accepted has a record with an end, or waits for its date. */
-export const endedOnce: Check = (world) => {
-  for (const [id, { isMaybe, time }] of Object.entries(world.story.accepted)) {
+export const endedOnce: Check = (world, { stage, mayFail }) => {
+  for (const [id, { isMaybe, time, at }] of Object.entries(world.story.accepted)) {
     const status = statusOf(world, id);
+    const isOld = time !== undefined && at - time > msOf(stage.giveUpAfter);
+    if (isOld && status) return `${id} was too old, and is ${status}`;
+    if (!status && !isMaybe && !isOld && !mayFail) return `${id} was accepted, and has no record`;
     if (isMaybe && !status) continue;
     // An event that is refused has its dead letter, and no record.
     if (!status && time !== undefined && world.story.letters.includes(id)) continue;
@@ -53,9 +63,11 @@ export const cancelledIsOver: Check = ({ story, records }) => {
 export const asAskedFor: Check = (world, { mayFail, connections, grants }) => {
   const { story } = world;
   for (const [id, one] of Object.entries(story.accepted)) {
-    const status = statusOf(world, id);
+    const own = statusOf(world, id);
+    // What another one took over, it carries out.
+    const status = own === 'superseded' ? statusOf(world, world.records[id]?.superseded_by ?? '') : own;
     const isCancelled = isCovered(story, id);
-    if (status === 'cancelled' && !isCancelled) return `${id} was cancelled, and nobody asked for that`;
+    if (own === 'cancelled' && !isCancelled) return `${id} was cancelled, and nobody asked for that`;
     if (status === 'failed' && !mayFail) return `${id} failed, and Auth0 refused nothing`;
     // A cancellation gives back to all that were requested before it.
     if (one.isDryRun || isCancelled || !['completed', 'scheduled'].includes(status)) continue;
@@ -78,7 +90,8 @@ export const asAskedFor: Check = (world, { mayFail, connections, grants }) => {
 export const givenBack: Check = (world, { connections, grants }) => {
   const wants = (organization: string, id: string, isGrant = false) =>
     Object.entries(world.story.accepted).some(([known, one]) => {
-      const record = world.records[known];
+      const own = world.records[known];
+      const record = own?.status === 'superseded' ? world.records[own.superseded_by ?? ''] : own;
       if (one.isDryRun || one.organization !== organization || (isGrant ? !one.endsMachines : !names(one, id)))
         return false;
       if (record?.status !== 'failed') return record?.status === 'completed' || record?.status === 'scheduled';

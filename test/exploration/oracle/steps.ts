@@ -132,6 +132,12 @@ export const nothingOverdue: Check = ({ items, processes, now }) => {
 export const oldestIsTold: Check = ({ story: { oldest } }) =>
   oldest && oldest.reported > oldest.is ? 'The oldest overdue work is missing from the metric' : undefined;
 
+/** A message comes back within the hour. */
+export const messagesComeBack: Check = ({ queue, now }) => {
+  const late = queue.find(({ visibleAt }) => visibleAt > now + LONGEST_MS);
+  return late && `A message about ${late.organization} comes back in ${late.visibleAt - now} ms`;
+};
+
 /** As long as Auth0 may carry out a change, somebody has the organization's lease. */
 export const leaseIsKept: Check = ({ late, items, story }) => {
   const open = late.find(({ organization, until }) => !((items[organization]?.lease?.until ?? 0) >= until));
