@@ -30,6 +30,12 @@ const WITHOUT = ['**/node_modules/**'];
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
+/** Tests of what decides, and of files that nobody runs: they share the modules that they load, which takes most of their time. */
+const SHARING = [
+  ...['model', 'rules', 'intake', 'worker'].map((room) => `test/offboarding/${room}/**/*.test.ts`),
+  'test/infrastructure/**/*.test.ts',
+];
+
 export default defineConfig({
   test: {
     maxWorkers,
@@ -40,9 +46,10 @@ export default defineConfig({
           ...shared,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          exclude: [...WITHOUT, ...LEFT_TO_DEEP, 'test/end-to-end/**', 'test/second-opinions/**'],
+          exclude: [...WITHOUT, ...LEFT_TO_DEEP, ...SHARING, 'test/end-to-end/**', 'test/second-opinions/**'],
         },
       },
+      { test: { ...shared, name: 'sharing', include: SHARING, isolate: false } },
       { test: { ...shared, name: 'second-opinions', include: ['test/second-opinions/**/*.test.ts'] } },
       { test: { ...shared, name: 'e2e', include: ['test/end-to-end/**/*.test.ts'], fileParallelism: false } },
     ],

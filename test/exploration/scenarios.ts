@@ -118,7 +118,8 @@ export const stageOf = ({ isSessionsOff }: World, { stage }: Scenario): Stage =>
 export function answered(world: World, { about }: Process, end: unknown): World {
   if (!about) return world;
   const { kind, requests, before, told = 0 } = about;
-  if (kind === 'check') return withStory(world, { checks: world.story.checks + ((end as { is: string }).is === 'requested' ? 1 : 0) });
+  if (kind === 'check')
+    return withStory(world, { checks: world.story.checks + ((end as { is: string }).is === 'requested' ? 1 : 0) });
   const status = STATUS_OF[kind](end);
   const answer: Answer = { kind, requests, before, told, status, end: end as Answer['end'] };
   const next = withStory(world, { answer });

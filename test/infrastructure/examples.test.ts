@@ -1,6 +1,6 @@
 // The examples of both descriptions are answers and events of the running service: callers' mocks and readers rely on them.
-// `UPDATE=1 npx vitest run --config test/vitest.config.ts --project default infrastructure/examples` writes them anew; the same with
-// infrastructure/asyncapi then writes the files of the event schemas.
+// `UPDATE=1 npm test -- infrastructure/examples` writes them anew; the same with infrastructure/asyncapi then writes the files of the
+// event schemas.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';

@@ -143,8 +143,9 @@ function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<A
       error = read.error;
       continue;
     }
-    // Accepted by this write, whose answer was lost, or by a repetition that was quicker.
-    if (read.value?.status === 'accepted' && read.value.attempt === batch.attempt)
+    // Accepted by this write, whose answer was lost, or by a repetition that was quicker; and maybe cancelled since.
+    const isAccepted = read.value?.status === 'accepted' || read.value?.status === 'cancelled';
+    if (isAccepted && read.value?.attempt === batch.attempt)
       return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
     if (read.value?.version !== batch.version) return { is: 'unavailable', error: late };
     error = written.error ?? late;

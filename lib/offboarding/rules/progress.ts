@@ -180,7 +180,9 @@ export const withoutMember = (item: Organization, { offboarding_id }: OpenReques
 
 /** The organization without the watches that are over: by their date, or because the organization has newer ones. */
 export function withoutOverdueWatches(item: Organization, now: number, stage: Stage): Organization {
-  const watched = acceptedOf(item).filter(({ watch, status }) => watch === 'on' && status !== 'scheduled');
+  const watched = acceptedOf(item).filter(
+    ({ watch, status }) => watch === 'on' && status !== 'scheduled' && status !== 'removing',
+  );
   const tooMany = watched
     .filter((one, index) => isCovered(one, watched.slice(index + 1)) && !areSessionsLeft(one))
     .slice(0, Math.max(0, watched.length - MOST_WATCHED));

@@ -154,12 +154,7 @@ export function applyFact(item: Organization, fact: Fact): Organization {
       };
     }
     case 'failed':
-      return changeRequest(item, fact.offboarding_id, (one) => ({
-        ...one,
-        ...{ attempts: one.attempts + 1, last_error: fact.error, next_try_at: fact.nextTryAt },
-        // Lists show a new error; the same again is not worth a write.
-        ...(one.last_error?.code !== fact.error.code && { is_unrecorded: true as const }),
-      }));
+      return changeRequest(item, fact.offboarding_id, (one) => withLastError(one, fact));
   }
 }
 
@@ -173,6 +168,14 @@ function changeRequest(
 ) {
   const request = requestOf(item, id);
   return request ? withRequest(item, change(request)) : item;
+}
+
+/** Lists show a new error; the same again is not worth a write. What was cancelled meanwhile is not tried again. */
+function withLastError(one: OpenRequest, { error, nextTryAt }: Extract<Fact, { is: 'failed' }>): OpenRequest {
+  if (!isPending(one)) return one;
+  const isNew = one.last_error?.code !== error.code;
+  const tried = { ...one, attempts: one.attempts + 1, last_error: error, next_try_at: nextTryAt };
+  return isNew ? { ...tried, is_unrecorded: true } : tried;
 }
 
 /** What a call of Auth0 made of its ledger entry and of its request. */
