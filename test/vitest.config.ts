@@ -30,10 +30,10 @@ const WITHOUT = ['**/node_modules/**'];
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
-/** Tests of what decides, and of files that nobody runs: they share the modules that they load, which takes most of their time. */
+/** Tests of what decides share the modules that they load, which takes most of their time: these know no environment and no clock. */
 const SHARING = [
-  ...['model', 'rules', 'intake', 'worker'].map((room) => `test/offboarding/${room}/**/*.test.ts`),
-  'test/infrastructure/**/*.test.ts',
+  ...['model', 'rules', 'intake'].map((room) => `test/offboarding/${room}/**/*.test.ts`),
+  'test/offboarding/worker/{dispatch,lease,learn,next-step*,visit*}.test.ts',
 ];
 
 export default defineConfig({
