@@ -8,6 +8,7 @@ const RULES = [
   'drift',
   'dry-run',
   'due-work',
+  'priority',
   'progress',
   'requests',
   'retention',

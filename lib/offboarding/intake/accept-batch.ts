@@ -4,7 +4,7 @@ import type { Failure, Priority } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
-import { CUT_OFF_MS, finishRefused } from './refused-members.ts';
+import { CUT_OFF_MS, finishRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptBatchInput extends Writer {

@@ -4,7 +4,7 @@ import { requestOf } from '../model/organization.ts';
 import type { Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { acceptRequest, type NewRequest, repetitionOf } from '../rules/acceptance.ts';
-import { priorityOf } from '../rules/requests.ts';
+import { priorityOf } from '../rules/priority.ts';
 import { type Changed, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptInput extends Writer {

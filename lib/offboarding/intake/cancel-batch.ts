@@ -6,7 +6,7 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/progress.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { CUT_OFF_MS, type FinishInput, finishRefused } from './refused-members.ts';
+import { CUT_OFF_MS, type FinishInput, finishRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
 
 export interface CancelBatchInput extends FinishInput {

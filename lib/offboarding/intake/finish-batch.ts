@@ -1,7 +1,7 @@
 import { type Core, perform } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
 import { cancelBatch } from './cancel-batch.ts';
-import { type FinishInput, finishRefused } from './refused-members.ts';
+import { type FinishInput, finishRefused } from './full-organizations.ts';
 
 /** Goes on with what was cut off of a batch: its cancellation, or the records of those that took no more. */
 export function* finishBatch(batch_id: string, input: FinishInput, now: number): Core<void> {

@@ -2,8 +2,9 @@ import type { OpenRequest, Organization, Priority } from '../model/organization.
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { watchedOf } from './drift.ts';
+import { priorityOf } from './priority.ts';
 import { areSessionsLeft } from './progress.ts';
-import { isAccepted, priorityOf, publishableOf } from './requests.ts';
+import { isAccepted, publishableOf } from './requests.ts';
 
 /** A POST of a batch ends within this time; what is not accepted by then never is, milliseconds. */
 export const BATCH_IS_OPEN_MS = 120_000;

@@ -1,12 +1,4 @@
-import type {
-  Act,
-  LedgerEntry,
-  OpenRequest,
-  Organization,
-  OutboxEntry,
-  OutcomeEvent,
-  Priority,
-} from '../model/organization.ts';
+import type { Act, LedgerEntry, OpenRequest, Organization, OutboxEntry, OutcomeEvent } from '../model/organization.ts';
 import { keyOf, withRequest } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded, withStatus } from '../model/status.ts';
@@ -51,12 +43,6 @@ export const isCancellable = (item: Organization, request: OpenRequest): boolean
   !request.parameters.dry_run &&
   ((isPending(request) && request.status !== 'cancelling') ||
     (request.status === 'failed' && disabledBy(item, request).length > 0));
-
-/** Whose turn a request has to wait for. A dry run goes behind all real work. */
-export const priorityOf = ({ batch, urgent, parameters }: OpenRequest): Priority => {
-  if (parameters.dry_run && batch) return 'watch';
-  return batch === undefined || urgent ? 'single' : 'batch';
-};
 
 /** The organization with an event of `request` in the outbox, and its record out of date. */
 export function withEvent(item: Organization, request: OpenRequest, event: OutcomeEvent, at: string): Organization {

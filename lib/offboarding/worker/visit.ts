@@ -7,9 +7,10 @@ import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { BATCH_IS_OPEN_MS } from '../rules/due-work.ts';
+import { priorityOf } from '../rules/priority.ts';
 import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
 import { recordOf } from '../rules/projection.ts';
-import { isAccepted, priorityOf, publishableOf } from '../rules/requests.ts';
+import { isAccepted, publishableOf } from '../rules/requests.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
 import { learn, letterOf, MAX_EVENTS, WAIT_FOR_TURN_MS, withError, withFact } from './learn.ts';
 import {
