@@ -176,7 +176,9 @@ describe('a worker that is cut off', () => {
     async (operation) => {
       service.aws.addFaults({ operation, error: 'ThrottlingException', status: 400, times: 30 });
       const event = service.publish(IN_A_MONTH);
-      await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
+      // A schedule makes a removal punctual; nobody waits for it.
+      if (operation !== 'CreateSchedule')
+        await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 30_000 }).toBeGreaterThan(0);
       if (operation.endsWith('Item')) expect(service.enabled()).toEqual({ [CON]: true, [CON2]: false, [CON3]: true });
       service.aws.clearFaults();
       expect(outcomesOf((await service.outcomeInAHurry(event.id, 'scheduled')).detail)).toEqual({
