@@ -40,8 +40,8 @@ export function* acceptBatch(input: AcceptBatchInput, now: number): Core<Accepte
   const counting = { ...batch, ...refusedOf(members, written, at) };
   const accepted = yield* decide(counting, input, at);
   if (accepted.is !== 'accepted') return accepted;
-  const offboardingIdOf = (organization_id: string) =>
-    members.find((one) => one.organization_id === organization_id)?.request.offboarding_id ?? '';
+  const ids = new Map(members.map(({ organization_id, request }) => [organization_id, request.offboarding_id]));
+  const offboardingIdOf = (organization_id: string) => ids.get(organization_id) ?? '';
   yield* finishRefused(acceptedAs(counting, input), { ...input, offboardingIdOf }, at);
   const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
   // What is not sent is found by its date.

@@ -6,7 +6,7 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/progress.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { CUT_OFF_MS, type FinishInput, finishRefused } from './full-organizations.ts';
+import { CUT_OFF_MS, type FinishInput, recordRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
 
 export interface CancelBatchInput extends FinishInput {
@@ -35,10 +35,10 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   const failed = members.find(isNotDone);
   if (failed) return { is: 'unavailable', error: failed.error };
   // Those that took no more are dealt with by now, or by the dispatcher.
-  const isDone = yield* finishRefused(batch, input, now);
+  const isRecorded = yield* recordRefused(batch, input, now);
   const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${nonce}.done` };
-  const expected = batch.refused ? `${nonce}.refused` : batch.version;
-  if (batch.due_at && isDone) yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected });
+  if (batch.due_at && isRecorded)
+    yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
   const isCancelling = members.map((one) => one.is === 'done' && one.value);
   const cancelling = isCancelling.filter(Boolean).length;
   const notices = ids

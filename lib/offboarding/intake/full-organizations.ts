@@ -21,20 +21,20 @@ export interface FinishInput extends Writer {
  * The organizations of an accepted batch that took no more: each offboarding ends as a failed record, and its event goes out. Where
  * the table does not take one of them, the batch's item stays due, and the dispatcher goes on.
  */
-export function* finishRefused(batch: Batch, input: FinishInput, now: number): Core<boolean> {
-  const { refused } = batch;
-  if (!refused) return true;
-  const all = yield* runAll(refused.organization_ids.map((one) => recordRefused(one, batch, input, now)));
-  if (!all.every(Boolean)) return false;
-  const { refused: _, due_at: __, ...done } = batch;
-  const version = `${input.nonce}.refused`;
-  const due_at = batch.status === 'cancelled' ? batch.due_at : undefined;
-  yield* perform<'writeBatch'>({ do: 'writeBatch', batch: { ...done, due_at, version }, expected: batch.version });
-  return true;
+export function* finishRefused(batch: Batch, input: FinishInput, now: number): Core<void> {
+  if (!batch.refused || !(yield* recordRefused(batch, input, now))) return;
+  const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${input.nonce}.refused` };
+  yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
+}
+
+/** The records and events of those that took no more. True where all are stored. */
+export function* recordRefused(batch: Batch, input: FinishInput, now: number): Core<boolean> {
+  const all = yield* runAll((batch.refused?.organization_ids ?? []).map((one) => recordOne(one, batch, input, now)));
+  return all.every(Boolean);
 }
 
 /** First the record, then its event in the outbox. True where both are stored. */
-function* recordRefused(organization_id: string, batch: Batch, input: FinishInput, now: number): Core<boolean> {
+function* recordOne(organization_id: string, batch: Batch, input: FinishInput, now: number): Core<boolean> {
   const { refused, batch_id: id, attempt } = batch;
   if (!refused) return true;
   const { parameters, caller, failure } = refused;

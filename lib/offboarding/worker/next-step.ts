@@ -1,9 +1,16 @@
 import type { EffectError } from '../model/effects.ts';
-import type { Failure, OpenRequest, Organization } from '../model/organization.ts';
+import type { Failure, LedgerEntry, OpenRequest, Organization } from '../model/organization.ts';
 import { keyOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
-import { type Change, LIST_IS_OLD_MS, type Listing, nextConnectionStep, unfinishedOf } from '../rules/connections.ts';
+import {
+  type Change,
+  type ConnectionStep,
+  LIST_IS_OLD_MS,
+  type Listing,
+  nextConnectionStep,
+  unfinishedOf,
+} from '../rules/connections.ts';
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
 import { asDryRun } from '../rules/dry-run.ts';
 import { momentsOf, sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
@@ -209,13 +216,8 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
     if (step.is === 'known') {
       const own = requestOf(planned, request.offboarding_id) ?? request;
       planned = withRequest(planned, { ...own, outcomes: { ...own.outcomes, [key]: step.outcome } });
-      const rested = step.outcome.error ? {} : { drifted_at: undefined };
-      const settled = {
-        ...{ ...entry, ...rested, intent: undefined },
-        ...(step.is_given_back && { disabled_by_us: false }),
-      };
       // A dry run changes nothing of what others did, or may have done.
-      if (!request.parameters.dry_run) planned = withEntry(planned, settled);
+      if (!request.parameters.dry_run) planned = withEntry(planned, settledEntry(entry, step));
       continue;
     }
     if (step.is === 'wait') {
@@ -240,6 +242,17 @@ function planCalls(item: Organization, request: OpenRequest, listing: Listing, {
   }
   return { item: planned, next, isPostponed };
 }
+
+/** A ledger entry whose outcome is known without a call. What was enabled meanwhile is left alone, and stays a drift. */
+const settledEntry = (
+  entry: LedgerEntry,
+  { outcome, is_given_back }: ConnectionStep & { is: 'known' },
+): LedgerEntry => ({
+  ...entry,
+  intent: undefined,
+  ...(!outcome.error && { drifted_at: undefined }),
+  ...(is_given_back && { disabled_by_us: false }),
+});
 
 /** Of several that disable now and remove later the one requested last decides the date; until it is scheduled none removes. */
 function toStartRemoval(item: Organization, { now, postponed }: VisitState): Step | undefined {
