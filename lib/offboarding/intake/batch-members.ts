@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { deterministicUuid } from '../../digest.ts';
 import { OrganizationId } from '../../ids.ts';
-import type { Priority } from '../model/organization.ts';
 import type { Parameters } from '../model/request.ts';
+import { priorityInBatch } from '../rules/priority.ts';
 import type { AcceptBatchInput } from './accept-batch.ts';
 
 type Rejected = { organization_id: string; code: 'invalid_organization_id' | 'duplicate' };
@@ -33,6 +33,5 @@ export function membersOf(
       });
     }
   }
-  const priority: Priority = parameters.dry_run ? 'watch' : urgent ? 'single' : 'batch';
-  return { members, rejected, priority };
+  return { members, rejected, priority: priorityInBatch(about) };
 }
