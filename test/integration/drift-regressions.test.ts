@@ -1,59 +1,44 @@
 // Drift checks and notifications: ways in which a drift was lost, attributed to the wrong person, or reported once and for all.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { QUEUE } from '../../infra/local/environment.ts';
 import { CON, ORG } from '../service.ts';
-import { CON2, CON3, HOUR_MS, offboard, service, startWith } from './one-organization.ts';
+import {
+  CON2,
+  CON3,
+  checkByClock,
+  eventsOf,
+  HOUR_MS,
+  notification,
+  offboard,
+  service,
+  setConnections,
+  settledInAHurry,
+  startWith,
+} from './one-organization.ts';
 
 startWith({ [CON]: true, [CON2]: true }, { environment: { MACHINE_ACCESS: 'true' } });
-const set = (...connections: object[]) => service.tenant.setOrganizations({ [ORG]: connections as never });
-const events = (type: string) =>
-  service.aws.events.filter(
-    (event) => event['detail-type'] === `organization.offboarding.${type}` && event.detail.organization_id === ORG,
-  );
-async function settled() {
-  const { aws, worker } = service;
-  for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
-    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
-    await service.hurry();
-    await sleep(10);
-  }
-}
-async function check() {
-  await service.worker.idle();
-  await service.pass(3 * HOUR_MS);
-  const past = new Date(Date.now() - 1000).toISOString();
-  await service.changeOrganization(ORG, (item) => ({
-    ...item,
-    ...(item.next_drift_check_at && { next_drift_check_at: past, notice_at: 0 }),
-  }));
-  await service.checkByClock();
-  await settled();
-}
-const notification = (change: object = {}, object: object = {}, client?: string) => ({
-  id: `notification-${Math.random()}`,
-  type: 'organization.connection.updated',
-  time: new Date(Date.now() + 1000).toISOString(),
-  ...change,
-  data: {
-    object: { organization: { id: ORG }, connection: { id: CON }, is_enabled: true, ...object },
-    ...(client && { context: { client: { name: client } } }),
-  },
-});
 async function notify(detail: unknown) {
   await service.watch.invoke({ detail });
-  await settled();
+  await settledInAHurry();
+}
+
+/** An hour ago everything was disabled, and what is enabled again is disabled again. */
+async function disabledAndWatched(): Promise<void> {
+  service.aws.events.splice(0);
+  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
+  await settledInAHurry();
+  await service.pass(HOUR_MS);
 }
 
 test('when a connection was new once, a later offboarding removes it with the others', async () => {
-  set({ connection_id: CON });
+  setConnections({ connection_id: CON });
   await offboard({ action: 'disable' }, 'completed');
-  await settled();
-  set({ connection_id: CON, is_enabled: false }, { connection_id: CON3 });
-  await check();
-  expect(events('drifted').at(-1)?.detail.connections).toMatchObject([{ connection_id: CON3, drift: 'added' }]);
+  await settledInAHurry();
+  setConnections({ connection_id: CON, is_enabled: false }, { connection_id: CON3 });
+  await checkByClock();
+  expect(eventsOf('drifted').at(-1)?.detail.connections).toMatchObject([{ connection_id: CON3, drift: 'added' }]);
   const { event } = await offboard({ action: 'disable_then_remove', grace_period: 'P30D' });
-  await settled();
+  await settledInAHurry();
   await service.makeDue();
   await service.outcomeInAHurry(event.id, 'completed');
   expect(service.enabled()).toEqual({});
@@ -62,51 +47,46 @@ test('when a connection was new once, a later offboarding removes it with the ot
 test('when ten offboardings of a named connection follow, the watch of the whole organization goes on', async () => {
   service.aws.events.splice(0);
   await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
+  await settledInAHurry();
   for (let times = 0; times < 10; times++) {
     await offboard({ action: 'disable', connection_ids: [CON] }, 'completed');
-    await settled();
+    await settledInAHurry();
   }
-  set({ connection_id: CON, is_enabled: false }, { connection_id: CON2, is_enabled: true }, { connection_id: CON3 });
-  await check();
-  await check();
+  setConnections(
+    { connection_id: CON, is_enabled: false },
+    { connection_id: CON2, is_enabled: true },
+    { connection_id: CON3 },
+  );
+  await checkByClock();
+  await checkByClock();
   expect(service.enabled()).toEqual({ [CON]: false, [CON2]: false, [CON3]: false });
 }, 60_000);
 
 test('when a notification named somebody, a drift two days later is nobody’s', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
+  await disabledAndWatched();
+  setConnections({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
   await notify(notification({}, {}, 'Alice'));
-  expect(events('drifted').at(-1)?.detail.connections).toMatchObject([{ connection_id: CON, changed_by: 'Alice' }]);
+  expect(eventsOf('drifted').at(-1)?.detail.connections).toMatchObject([{ connection_id: CON, changed_by: 'Alice' }]);
   await service.pass(48 * HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
-  await check();
-  expect(events('drifted').length).toBe(2);
-  expect(JSON.stringify(events('drifted').at(-1))).not.toContain('changed_by');
+  setConnections({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
+  await checkByClock();
+  expect(eventsOf('drifted').length).toBe(2);
+  expect(JSON.stringify(eventsOf('drifted').at(-1))).not.toContain('changed_by');
 });
 
 test('when the newer notification names nobody, nobody is named', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
+  await disabledAndWatched();
+  setConnections({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
   await notify(notification({}, {}, 'Alice'));
   await service.pass(48 * HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
+  setConnections({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
   await notify(notification());
-  expect(events('drifted').length).toBe(2);
-  expect(JSON.stringify(events('drifted').at(-1))).not.toContain('changed_by');
+  expect(eventsOf('drifted').length).toBe(2);
+  expect(JSON.stringify(eventsOf('drifted').at(-1))).not.toContain('changed_by');
 });
 
 test('when a list was too old for a change, its notification leads to another check', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
+  await disabledAndWatched();
   // Somebody enables the connection; a check that is due just then gets a list that is a second old.
   service.tenant.enableConnection(ORG, CON);
   const time = new Date().toISOString();
@@ -121,56 +101,50 @@ test('when a list was too old for a change, its notification leads to another ch
   const past = new Date(Date.now() - 1000).toISOString();
   await service.changeOrganization(ORG, (item) => ({ ...item, next_drift_check_at: past, notice_at: 0 }));
   await service.checkByClock();
-  await settled();
+  await settledInAHurry();
   await notify(notification({ time }));
   expect(service.enabled()[CON]).toBe(false);
 }, 60_000);
 
 test('when the table is away, a notification is not lost', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
+  await disabledAndWatched();
+  setConnections({ connection_id: CON }, { connection_id: CON2, is_enabled: false });
   service.aws.addFaults({ operation: 'GetItem', error: 'InternalServerError', status: 500, times: 12 });
   const answered = await service.watch.invoke({ detail: notification() }).then(
     () => 'done',
     () => 'thrown',
   );
   service.aws.clearFaults();
-  await settled();
+  await settledInAHurry();
   await service.pass(2 * HOUR_MS);
   await service.checkByClock();
-  await settled();
+  await settledInAHurry();
   expect(answered === 'thrown' || service.enabled()[CON] === false).toBe(true);
 }, 60_000);
 
 test('when a connection drifted once and was offboarded anew, enabling it again is another drift', async () => {
   service.aws.events.splice(0);
   await offboard({ action: 'disable' }, 'completed');
-  await settled();
+  await settledInAHurry();
   await service.pass(HOUR_MS);
   service.tenant.enableConnection(ORG, CON);
-  await check();
-  expect(events('drifted').length).toBe(1);
+  await checkByClock();
+  expect(eventsOf('drifted').length).toBe(1);
   await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
+  await settledInAHurry();
   await service.pass(HOUR_MS);
   expect(service.enabled()[CON]).toBe(false);
   service.tenant.enableConnection(ORG, CON);
-  await check();
-  await check();
-  expect(events('drifted').length).toBe(2);
+  await checkByClock();
+  await checkByClock();
+  expect(eventsOf('drifted').length).toBe(2);
   expect(service.enabled()[CON]).toBe(false);
 }, 60_000);
 
 test('when a call of a drift check takes seconds and fails, the check comes to an end', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
+  await disabledAndWatched();
   service.logs.splice(0);
-  set({ connection_id: CON }, { connection_id: CON2 });
+  setConnections({ connection_id: CON }, { connection_id: CON2 });
   service.tenant.addFaults({
     method: 'PATCH',
     path: CON2,
@@ -188,15 +162,12 @@ test('when a call of a drift check takes seconds and fails, the check comes to a
 }, 60_000);
 
 test('when two notifications name somebody for two connections, each drift says so', async () => {
-  service.aws.events.splice(0);
-  await offboard({ action: 'disable', on_reenable: 'disable_again' }, 'completed');
-  await settled();
-  await service.pass(HOUR_MS);
-  set({ connection_id: CON }, { connection_id: CON2 });
+  await disabledAndWatched();
+  setConnections({ connection_id: CON }, { connection_id: CON2 });
   service.tenant.addFaults({ method: 'GET', path: `${ORG}/connections`, delay: 600 });
   await service.watch.invoke({ detail: notification({}, {}, 'Terraform') });
   await service.watch.invoke({ detail: notification({}, { connection: { id: CON2 } }, 'Terraform') });
-  await settled();
-  const published = events('drifted').flatMap(({ detail }) => detail.connections as { changed_by?: string }[]);
+  await settledInAHurry();
+  const published = eventsOf('drifted').flatMap(({ detail }) => detail.connections as { changed_by?: string }[]);
   expect(published.map(({ changed_by }) => changed_by)).toEqual(['Terraform', 'Terraform']);
 }, 60_000);

@@ -1,36 +1,33 @@
 // What records, events and answers say: ways in which they contradicted what was done.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { DEAD_LETTERS, QUEUE } from '../../infra/local/environment.ts';
+import { DEAD_LETTERS } from '../../infra/local/environment.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { CON, ORG } from '../service.ts';
-import { CON2, HOUR_MS, offboard, record, service, startWith } from './one-organization.ts';
+import {
+  CON2,
+  eventsOf,
+  HOUR_MS,
+  offboard,
+  record,
+  service,
+  setConnections,
+  settledInAHurry,
+  startWith,
+} from './one-organization.ts';
 
 startWith({ [CON]: true, [CON2]: true }, { environment: { MACHINE_ACCESS: 'true' } });
 const idOf = ({ body }: { body: unknown }) => (body as { offboarding_id: string }).offboarding_id;
 const cancel = () => service.request('cancel-offboarding');
-const set = (...connections: object[]) => service.tenant.setOrganizations({ [ORG]: connections as never });
-const events = (type: string) =>
-  service.aws.events.filter(
-    (event) => event['detail-type'] === `organization.offboarding.${type}` && event.detail.organization_id === ORG,
-  );
-async function settled() {
-  const { aws, worker } = service;
-  for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
-    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
-    await service.hurry();
-    await sleep(10);
-  }
-}
 
 test('when an earlier offboarding lowered a level for good, a later cancellation does not give it back', async () => {
-  set({ connection_id: CON, organization_access_level: 'limited' });
+  setConnections({ connection_id: CON, organization_access_level: 'limited' });
   await offboard({ action: 'disable' }, 'completed');
-  await settled();
+  await settledInAHurry();
   await service.pass(HOUR_MS);
-  set({ connection_id: CON, organization_access_level: 'readonly' });
+  setConnections({ connection_id: CON, organization_access_level: 'readonly' });
   await offboard({ action: 'disable_then_remove' });
-  await settled();
+  await settledInAHurry();
   expect((await cancel()).status).toBe(200);
   expect(service.tenant.state().organizations[ORG]).toMatchObject([
     { is_enabled: true, organization_access_level: 'readonly' },
@@ -45,20 +42,20 @@ test('when a failed offboarding is cancelled, its record and its event still say
     body: { statusCode: 400, error: 'Bad Request', message: 'no' },
   });
   await offboard({ action: 'disable', reason: 'why', requested_by: 'who' }, 'failed');
-  await settled();
+  await settledInAHurry();
   expect(await record()).toMatchObject({ status: 'failed', reason: 'why', requested_by: 'who' });
   expect((await cancel()).status).toBe(200);
-  await settled();
+  await settledInAHurry();
   const list = await service.request('list-offboardings', { query: { organization_id: ORG } });
   const [shown] = (list.body as { offboardings: Record<string, unknown>[] }).offboardings;
-  const published = events('cancelled').at(-1)?.detail;
+  const published = eventsOf('cancelled').at(-1)?.detail;
   expect(shown).toMatchObject({ status: 'cancelled', reason: 'why', requested_by: 'who' });
   expect(published).toMatchObject({ reason: 'why', requested_by: 'who' });
 });
 
 test('when a list has since and until, both are included', async () => {
   await offboard({ action: 'disable_then_remove', grace_period: 'P30D' });
-  await settled();
+  await settledInAHurry();
   const due = String((await record())?.removal_due_at);
   const at = Date.parse(due);
   const list = async (query: object) => {
@@ -92,7 +89,7 @@ test('when a visit goes on with the next offboarding, the record of the first ke
   const second = await service.request('request-offboarding', { body: { action: 'disable', reason: 'second' } });
   expect([a.status, second.status]).toEqual([202, 202]);
   await sleep(3000);
-  await settled();
+  await settledInAHurry();
   const list = await service.request('list-offboardings', { query: { organization_id: ORG } });
   const first = (list.body as { offboardings: OffboardingRecord[] }).offboardings.find(
     ({ offboarding_id }) => offboarding_id === idOf(a),
@@ -105,7 +102,7 @@ test('when the bus refuses one of two events, the outcome is the last that it ge
   service.aws.addFaults({ operation: 'PutEvents', entries: [0] });
   const answer = await service.request('request-offboarding', { body: { action: 'disable', reason: 'x' } });
   expect(answer.status).toBe(202);
-  await settled();
+  await settledInAHurry();
   const types = service.aws.events.map((one) => one['detail-type']);
   expect(types.indexOf('organization.offboarding.requested')).toBeGreaterThanOrEqual(0);
   expect(types.at(-1)).toBe('organization.offboarding.completed');
@@ -116,10 +113,10 @@ test('when the dead letter of an event with a key is moved back, it is the same 
   const body = { statusCode: 400, error: 'Bad Request', message: 'no' };
   service.tenant.addFaults({ method: 'PATCH', times: 2, status: 400, body });
   await offboard({ action: 'disable', idempotency_key: 'key-1' }, 'failed');
-  await settled();
+  await settledInAHurry();
   expect(await service.watch.invoke({ redrive: 'all' })).toMatchObject({ redriven: 1 });
   await sleep(500);
-  await settled();
+  await settledInAHurry();
   expect((await service.records()).length).toBe(1);
 }, 60_000);
 
@@ -128,14 +125,14 @@ test('when an offboarding gives back client grants that it took over, it shows t
   await service.request('request-offboarding', {
     body: { ...{ action: 'disable_then_remove', grace_period: 'P30D' }, reason: 'a', end_machine_access: true },
   });
-  await settled();
+  await settledInAHurry();
   const b = await service.request('request-offboarding', {
     body: { ...{ action: 'disable_then_remove', grace_period: 'P60D' }, reason: 'b' },
   });
-  await settled();
+  await settledInAHurry();
   await cancel();
-  await settled();
-  const published = events('cancelled').find(({ detail }) => detail.offboarding_id === idOf(b));
+  await settledInAHurry();
+  const published = eventsOf('cancelled').find(({ detail }) => detail.offboarding_id === idOf(b));
   expect(published?.detail.client_grants).toMatchObject([{ outcome: 'restored' }]);
 }, 60_000);
 
@@ -152,7 +149,7 @@ test('when client grants can never be listed, a request to end them is not compl
     body: { action: 'disable', reason: 'x', end_machine_access: true },
   });
   expect(answer.status).toBe(202);
-  await settled();
+  await settledInAHurry();
   const found = await record();
   expect(found?.status).not.toBe('completed');
 });
@@ -160,7 +157,7 @@ test('when client grants can never be listed, a request to end them is not compl
 test('when the message of a cancellation comes back, what it found the first time is not nothing', async () => {
   service.aws.events.splice(0);
   await offboard();
-  await settled();
+  await settledInAHurry();
   service.aws.events.splice(0);
   service.logs.splice(0);
   service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 100 });
@@ -171,17 +168,17 @@ test('when the message of a cancellation comes back, what it found the first tim
   await expect.poll(() => service.logged('offboarding_waits').length, { timeout: 20_000 }).toBeGreaterThan(0);
   await service.worker.idle();
   service.aws.clearFaults();
-  await settled();
-  expect(events('cancelled').length).toBeGreaterThan(0);
-  expect(events('cancellation_failed')).toEqual([]);
+  await settledInAHurry();
+  expect(eventsOf('cancelled').length).toBeGreaterThan(0);
+  expect(eventsOf('cancellation_failed')).toEqual([]);
 }, 60_000);
 
 test('when a batch was given up after a cancellation, a repeated DELETE answers as before', async () => {
   await offboard();
-  await settled();
+  await settledInAHurry();
   expect((await cancel()).status).toBe(200);
   expect(await cancel()).toMatchObject({ status: 200, body: { replayed: true } });
-  await settled();
+  await settledInAHurry();
   // The batch's own item is written, then its member; then the table takes nothing.
   service.aws.addFaults(
     { operation: 'PutItem', delay: 1, times: 3 },
@@ -199,25 +196,25 @@ test('when a batch was given up after a cancellation, a repeated DELETE answers 
 
 test('when an earlier event arrives after a cancellation, a repeated DELETE answers as before', async () => {
   await offboard();
-  await settled();
+  await settledInAHurry();
   const time = new Date(Date.now() - 60_000).toISOString();
   expect((await cancel()).status).toBe(200);
-  await settled();
+  await settledInAHurry();
   const event = service.publish({ action: 'disable' }, { time });
   await service.outcome(event.id, 'cancelled');
-  await settled();
+  await settledInAHurry();
   const again = await cancel();
   expect(again).toMatchObject({ status: 200, body: { replayed: true } });
 });
 
 test('when Auth0 shows a connection as enabled, its removal leaves it, whatever we did a moment ago', async () => {
-  set({ connection_id: CON });
+  setConnections({ connection_id: CON });
   const { event } = await offboard();
-  await settled();
+  await settledInAHurry();
   await offboard({ action: 'remove' }, 'completed');
   await service.worker.idle();
   // An operator adds it again, enabled, and the older removal is due.
-  set({ connection_id: CON });
+  setConnections({ connection_id: CON });
   service.tenant.clearCalls();
   await service.changeOrganization(ORG, (item) => ({
     ...item,
@@ -229,7 +226,7 @@ test('when Auth0 shows a connection as enabled, its removal leaves it, whatever 
   }));
   service.aws.fireAll(ORG);
   await service.outcomeInAHurry(event.id, 'completed');
-  await settled();
+  await settledInAHurry();
   expect(service.managementCalls().filter(({ method }) => method === 'DELETE')).toEqual([]);
   expect(service.enabled()).toEqual({ [CON]: true });
 }, 60_000);
@@ -255,7 +252,7 @@ test('when a dry run has listed many client grants, the next request has room', 
     body: { action: 'disable', reason: 'x', dry_run: true },
   });
   await sleep(1500);
-  await settled();
+  await settledInAHurry();
   const second = await service.request('request-offboarding', { body: { action: 'disable', reason: 'x' } });
   expect(second.status).toBe(202);
 }, 60_000);
@@ -281,12 +278,12 @@ test('when an organization of a batch takes no more and its record is not writte
   });
   service.aws.clearFaults();
   service.tenant.clearFaults();
-  await settled();
+  await settledInAHurry();
   const { batch_id } = answer.body as { batch_id: string };
   await service.pass(HOUR_MS, batch_id);
   await service.pass(HOUR_MS);
   await service.checkByClock();
-  await settled();
+  await settledInAHurry();
   const list = await service.request('list-offboardings', { query: { batch_id } });
   expect(answer.status).toBe(202);
   expect((list.body as { counts: object }).counts).toMatchObject({ failed: 1, requested: 0 });

@@ -1,9 +1,17 @@
 // Stays offboarded: checks by the clock and by notification, and somebody who enables connections behind the service's back.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { QUEUE } from '../../infra/local/environment.ts';
 import { randomOf } from '../random.ts';
 import { CON, ORG } from '../service.ts';
-import { CON2, DAY_MS, HOUR_MS, service, startWith } from './one-organization.ts';
+import {
+  CON2,
+  checkByClock,
+  DAY_MS,
+  makeCheckDue,
+  notification,
+  service,
+  settledInAHurry,
+  startWith,
+} from './one-organization.ts';
 
 startWith({ [CON]: true, [CON2]: false });
 beforeEach(() => void service.aws.events.splice(0));
@@ -26,44 +34,12 @@ const endsOfWatch = () =>
   service.aws.events
     .filter((event) => event['detail-type'] === 'organization.offboarding.watch_ended')
     .map(({ detail }) => detail.offboarding_id);
-/** Nothing waits any more. A check looks again ten seconds after it has disabled something: these go by at once. */
-async function settled() {
-  const { aws, worker } = service;
-  for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
-    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
-    await service.hurry();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-/** Three hours later the date of the next check has come. */
-async function makeCheckDue() {
-  await service.pass(3 * HOUR_MS);
-  const past = new Date(Date.now() - 1000).toISOString();
-  await service.changeOrganization(ORG, (item) => ({
-    ...item,
-    ...(item.next_drift_check_at && { next_drift_check_at: past, notice_at: 0 }),
-  }));
-}
-/** A check by the clock, now, where one is due. */
-async function checkByClock() {
-  await service.worker.idle();
-  await makeCheckDue();
-  await service.checkByClock();
-  await settled();
-}
-const notification = (change: object = {}, object: object = {}) => ({
-  id: `notification-${Math.random()}`,
-  type: 'organization.connection.updated',
-  time: new Date(Date.now() + 1000).toISOString(),
-  ...change,
-  data: { object: { organization: { id: ORG }, connection: { id: CON }, is_enabled: true, ...object } },
-});
 async function sendNotification(detail: unknown) {
   const before = service.logged('notification_received').length;
   const envelope = { id: 'x', time: 'x', 'detail-type': 'organization.connection.updated' };
   service.aws.publish({ ...envelope, source: 'aws.partner/auth0.com/local/auth0.events', detail: detail as never });
   await expect.poll(() => service.logged('notification_received').length, { timeout: 30_000 }).toBe(before + 1);
-  await settled();
+  await settledInAHurry();
 }
 
 describe('a drift check by the clock', () => {
@@ -177,7 +153,7 @@ describe('a drift check by notification', () => {
     enable(CON);
     await sendNotification(detail());
     await expect.poll(() => service.enabled()[CON], { timeout: 30_000 }).toBe(false);
-    await settled();
+    await settledInAHurry();
     expect(drifts()).toMatchObject([{ connection_id: CON, outcome: 'disabled' }]);
   });
 
@@ -208,7 +184,7 @@ describe('a drift check by notification', () => {
     // Two hundred at once may be more than a busy machine's table can take: Lambda would make those again.
     const all = await Promise.allSettled(Array.from({ length: 200 }, () => service.watch.invoke({ detail })));
     expect(all.some(({ status }) => status === 'fulfilled')).toBe(true);
-    await settled();
+    await settledInAHurry();
     expect(service.managementCalls().length).toBeLessThanOrEqual(50);
     expect(drifts().length).toBe(1);
   });
@@ -247,7 +223,7 @@ test(`${RUNS} interleavings of checks, notifications, requests, cancellings and 
     const then = effects();
     service.tenant.enableConnection(organization_id, CON);
     await Promise.all(busy);
-    await settled();
+    await settledInAHurry();
     if (status === 200) expect(effects(), `seed ${seed}: changed after it was allowed`).toBe(then);
   }
 }, 900_000);
@@ -300,7 +276,7 @@ describe('the watch', () => {
       .toBe(true);
     expect((await service.request('cancel-offboarding')).status).toBe(200);
     const then = service.tenant.effects().length;
-    await settled();
+    await settledInAHurry();
     expect(service.tenant.effects().length).toBe(then);
   });
 });
