@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { at, KEYS, makePlan, service } from './customers.ts';
 import { startProxy } from './proxy.ts';
-import { offboard } from './terminal.ts';
+import { offboardAsProcess as offboard } from './terminal.ts';
 
 let proxy: Awaited<ReturnType<typeof startProxy>>;
 beforeEach(async () => {

@@ -1,11 +1,14 @@
-// The operator's command as a user runs it: as a process with pipes, or in a pseudo-terminal.
+// The operator's command: in the test's own process with pipes, which is quick, or as a user runs it, in a process of its own
+// with pipes or a pseudo-terminal.
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
+import { vi } from 'vitest';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../infra/commands/offboard/main.ts', import.meta.url));
@@ -19,8 +22,52 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs the command to its end, with `input` as its standard input. */
-export async function offboard(words: string[], { input = '', env = {} as Record<string, string> } = {}): Promise<Ran> {
+interface Given {
+  /** Its standard input. */
+  input?: string;
+  env?: Record<string, string>;
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** Runs the command to its end in the test's own process, one at a time, with nothing of its environment. */
+export function offboard(words: string[], given: Given = {}): Promise<Ran> {
+  const ran = last.then(() => runHere(words, given));
+  last = ran.catch(() => {});
+  return ran;
+}
+
+async function runHere(words: string[], { input = '', env = {} }: Given): Promise<Ran> {
+  const shown = { stdout: '', stderr: '' };
+  const before = { env: { ...process.env }, exitCode: process.exitCode, stdin: process.stdin };
+  const write = (name: 'stdout' | 'stderr') =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      shown[name] += text;
+      return true;
+    });
+  const spies = [write('stdout'), write('stderr')];
+  replaceEnvironment({ ...ENVIRONMENT, ...env });
+  Object.defineProperty(process, 'stdin', { value: Readable.from([Buffer.from(input)]), configurable: true });
+  try {
+    const { run } = await import('../../infra/commands/offboard/run.ts');
+    return { status: await run(words), ...shown };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    replaceEnvironment(before.env);
+    process.exitCode = before.exitCode;
+    Object.defineProperty(process, 'stdin', { value: before.stdin, configurable: true });
+  }
+}
+
+function replaceEnvironment(env: NodeJS.ProcessEnv): void {
+  // The SDK's word on the machine's Node is not the command's.
+  const isKept = (name: string) => name in env || name.startsWith('AWS_SDK_JS_');
+  for (const name of Object.keys(process.env)) if (!isKept(name)) delete process.env[name];
+  Object.assign(process.env, env);
+}
+
+/** Runs the command to its end as a process. */
+export async function offboardAsProcess(words: string[], { input = '', env = {} }: Given = {}): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...words], { cwd: ROOT, env: { ...ENVIRONMENT, ...env } });
   const ended = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)));
   child.stdin.end(input);
