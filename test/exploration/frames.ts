@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { updateOrganization } from '../../lib/offboarding/intake/update.ts';
 import type { Core, Effect, Result } from '../../lib/offboarding/model/effects.ts';
 import { visit } from '../../lib/offboarding/worker/visit.ts';
@@ -71,7 +71,7 @@ export function tokenOf(value: unknown): string {
     const parts = Object.entries(value)
       .map(([name, part]) => `${name}:${tokenOf(part)}`)
       .join();
-    token = parts.length < 40 ? `{${parts}}` : createHash('md5').update(parts).digest('base64');
+    token = parts.length < 40 ? `{${parts}}` : hash('md5', parts, 'base64');
     tokens.set(value, token);
   }
   return token;

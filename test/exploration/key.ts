@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Process, World } from './world.ts';
 
 /** What tells two worlds apart: everything but the names of versions, which are new with every write. */
@@ -35,7 +35,7 @@ export function keyOf(world: World): string {
   return hashOf(parts);
 }
 
-const hashOf = (value: unknown) => createHash('md5').update(JSON.stringify(value)).digest('base64');
+const hashOf = (value: unknown) => hash('md5', JSON.stringify(value), 'base64');
 
 function ownerOf(owner: string, processes: Process[]): string {
   if (owner === 'nobody') return owner;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { EffectOf, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
@@ -119,9 +119,7 @@ function viewOf(item: Organization, nonce: string): Organization {
   if (item.version?.startsWith(nonce)) return view;
   return {
     ...view,
-    version: createHash('md5')
-      .update(JSON.stringify({ ...view, version: 0 }))
-      .digest('base64'),
+    version: hash('md5', JSON.stringify({ ...view, version: 0 }), 'base64'),
   };
 }
 
