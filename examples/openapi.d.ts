@@ -443,6 +443,11 @@ export interface components {
       client_id: string;
       audience: string;
       scope: string[];
+      /**
+       * @description There are more scopes than are kept.
+       * @constant
+       */
+      is_shortened?: true;
       /** @description Null until it is known. */
       outcome: string | null;
       error: components['schemas']['Cause'] | null;
@@ -454,6 +459,11 @@ export interface components {
           client_id?: string;
           audience?: string;
           scope?: string[];
+          /**
+           * @description There are more scopes than are kept.
+           * @constant
+           */
+          is_shortened?: true;
         }[]
       | null;
     /** @description The connection's settings in the organization before the offboarding, as Auth0 had them. Null where the organization did not have the connection. With them somebody can add a removed connection again. */

@@ -64,9 +64,11 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
   let now = Math.max(started, listed.at);
   if (listed.error) return endByError(before, listed.error, input.stage, now);
   const { ids, next } = listed.value;
-  let sessions: Sessions = { ...before, status: 'ending' };
+  const start = onPage(before, ids);
+  const triesAt = (place: number) => (start.position === place ? (start.tries ?? 0) : 0) + 1;
+  let sessions = start;
   let failing: { place: number; error: EffectError } | undefined;
-  for (let place = before.position ?? 0; place < ids.length; place++) {
+  for (let place = start.position ?? 0; place < ids.length; place++) {
     if (now + MEMBER_TAKES_MS > input.deadline)
       return { sessions: at(sessions, failing?.place ?? place), end: { is: 'later' }, now };
     const isStopped = yield* isStoppedNow(input);
@@ -77,7 +79,7 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
       const isMember =
         outcome.is.code !== 'rate_limited' && !REFUSALS.includes(outcome.is.code) && outcome.is.is_transient;
       if (!isMember) return endByError(at(sessions, failing?.place ?? place), outcome.is, input.stage, now);
-      const tries = (before.position === place ? (before.tries ?? 0) : 0) + 1;
+      const tries = triesAt(place);
       // Of two in a row it is not the member; of one, the next one shows.
       if (failing) return endByError({ ...at(sessions, failing.place), tries }, outcome.is, input.stage, now);
       if (tries >= MOST_TRIES) sessions = counted(sessions, 'failed');
@@ -90,14 +92,31 @@ function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, 
   }
   if (failing)
     return endByError(
-      { ...at(sessions, failing.place), tries: (before.position === failing.place ? (before.tries ?? 0) : 0) + 1 },
+      { ...at(sessions, failing.place), tries: triesAt(failing.place) },
       failing.error,
       input.stage,
       now,
     );
-  const done = { ...sessions, position: undefined, tries: undefined, cursor: next };
+  const done = { ...sessions, position: undefined, tries: undefined, page: undefined, cursor: next };
   return { sessions: next === undefined ? { ...done, status: 'ended' } : done, now };
 }
+
+/** Where a page begins: at the place where an earlier delivery ended, or anew, as it was counted then, where it lists others by now. */
+function onPage(before: Sessions, ids: string[]): Sessions {
+  const of = numberOf(ids);
+  const { members, revocations_requested, skipped, failed } = before;
+  const { of: known = of, ...counts } = before.page ?? { members, revocations_requested, skipped, failed };
+  const page = { of, ...counts };
+  const begun = { ...before, status: 'ending' as const, page };
+  return known === of ? begun : { ...begun, ...counts, position: undefined, tries: undefined };
+}
+
+/** Tells lists of ids apart without keeping one (FNV-1a, 32 bits). */
+const numberOf = (ids: string[]): number =>
+  [...ids.join('\n')].reduce(
+    (hash, character) => Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16_777_619),
+    2_166_136_261,
+  ) >>> 0;
 
 const at = (sessions: Sessions, position: number): Sessions => ({ ...sessions, position });
 

@@ -1,5 +1,6 @@
 // How the sessions of an organization's members are ended, page by page, as long as no cancellation stops it.
 import { describe, expect, test } from 'vitest';
+import type { Sessions } from '../../lib/offboarding/model/organization.ts';
 import { ago, events, MINUTE, NOW, ORG, organization, SECOND } from '../offboarding/items.ts';
 import { AWAY, World } from '../offboarding/play.ts';
 import { due, end, ended, now, sessions, worldOf } from './members.ts';
@@ -90,6 +91,40 @@ describe('the members of an organization', () => {
       ...sessions({ status: 'ended', members: 4, revocations_requested: 4, updated_at: ago(0) }),
       sent_at: ago(MINUTE),
     });
+  });
+});
+
+describe('a page that another delivery had begun', () => {
+  const cutOff = (ids: string[], count: number) => {
+    const world = worldOf([ids]);
+    for (let left = count; left > 0; left--) world.meanwhile('endUserSessions', () => {});
+    world.meanwhile('endUserSessions', () => {
+      world.items[ORG] = organization({ requests: [due({ watch: 'ended' })], version: 'v.2' });
+    });
+    end(world);
+    return now(world) as Sessions;
+  };
+  const goOn = (ids: string[], before: Sessions) => {
+    const world = worldOf([ids], due({ sessions: before }));
+    end(world);
+    return world;
+  };
+  const before = cutOff(['u1', 'u2', 'u3', 'u4'], 1);
+
+  test('when it lists the same members, it goes on at its place', () => {
+    expect(before).toMatchObject({ position: 2, members: 2 });
+    const world = goOn(['u1', 'u2', 'u3', 'u4'], before);
+    expect(ended(world)).toEqual(['u3', 'u4']);
+    expect(now(world)).toMatchObject({ status: 'ended', members: 4, revocations_requested: 4 });
+    expect(now(world)?.page).toBeUndefined();
+  });
+  test('when a member has left it, nobody is left out, and each that is listed is counted once', () => {
+    const world = goOn(['u2', 'u3', 'u4'], before);
+    expect(ended(world)).toEqual(['u2', 'u3', 'u4']);
+    expect(now(world)).toMatchObject({ status: 'ended', members: 3, revocations_requested: 3 });
+  });
+  test('when one has left and another has come, the place says nothing, either', () => {
+    expect(ended(goOn(['u2', 'u3', 'u4', 'u5'], before))).toEqual(['u2', 'u3', 'u4', 'u5']);
   });
 });
 

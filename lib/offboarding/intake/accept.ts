@@ -1,4 +1,4 @@
-import { type Core, type EffectError, perform } from '../model/effects.ts';
+import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
 import type { Failure, OpenRequest } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import type { Stage } from '../model/stage.ts';
@@ -50,6 +50,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
 }
 
 function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
-  if (result.is === 'refused') return { value: result };
+  if (result.is === 'refused')
+    return { value: result.isForNow ? { is: 'unavailable', error: notStored(result.failure.message) } : result };
   return { item: result.item, value: { is: 'accepted', status: result.request.status, request: result.request } };
 }

@@ -4,7 +4,7 @@ import type { Act } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
-import { acceptMember } from '../rules/progress.ts';
+import { acceptMember, areSessionsLeft } from '../rules/progress.ts';
 import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
 import { CUT_OFF_MS, type FinishInput, recordRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
@@ -91,9 +91,12 @@ function cancelMember(
       return { value: record.value?.status === 'cancelled' };
     }
     const act = batch.cancelled ?? input.act;
-    if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: true };
+    const isReal = !member.parameters.dry_run;
+    if (!isAccepted(member)) return { item: acceptMember(item, { ...member, cancelled: act }, at), value: isReal };
     if (member.status === 'cancelling') return { value: true };
-    if (isRemoving(member) || !isCancellable(item, member))
+    // One that was taken over may still end sessions.
+    const isSuperseded = member.status === 'superseded' && areSessionsLeft(member);
+    if (isRemoving(member) || !(isSuperseded || isCancellable(item, member)))
       return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
     return { item: cancelRequest(item, member, act, at), value: true };
   });

@@ -57,12 +57,16 @@ export function* cancelOrganization(input: CancelInput, now: number): Core<Cance
   return result;
 }
 
-/** A cancellation by event: its outcome is an event, too. `at` has whole seconds. */
+/** A cancellation by event: its outcome is an event, too, and the worker carries it out. `at` has whole seconds. */
 export function* acceptCancellationEvent(
   input: CancelInput & { at: string },
   now: number,
 ): Core<Updated<CancellationResult>> {
-  return yield* recordCancellation(input, now, () => ({ ...input.act, at: input.at, isEvent: true }));
+  const { organization_id, act, at } = input;
+  const updated = yield* recordCancellation(input, now, () => ({ ...act, at, isEvent: true }));
+  if (updated.is === 'done' && updated.value.is === 'found')
+    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+  return updated;
 }
 
 function* recordCancellation(

@@ -3,6 +3,8 @@ import { perform } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { watchedOf } from '../rules/drift.ts';
+import { acceptedOf, isPending } from '../rules/requests.ts';
+import { CLOCKS_APART_MS } from '../worker/lease.ts';
 import { updateOrganization, type Writer } from './update.ts';
 
 export interface CheckInput extends Writer {
@@ -17,9 +19,9 @@ export interface CheckInput extends Writer {
 const MOST_CHANGES = 10;
 
 /**
- * Has an organization compared with Auth0 soon, as a notification asks for. `nothing` where no offboarding of it is watched, or the
- * last check shows what the event is about: its list may have been some seconds old. One that arrives during a check leads to
- * another one.
+ * Has an organization compared with Auth0 soon, as a notification asks for. `nothing` where no offboarding of it is watched or will
+ * be, or the last check shows what the event is about: its list may have been some seconds old, and the clocks apart. One that
+ * arrives during a check leads to another one.
  */
 export function* requestDriftCheck(
   input: CheckInput,
@@ -27,8 +29,11 @@ export function* requestDriftCheck(
 ): Core<{ is: 'requested' | 'nothing' } | { is: 'unavailable'; error: EffectError }> {
   const { organization_id, time, connection_id, changed_by } = input;
   const updated = yield* updateOrganization<boolean>(organization_id, input, now, (item, at) => {
-    const isOld = time !== undefined && Date.parse(time) <= Date.parse(item.last_drift_check_at ?? '') - LIST_IS_OLD_MS;
-    if (watchedOf(item).length === 0 || isOld) return { value: false };
+    const checkedAt = Date.parse(item.last_drift_check_at ?? '') - LIST_IS_OLD_MS - CLOCKS_APART_MS;
+    const isOld = time !== undefined && Date.parse(time) <= checkedAt;
+    // What is being worked on is watched afterwards.
+    const isWatched = watchedOf(item).length > 0 || acceptedOf(item).some(isPending);
+    if (!isWatched || isOld) return { value: false };
     const isDue = (item.next_drift_check_at ?? '~') <= iso(at);
     // Of a flood one is enough, unless a check is being made just now.
     const known = item.changed_by ?? [];
@@ -37,10 +42,8 @@ export function* requestDriftCheck(
     const named = [...known, ...(isKnown ? [] : [{ connection_id, name: changed_by, at: iso(at) }])];
     const who = { changed_by: named.slice(-MOST_CHANGES) };
     const next_drift_check_at = isDue ? item.next_drift_check_at : iso(at);
-    return {
-      item: { ...item, ...who, next_drift_check_at, drift_checks_requested: (item.drift_checks_requested ?? 0) + 1 },
-      value: true,
-    };
+    const asked = { drift_checks_requested: (item.drift_checks_requested ?? 0) + 1, drift_check_requested_at: iso(at) };
+    return { item: { ...item, ...who, ...asked, next_drift_check_at }, value: true };
   });
   if (updated.is !== 'done') return { is: 'unavailable', error: updated.error };
   if (!updated.value) return { is: 'nothing' };

@@ -66,17 +66,22 @@ export interface LedgerEntry {
   added?: true | undefined;
 }
 
+export interface SessionCounts {
+  members: number;
+  revocations_requested: number;
+  skipped: number;
+  failed: number;
+}
+
 /** How far the ending of the members' sessions has come: a cursor and counts, and no list of people. */
-export interface Sessions {
+export interface Sessions extends SessionCounts {
   status: 'due' | 'ending' | 'ended' | 'failed' | 'refused';
   cursor?: string | undefined;
   /** The place within the page at which the next delivery goes on, and how often Auth0 failed for that member. */
   position?: number | undefined;
   tries?: number | undefined;
-  members: number;
-  revocations_requested: number;
-  skipped: number;
-  failed: number;
+  /** The page that the place is of: what tells it from another list, and the counts before it. */
+  page?: ({ of: number } & SessionCounts) | undefined;
   error?: Failure | undefined;
   /** When the last message was sent that says that they are due, and when the last page was done. */
   sent_at?: string | undefined;
@@ -168,6 +173,8 @@ export interface Cancellation extends Act {
   found: string[];
   /** What of that it enables again; the others are only watched no more. */
   reenabled: string[];
+  /** That it found something, also once a later request has made a repetition be about something new. */
+  has_found?: true | undefined;
 }
 
 /** The message groups of the queue, the one that goes first first. */
@@ -179,6 +186,8 @@ export interface RemainingAccess {
   client_id: string;
   audience: string;
   scope: string[];
+  /** There are more scopes than are kept. */
+  is_shortened?: true | undefined;
 }
 
 /** The range key of an organization's item, which no record has. */
@@ -209,6 +218,7 @@ export interface Organization {
   last_drift_check_at?: string | undefined;
   /** Counts the drift checks that notifications asked for: one that arrives during a check leads to another. */
   drift_checks_requested?: number | undefined;
+  drift_check_requested_at?: string | undefined;
   /** Who changed which connection, as notifications said since the last drift check; the latest last. */
   changed_by?: { connection_id?: string | undefined; name: string; at: string }[] | undefined;
   /** Client grants of the organization as Auth0 listed them last; null where that is not known. */

@@ -24,6 +24,8 @@ export interface GrantRecord {
   client_id: string;
   audience: string;
   scope: string[];
+  /** There are more scopes than are kept. */
+  is_shortened?: true | undefined;
   outcome: 'removed' | 'restored' | 'unchanged' | 'failed' | null;
   error: Failure | null;
 }

@@ -1,7 +1,7 @@
 import type { Cancellation, Failure, OpenRequest, Organization } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
-import { hasRoom, openIn } from './bounds.ts';
+import { hasRoom, hasRoomForCancelled, whyFull } from './bounds.ts';
 import { isCoveredOnArrival } from './cancellation.ts';
 import { actOf, inStatus, isAccepted, withEvent } from './requests.ts';
 
@@ -21,9 +21,10 @@ export const repetitionOf = (
 ): { is: 'replayed'; status: Status } | { is: 'reused' } =>
   known.fingerprint === fingerprint ? { is: 'replayed', status: known.status } : { is: 'reused' };
 
+/** `isForNow`: what is cancelled as it arrives waits until what was cancelled before it is published. */
 export type Acceptance =
   | { is: 'accepted'; item: Organization; request: OpenRequest }
-  | { is: 'refused'; failure: Failure };
+  | { is: 'refused'; failure: Failure; isForNow?: true };
 
 /** The moment that orders a request or a cancellation over HTTP: later than all that the organization has accepted, whatever the clocks say. */
 export function nextRequestedAt({ last_requested_at = '' }: Organization, now: number): string {
@@ -54,14 +55,12 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
       'cancelled',
       now,
     );
-    return {
-      is: 'accepted',
-      item: withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now)),
-      request: cancelled,
-    };
+    const ended = withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now));
+    return hasRoomForCancelled(ended)
+      ? { is: 'accepted', item: ended, request: cancelled }
+      : { ...refused('conflict', whyFull(item)), isForNow: true };
   }
-  if (!hasRoom(item, counted))
-    return refused('conflict', `The organization has ${openIn(item)} open offboardings; cancel them first`);
+  if (!hasRoom(item, counted)) return refused('conflict', whyFull(item));
   // The event that a publisher put is in the archive already; a dry run is nobody's business there.
   return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', iso(now)), request };
 }
@@ -75,7 +74,10 @@ export const cancellationAfter = (
     ? { ...cancellation, found: [], reenabled: [] }
     : cancellation;
 
-const refused = (code: string, message: string): Acceptance => ({ is: 'refused', failure: { code, message } });
+const refused = (code: string, message: string): Acceptance & { is: 'refused' } => ({
+  is: 'refused',
+  failure: { code, message },
+});
 
 function newRequest(item: Organization, given: NewRequest, now: number): OpenRequest {
   const { offboarding_id, parameters, caller, batch, urgent, fingerprint, idempotency_key } = given;

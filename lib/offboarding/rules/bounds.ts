@@ -21,21 +21,43 @@ export const MOST_BYTES = 90_000;
 
 /** How many requests of an organization are open: these count towards its bound. */
 export const openIn = ({ requests }: Organization): number =>
-  requests.filter((one) => isPending(one) || !isAccepted(one) || one.status === 'failed').length;
+  requests.filter((one) => isPending(one) || !isAccepted(one)).length;
 
 /** Whether an organization can take one more request; `next` is its item with it. */
 export const hasRoom = (item: Organization, next: Organization): boolean =>
   openIn(item) < MOST_OPEN && sizeOf(next) <= MOST_BYTES;
 
-/** Client grants are kept to be shown: as many bytes of them, and fewer scopes of each where they are more. */
-const MOST_REMAINING_BYTES = 16_000;
+/** What is cancelled as it arrives leaves with its event; while nothing can be published, so many more bytes wait for that. */
+export const MOST_WAITING_BYTES = 30_000;
+export const hasRoomForCancelled = (next: Organization): boolean => sizeOf(next) <= MOST_BYTES + MOST_WAITING_BYTES;
 
-/** What remains of the access as it is kept: with the first scopes alone, and with the first grants, where it is too large. */
+/** Why an organization takes no more, in words. */
+export const whyFull = (item: Organization): string =>
+  openIn(item) < MOST_OPEN
+    ? 'What is kept of the organization has no room for another offboarding; cancel those that are open first'
+    : `The organization has ${MOST_OPEN} open offboardings; cancel them first`;
+
+/** Client grants that remain are kept to be shown, in as many bytes. */
+const MOST_REMAINING_BYTES = 20_000;
+/** Those that were removed are kept to be given back, which takes no scopes: these as long as all take no more bytes. */
+const MOST_GRANTS_BYTES = 12_000;
+
+const SHORTENED = { scope: [], is_shortened: true as const };
+
+/** What remains of the access as it is kept: without scopes where all is too large, and at the very worst with the first grants alone. */
 export function boundedRemaining(remaining: Organization['remaining_access']): Organization['remaining_access'] {
-  if (!remaining || bytesOf(JSON.stringify(remaining)) <= MOST_REMAINING_BYTES) return remaining;
-  const short = remaining.map((one) => ({ ...one, scope: one.scope.slice(0, 2).map((text) => text.slice(0, 40)) }));
-  while (bytesOf(JSON.stringify(short)) > MOST_REMAINING_BYTES) short.pop();
+  const isTooLarge = (all: object[]) => bytesOf(JSON.stringify(all)) > MOST_REMAINING_BYTES;
+  if (!remaining || !isTooLarge(remaining)) return remaining;
+  const short = remaining.map((one) => ({ ...one, ...SHORTENED }));
+  while (isTooLarge(short)) short.pop();
   return short;
+}
+
+/** A client grant as the ledger keeps it, beside those that it has. */
+export function boundedGrant({ ledger }: Organization, grant: Record<string, unknown>): Record<string, unknown> {
+  const kept = ledger.filter(({ kind }) => kind === 'client_grant').map(({ before }) => before);
+  const isTooLarge = bytesOf(JSON.stringify([...kept, grant])) > MOST_GRANTS_BYTES;
+  return isTooLarge ? { ...grant, ...SHORTENED } : grant;
 }
 
 /** A connection's settings may be as large as Auth0 likes: what is kept of them has an end. */

@@ -34,18 +34,27 @@ export function acceptCancellation(item: Organization, request: CancellationRequ
   const act = actOf(request);
   const ids = (all: OpenRequest[]) => all.map(({ offboarding_id }) => offboarding_id);
   const reenabled = found.filter((one) => isCancellable(item, one) || one.status === 'cancelling');
-  const recorded: Cancellation = { ...act, found: ids(found), reenabled: ids(reenabled) };
+  const recorded: Cancellation = {
+    ...act,
+    found: ids(found),
+    reenabled: ids(reenabled),
+    ...(found.length > 0 && { has_found: true }),
+  };
   const isLatest = !item.cancellation || item.cancellation.at < act.at;
   const replaces = isLatest && (found.length > 0 || !wouldForget(item.cancellation));
   const kept = replaces ? recorded : item.cancellation && { ...item.cancellation, ...(isLatest && { at: act.at }) };
   const last_requested_at = latestOf(item.last_requested_at, act.at);
   let next: Organization = { ...item, last_requested_at, cancellation: kept ?? recorded };
   for (const one of scope) next = cancelRequest(next, one, act, now);
-  // The message of an event comes back after an error: what it found the first time is not nothing.
-  const { cancellation: known } = item;
-  const isAgain = request.isEvent && known?.at === act.at && known.caller === act.caller && wouldForget(known);
+  // An event may be delivered again: what it found the first time is not nothing.
+  const isAgain = request.isEvent && hasFound(item, act);
   return { is: found.length > 0 || isAgain ? 'found' : 'nothing', item: next };
 }
+
+/** Whether this very cancellation found something before, as far as the item still tells. */
+const hasFound = ({ cancellation, requests }: Organization, { at, caller }: Act): boolean =>
+  (cancellation?.at === at && cancellation.caller === caller && cancellation.has_found === true) ||
+  requests.some(({ cancelled }) => cancelled?.at === at && cancelled.caller === caller);
 
 /** Whether the result of a cancellation that found something would be lost: a repetition answers with it. */
 const wouldForget = (cancellation: Cancellation | undefined) => (cancellation?.found.length ?? 0) > 0;
@@ -64,8 +73,11 @@ export const cancellationScope = (item: Organization, request: CancellationReque
   );
 
 const isUnaccepted = (one: OpenRequest) => !isAccepted(one) && one.status === 'requested' && !one.cancelled;
-const hasSessionsToStop = ({ sessions, parameters, status }: OpenRequest) =>
-  parameters.end_sessions && status !== 'cancelled' && status !== 'failed' && areMembersLeft(sessions);
+const hasSessionsToStop = ({ sessions, parameters, status, watch }: OpenRequest) =>
+  parameters.end_sessions &&
+  status !== 'cancelled' &&
+  (status !== 'failed' || watch === 'on') &&
+  areMembersLeft(sessions);
 
 /** One request of the organization, cancelled by `act` as far as that takes no call of Auth0. */
 export function cancelRequest(item: Organization, request: OpenRequest, act: Act, now: number): Organization {

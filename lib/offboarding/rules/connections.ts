@@ -1,7 +1,7 @@
 import type { ListedConnection, ListedGrant } from '../model/effects.ts';
 import type { Goal, LedgerEntry, OpenRequest, Organization, Outcome } from '../model/organization.ts';
 import { entryOf, keyOf, withEntry, withRequest } from '../model/organization.ts';
-import { boundedSettings } from './bounds.ts';
+import { boundedGrant, boundedSettings } from './bounds.ts';
 import { claimantsOf } from './requests.ts';
 
 /** What Auth0 listed of an organization, and when it was asked (Unix ms). Grants are undefined where nobody asked, null where the token may not. */
@@ -43,6 +43,9 @@ export const customerMayEnable = (level: unknown): boolean => level === 'limited
 export const levelToSet = (current: Current): string | undefined =>
   customerMayEnable(current?.level) ? 'readonly' : undefined;
 
+/** A removal is based on a list that is not older than this, milliseconds. */
+export const FRESH_LIST_MS = 5000;
+
 /** A list that Auth0 answers may be this old, milliseconds. */
 export const LIST_IS_OLD_MS = 6000;
 
@@ -64,12 +67,12 @@ function listedOf({ kind, id }: Pick<LedgerEntry, 'kind' | 'id'>, listing: Listi
   return listed && { is_enabled: listed.is_enabled !== false, level: listed.organization_access_level, listed };
 }
 
-function freshEntry(kind: LedgerEntry['kind'], id: string, current: Current): LedgerEntry {
+function freshEntry(item: Organization, kind: LedgerEntry['kind'], id: string, current: Current): LedgerEntry {
   const state = { kind, id, claims: [], disabled_by_us: false };
   if (!current) return { ...state, name: null, strategy: null, before: null };
   if (kind === 'client_grant') {
     const { client_id, audience, scope } = current.listed as ListedGrant;
-    return { ...state, name: null, strategy: null, before: boundedSettings({ client_id, audience, scope }) };
+    return { ...state, name: null, strategy: null, before: boundedGrant(item, { client_id, audience, scope }) };
   }
   const listed = current.listed as ListedConnection;
   const { name = null, strategy = null } = (listed.connection ?? {}) as { name?: string; strategy?: string };
@@ -82,7 +85,7 @@ const isStillOurs = ({ disabled_by_us, intent }: LedgerEntry) => disabled_by_us 
 /** The ledger entry of what a request begins with. The settings are those from before the first pending offboarding. */
 export function openEntry(item: Organization, kind: LedgerEntry['kind'], id: string, listing: Listing): LedgerEntry {
   const key = keyOf({ kind, id });
-  const fresh = freshEntry(kind, id, currentOf({ kind, id }, listing));
+  const fresh = freshEntry(item, kind, id, currentOf({ kind, id }, listing));
   const known = entryOf(item, key);
   if (!known) return fresh;
   const isOurs = isStillOurs(known);
@@ -215,8 +218,9 @@ function stepToEnabled(item: Organization, request: OpenRequest, entry: LedgerEn
   if (!entry.disabled_by_us || claimantsOf(item, entry, request).length > 0) return known('unchanged');
   const { lowered_level } = entry;
   // A level that somebody has set since is nobody's mistake: only the one that we set is changed back.
-  const isOurs =
-    listing.connections.length === 0 || ['readonly', lowered_level].includes(String(currentOf(entry, listing)?.level));
+  // What a list does not have is ours, too: it may be some seconds old.
+  const current = currentOf(entry, listing);
+  const isOurs = !current || ['readonly', lowered_level].includes(String(current.level));
   return { is: 'call', change: { entry, goal: 'enabled', level: isOurs ? lowered_level : undefined } };
 }
 

@@ -47,7 +47,9 @@ function enabledOf(item: Organization, listing: Listing): Found[] {
   const grants = listed.filter((id) => !isTooNew(item, 'client_grant', id, listing));
   return [
     ...connections.flatMap((id): Found[] => {
-      const request = watched.find((one) => covers(one, id));
+      const covering = watched.filter((one) => covers(one, id));
+      // What failed decides nothing for those before it.
+      const request = covering.find(({ status }) => status !== 'failed') ?? covering[0];
       return request ? [{ kind: 'connection', id, request }] : [];
     }),
     ...grants.flatMap((id): Found[] => (machines ? [{ kind: 'client_grant', id, request: machines }] : [])),

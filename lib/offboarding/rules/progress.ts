@@ -1,5 +1,5 @@
 import type { Batch } from '../model/batch.ts';
-import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '../model/organization.ts';
+import type { Failure, LedgerEntry, OpenRequest, Organization, Outcome, OutcomeEvent } from '../model/organization.ts';
 import { areMembersLeft, keyOf, requestOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
@@ -25,11 +25,12 @@ function removalDueAt({ parameters }: OpenRequest, now: number, stage: Stage): s
   return iso(after(start, parameters.grace_period ?? stage.defaultGracePeriod)).replace('.000Z', 'Z');
 }
 
-/** When `removal_upcoming` is due: the stage's notice ahead of the removal, or at half of a shorter grace period. */
+/** When `removal_upcoming` is due: the stage's notice ahead of the removal, or at half of a shorter grace period; whole seconds. */
 function noticeDueAt(removal: string, now: number, stage: Stage): string {
   const due = Date.parse(removal);
   const notice = after(now, stage.removalNotice) - now;
-  return iso(due - notice > now ? due - notice : now + Math.floor((due - now) / 2));
+  const at = due - notice > now ? due - notice : now + (due - now) / 2;
+  return iso(Math.floor(at / 1000) * 1000);
 }
 
 /** requested → working: what the request is about is on the ledger; nothing is done yet. */
@@ -198,6 +199,28 @@ export function withoutOverdueWatches(item: Organization, now: number, stage: St
 }
 const MOST_WATCHED = 10;
 
+/**
+ * The organization in which the newest of many failed offboardings hold what they disabled: an older one gives its claims up where
+ * newer ones have them, too. A cancellation gives all of it back by these.
+ */
+export function withoutOldClaims(item: Organization, now: number): Organization {
+  const failed = acceptedOf(item).filter((one) => one.status === 'failed' && disabledBy(item, one).length > 0);
+  const old = failed.slice(0, Math.max(0, failed.length - MOST_FAILED));
+  const given = old.find((one, index) => isHeldBy(disabledBy(item, one), failed.slice(index + 1)));
+  if (!given) return item;
+  const { offboarding_id } = given;
+  const ledger = item.ledger.map((entry) =>
+    entry.claims.includes(offboarding_id)
+      ? { ...entry, claims: entry.claims.filter((id) => id !== offboarding_id) }
+      : entry,
+  );
+  return withRequest({ ...item, ledger }, { ...given, updated_at: iso(now), is_unrecorded: true });
+}
+const MOST_FAILED = 10;
+
+const isHeldBy = (entries: LedgerEntry[], newer: OpenRequest[]): boolean =>
+  entries.every(({ claims }) => newer.some(({ offboarding_id }) => claims.includes(offboarding_id)));
+
 /** Whether newer watches are about everything that this one is about. */
 function isCovered({ parameters }: OpenRequest, newer: OpenRequest[]): boolean {
   const isWhole = newer.some(
@@ -219,7 +242,7 @@ export function isOver(item: Organization, request: OpenRequest): boolean {
 /** Whether the sessions of the members are still to be ended. */
 export const areSessionsLeft = ({ parameters, status, sessions, watch }: OpenRequest): boolean =>
   parameters.end_sessions &&
-  ['completed', 'scheduled', 'superseded'].includes(status) &&
+  (['completed', 'scheduled', 'superseded'].includes(status) || (status === 'failed' && watch === 'on')) &&
   watch !== 'ended' &&
   areMembersLeft(sessions);
 

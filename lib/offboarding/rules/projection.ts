@@ -61,13 +61,14 @@ export function grantsOf(
   // It may have taken over those of an earlier offboarding.
   if (!request.parameters.end_machine_access && entries.length === 0) return undefined;
   return entries.map(({ key, entry }) => {
-    const { client_id = '', audience = '', scope = [] } = (entry?.before ?? {}) as Partial<GrantRecord>;
+    const { client_id = '', audience = '', scope = [], is_shortened } = (entry?.before ?? {}) as Partial<GrantRecord>;
     const { outcome, error = null } = outcomes[key] ?? {};
     return {
       grant_id: key.slice('grant '.length),
       client_id,
       audience,
       scope,
+      ...(is_shortened && { is_shortened }),
       outcome: outcome ? GRANT_OUTCOMES[outcome] : null,
       error,
     };
@@ -81,12 +82,14 @@ export const remainingIn = (grants: ListedGrant[] | null): Organization['remaini
     .map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope })) ??
   null;
 
-/** The client grants that remain after what was removed; null where nobody knows. */
-export function remainingAccessOf({
-  remaining_access,
-  ledger,
-}: Pick<Organization, 'remaining_access' | 'ledger'>): RemainingAccess[] | null {
+/** The client grants that remain after what was removed, or after what the dry run `request` would remove; null where nobody knows. */
+export function remainingAccessOf(
+  { remaining_access, ledger }: Pick<Organization, 'remaining_access' | 'ledger'>,
+  request?: OpenRequest,
+): RemainingAccess[] | null {
+  const wouldBe = request?.parameters.dry_run ? request.outcomes : {};
   const isRemoved = (id: string) =>
+    wouldBe[`grant ${id}`]?.outcome === 'disabled' ||
     ledger.some((entry) => entry.kind === 'client_grant' && entry.id === id && entry.changed?.goal === 'disabled');
   return remaining_access?.filter(({ id }) => !isRemoved(id)).map(({ id: _, ...rest }) => rest) ?? null;
 }
@@ -113,7 +116,7 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
     remaining_access: isFinal
       ? existing.remaining_access
       : hasEnded(request) || request.status === 'scheduled'
-        ? remainingAccessOf(item)
+        ? remainingAccessOf(item, request)
         : undefined,
     expires_at: isLeaving ? recordExpiresAt(request) : undefined,
   };

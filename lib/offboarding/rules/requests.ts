@@ -33,8 +33,11 @@ export const isInForce = ({ status, watch }: OpenRequest): boolean =>
 const GIVES_NOTHING_BACK: OpenRequest['status'][] = ['completed', 'cancelled', 'superseded'];
 
 /** The connections and grants that `request` disabled, or may have, and that its cancellation gives back. */
-export const disabledBy = ({ ledger }: Organization, { offboarding_id, status }: OpenRequest): LedgerEntry[] =>
-  GIVES_NOTHING_BACK.includes(status)
+export const disabledBy = (
+  { ledger }: Organization,
+  { offboarding_id, status, parameters }: OpenRequest,
+): LedgerEntry[] =>
+  GIVES_NOTHING_BACK.includes(status) || parameters.dry_run
     ? []
     : ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(offboarding_id));
 

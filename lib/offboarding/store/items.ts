@@ -1,12 +1,13 @@
 import type { Item } from '../../aws/table.ts';
 import { shardOf } from '../../aws/table.ts';
 import { BATCH, type Batch } from '../model/batch.ts';
-import { ORGANIZATION, type Organization } from '../model/organization.ts';
+import { type OpenRequest, ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { dueOf } from '../rules/due-work.ts';
-import { expiresAfter } from '../rules/retention.ts';
+import { byRequestedAt } from '../rules/requests.ts';
+import { batchExpiresAfter, expiresAfter } from '../rules/retention.ts';
 
 // How an organization, a batch and a record lie in the table: what decides is text, for Auth0's settings hold numbers and depths
 // that DynamoDB does not take; beside it stand the attributes that its conditions and indexes need.
@@ -18,6 +19,7 @@ export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offb
 export function toOrganizationItem(organization: Organization, now: number): Item {
   const { organization_id, version, notice_at, lease } = organization;
   const { due_at, work_due_at, priority } = dueOf(organization);
+  const [waiting] = unbegunOf(organization);
   const isIdle = organization.requests.length === 0 && organization.outbox.length === 0;
   return {
     ...organizationKey(organization_id),
@@ -29,12 +31,19 @@ export function toOrganizationItem(organization: Organization, now: number): Ite
     work_due_at,
     priority,
     notice_at,
+    // What nobody has begun has no record yet: in the list of its status the item stands for it.
+    status_shard: waiting && statusShard('requested', shardOf(organization_id)),
+    status_position: waiting && statusPosition(waiting.requested_at, waiting.offboarding_id),
     // For people who look into the table.
     lease_owner: lease?.owner,
     lease_until: lease && iso(lease.until),
     expires_at: isIdle ? expiresAfter(now) : undefined,
   };
 }
+
+/** The requests that no worker has begun and no record shows, in their order; members of batches that may not count among them. */
+export const unbegunOf = ({ requests }: Organization): OpenRequest[] =>
+  requests.filter(({ status, is_unrecorded }) => status === 'requested' && is_unrecorded).sort(byRequestedAt);
 
 export const fromOrganizationItem = ({ state }: Item): Organization => JSON.parse(String(state));
 
@@ -47,7 +56,7 @@ export function toBatchItem(batch: Batch, now: number): Item {
     version,
     state: JSON.stringify(batch),
     ...due,
-    expires_at: expiresAfter(now),
+    expires_at: batchExpiresAfter(now),
   };
 }
 
@@ -55,6 +64,9 @@ export const fromBatchItem = ({ state }: Item): Batch => JSON.parse(String(state
 
 /** The key of a status in its index, which is spread over shards. */
 export const statusShard = (status: Status, shard: number) => `${status} ${shard}`;
+
+/** A place in the list of a status: a time to the millisecond, as those that it is compared with. */
+const statusPosition = (at: string, id: string) => `${iso(Date.parse(at))} ${id}`;
 
 /** The record as an item, with the attributes by which lists are sorted. */
 export function toRecordItem(record: OffboardingRecord): Item {
@@ -79,8 +91,7 @@ export function toRecordItem(record: OffboardingRecord): Item {
     revision,
     position: `${requested_at} ${offboarding_id}`,
     status_shard: statusShard(status, shardOf(offboarding_id)),
-    // To the millisecond, as those that it is compared with.
-    status_position: `${iso(Date.parse(due))} ${offboarding_id}`,
+    status_position: statusPosition(due, offboarding_id),
     state: JSON.stringify(record),
     expires_at,
   };

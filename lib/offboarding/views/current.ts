@@ -7,9 +7,10 @@ import type { Organization } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
 import { recordOf, remainingAccessOf, remainingIn } from '../rules/projection.ts';
-import { acceptedOf, isCarriedOut } from '../rules/requests.ts';
+import { isCarriedOut } from '../rules/requests.ts';
 import { fromRecordItem } from '../store/items.ts';
 import { readOrganization } from '../store/table-shell.ts';
+import { countedOf } from './counted.ts';
 import { sessionsView } from './list.ts';
 
 /** A read gives way to what ends access, milliseconds: no longer than this it waits for the tenant's limit. */
@@ -31,7 +32,9 @@ export async function currentOffboarding(organization_id: string, context: CallC
   // A mistyped organization is an error; an outage hides nothing of what is on record.
   if (listed instanceof Error && !(current && asProblem(listed).isTransient)) throw listed;
   const isFromAuth0 = !(listed instanceof Error);
-  const connections = isFromAuth0 ? inAuth0(listed, current) : onRecord(current);
+  // What a later cancellation enabled, this record does not say.
+  const isCancelledSince = current !== undefined && (item.cancellation?.at ?? '') > current.requested_at;
+  const connections = isFromAuth0 ? inAuth0(listed, current) : onRecord(current, isCancelledSince);
   return {
     ...viewOf(item, current),
     organization_id,
@@ -47,7 +50,7 @@ export async function currentOffboarding(organization_id: string, context: CallC
 
 /** The newest offboarding that is pending, or else that was carried out; a dry run is none. */
 async function currentOf(item: Organization): Promise<OffboardingRecord | undefined> {
-  const requests = acceptedOf(item).filter(({ parameters }) => !parameters.dry_run);
+  const requests = (await countedOf(item.requests)).filter(({ parameters }) => !parameters.dry_run);
   const pending = requests.findLast((one) => !hasEnded(one));
   const ended = requests.findLast(isCarriedOut);
   const isNewer = ended && ended.requested_at > (item.current?.requested_at ?? '');
@@ -96,9 +99,9 @@ const inAuth0 = (listed: OrganizationConnection[], current: OffboardingRecord | 
     };
   });
 
-const onRecord = (current: OffboardingRecord | undefined): Connection[] =>
+const onRecord = (current: OffboardingRecord | undefined, isOld: boolean): Connection[] =>
   (current?.connections ?? []).map(({ connection_id, name, strategy, outcome }) => {
-    const is_enabled = outcome === 'disabled' ? false : outcome === 'enabled' ? true : null;
+    const is_enabled = isOld ? null : outcome === 'disabled' ? false : outcome === 'enabled' ? true : null;
     return { connection_id, name, strategy, is_enabled };
   });
 
@@ -110,6 +113,6 @@ function withPlans(one: Connection, current: OffboardingRecord | undefined) {
   return {
     ...one,
     removal_pending: isDue && known !== undefined && one.is_enabled === false,
-    disabled_by_offboarding: isPending && (known?.disabled_by_offboarding ?? false),
+    disabled_by_offboarding: known?.disabled_by_offboarding ?? false,
   };
 }

@@ -2,13 +2,20 @@ import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
 import { BATCH } from '../model/batch.ts';
-import { ORGANIZATION, type Organization } from '../model/organization.ts';
+import { ORGANIZATION } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
-import { acceptedOf } from '../rules/requests.ts';
-import { batchKey, fromBatchItem, fromRecordItem, statusShard } from '../store/items.ts';
+import {
+  batchKey,
+  fromBatchItem,
+  fromOrganizationItem,
+  fromRecordItem,
+  statusShard,
+  unbegunOf,
+} from '../store/items.ts';
 import { readOrganization } from '../store/table-shell.ts';
+import { countedOf } from './counted.ts';
 
 // The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
 // which may be some moments late and hold keys alone; what they show is read from the table itself.
@@ -29,7 +36,24 @@ function readCursor(by: ListedBy, value: string, cursor: string): string {
   throw new Problem('invalid_query', 'cursor: must be the one that a page of this list came with');
 }
 
-type Found = { records: OffboardingRecord[]; next: string | undefined };
+/** Records in their order, each with its place in the list; `next` is the place after which the list goes on. */
+type Found = { shown: { record: OffboardingRecord; place: string }[]; next: string | undefined };
+
+/** Lambda answers with 6 MB at most; what a page has beyond this is on the next one, bytes. */
+const MOST_BYTES = 4_000_000;
+
+/** As many views as an answer takes, at least one. */
+function withinAnswer({ shown, next }: Found) {
+  const views: ReturnType<typeof toView>[] = [];
+  let bytes = 0;
+  for (const [index, { record }] of shown.entries()) {
+    const view = toView(record);
+    bytes += Buffer.byteLength(JSON.stringify(view));
+    if (index > 0 && bytes > MOST_BYTES) return { views, next: shown[index - 1]?.place };
+    views.push(view);
+  }
+  return { views, next };
+}
 
 /**
  * A page of at most `limit` offboardings and the cursor of the next; null when this is the last. Newest first; by status what is
@@ -38,12 +62,13 @@ type Found = { records: OffboardingRecord[]; next: string | undefined };
 export async function listOffboardings(by: ListedBy, value: string, page: Page) {
   const after = page.cursor === undefined ? undefined : readCursor(by, value, page.cursor);
   const counted = by === 'batch_id' ? countBatch(value) : undefined;
-  const [{ records, next }, counts] = await Promise.all([
+  const [found, counts] = await Promise.all([
     by === 'organization_id' ? listOrganization(value, page, after) : listIndex(by, value, page, after),
     counted,
   ]);
+  const { views, next } = withinAnswer(found);
   const cursor = next ? Buffer.from(`${by} ${value} ${next}`).toString('base64url') : null;
-  return { offboardings: records.map(toView), cursor, counts };
+  return { offboardings: views, cursor, counts };
 }
 
 /** An organization's offboardings: those in its item as they are there, and the others' records. */
@@ -58,21 +83,21 @@ async function listOrganization(
   for await (const one of readPartition(organization_id, ['offboarding_id', 'position']))
     if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH)
       positions.set(one.offboarding_id, String(one.position));
-  for (const one of acceptedOf(item)) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
+  const open = await countedOf(item.requests);
+  for (const one of open) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
   const isWanted = ([id, position]: [string, string]) =>
     (!offboarding_id || id === offboarding_id) && (!after || position < after);
   const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
-  const shown = wanted.slice(0, limit);
-  const keys = shown.map(([id]) => ({ organization_id, offboarding_id: id }));
+  const onPage = wanted.slice(0, limit);
+  const keys = onPage.map(([id]) => ({ organization_id, offboarding_id: id }));
   const stored = new Map((await getItems(keys)).map((one) => [one.offboarding_id, fromRecordItem(one)]));
-  const records = shown.flatMap(([id]) => asItIsNow(item, id, stored.get(id)) ?? []);
-  return { records, next: wanted.length > limit ? shown.at(-1)?.[1] : undefined };
-}
-
-/** An offboarding as the organization's item has it, or, where it has left that, its record. */
-function asItIsNow(item: Organization, offboarding_id: string, record: OffboardingRecord | undefined) {
-  const open = acceptedOf(item).find((one) => one.offboarding_id === offboarding_id);
-  return open ? recordOf(item, open, record) : record;
+  const shown = onPage.flatMap(([id, place]) => {
+    const own = open.find((one) => one.offboarding_id === id);
+    // As the organization's item has it, or, where it has left that, its record.
+    const record = own ? recordOf(item, own, stored.get(id)) : stored.get(id);
+    return record ? [{ record, place }] : [];
+  });
+  return { shown, next: wanted.length > limit ? onPage.at(-1)?.[1] : undefined };
 }
 
 const INDEXES = {
@@ -100,11 +125,37 @@ async function listIndex(by: 'batch_id' | 'status', value: string, page: Page, a
   const parts = (await Promise.all(keys.map(readPart))).flat().filter((item) => item[position] !== after);
   const ascending = (a: Item, b: Item) => (String(a[position]) < String(b[position]) ? -1 : 1);
   const items = parts.sort(isByStatus ? ascending : (a, b) => -ascending(a, b)).slice(0, limit);
-  const records = (await getItems(items)).map(fromRecordItem);
-  // The index may be late: what has another status by now is not one of these.
-  return {
-    records: records.filter((record) => record[by] === value),
-    next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined,
+  const recordsOf = await readListed(items);
+  const shown: Found['shown'] = [];
+  const recorded = new Set(items.map(({ offboarding_id }) => offboarding_id));
+  for (const [index, item] of items.entries()) {
+    // The index may be late: what has another status by now is not one of these.
+    const isOnce = ({ offboarding_id: id }: OffboardingRecord) => id === item.offboarding_id || !recorded.has(id);
+    const records = recordsOf(item).filter((record) => record[by] === value && isOnce(record));
+    if (index > 0 && shown.length + records.length > limit)
+      return { shown, next: String(items[index - 1]?.[position]) };
+    shown.push(...records.map((record) => ({ record, place: String(item[position]) })));
+  }
+  return { shown, next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined };
+}
+
+/** What an index lists, as the table has it: a record, or an organization's item for those of its requests that have none yet. */
+async function readListed(listed: Item[]): Promise<(item: Item) => OffboardingRecord[]> {
+  const idOf = ({ organization_id, offboarding_id }: Item) => `${organization_id} ${offboarding_id}`;
+  const stored = new Map((await getItems(listed)).map((one) => [idOf(one), one]));
+  const organizations = [...stored.values()].filter(({ offboarding_id }) => offboarding_id === ORGANIZATION);
+  const unbegun = organizations.map(fromOrganizationItem).map((item) => ({ item, requests: unbegunOf(item) }));
+  const counted = new Set(await countedOf(unbegun.flatMap(({ requests }) => requests)));
+  const ofOrganization = new Map(
+    unbegun.map(({ item, requests }) => [
+      item.organization_id,
+      requests.filter((one) => counted.has(one)).map((one) => recordOf(item, one)),
+    ]),
+  );
+  return (item) => {
+    if (item.offboarding_id === ORGANIZATION) return ofOrganization.get(item.organization_id) ?? [];
+    const record = stored.get(idOf(item));
+    return record ? [fromRecordItem(record)] : [];
   };
 }
 

@@ -84,7 +84,7 @@ function machinesShown(
   const grants = record?.client_grants ?? grantsOf(item, request, entry.outcomes);
   return {
     ...(grants && { client_grants: grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) }),
-    ...(['completed', 'scheduled'].includes(entry.event) && { remaining_access: remainingAccessOf(item) }),
+    ...(['completed', 'scheduled'].includes(entry.event) && { remaining_access: remainingAccessOf(item, request) }),
   };
 }
 

@@ -121,10 +121,8 @@ async function processMessage(work: Work): Promise<Processed> {
   }
   const message = parsed.output;
   if (message['detail-type'] === DUE) return visitOf(message.detail.organization_id, work);
-  const end =
-    message['detail-type'] === CANCELLATION_REQUESTED
-      ? await acceptCancellation(message, work)
-      : await acceptRequest(message, work);
+  if (message['detail-type'] === CANCELLATION_REQUESTED) return acceptCancellation(message, work);
+  const end = await acceptRequest(message, work);
   if (end) return end;
   return context.deadline > Date.now() ? visitOf(message.detail.organization_id, work) : { is: 'later', wait_ms: 0 };
 }
@@ -173,8 +171,8 @@ async function acceptRequest(message: RequestMessage, work: Work): Promise<Proce
     : { is: 'done' };
 }
 
-/** Accepts a cancellation by event; undefined where its organization is to be visited. */
-async function acceptCancellation(message: CancellationMessage, work: Work): Promise<Processed | undefined> {
+/** Accepts a cancellation by event. Once it is accepted its message has nothing more to say: the organization has work. */
+async function acceptCancellation(message: CancellationMessage, work: Work): Promise<Processed> {
   const { organization_id, requested_by, reason } = message.detail;
   const about = readableDetail(work.raw);
   const at = timeOf(message.time, Date.now());
@@ -185,13 +183,13 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
   );
   if (result.is !== 'done') return { is: 'later', wait_ms: waitAfterError(work.priority), error: result.error };
   const { value } = result;
-  if (value.is === 'found') return undefined;
+  if (value.is === 'found') return { is: 'done' };
   const error =
     value.is === 'removing'
       ? { code: 'conflict', message: removingText(value) }
       : { code: 'not_found', message: NOT_FOUND };
   await publish(work, 'cancellation_failed', { ...about, error });
-  return undefined;
+  return { is: 'done' };
 }
 
 /** An event that can never be carried out: its failure is published, and it is left where it can be found. */
@@ -200,9 +198,10 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
   // Out of a replay it was given up before (EventBridge marks what it replays).
   if (Object(raw)['replay-name'] !== undefined) context.log.warn('replayed_event_ignored', { error });
   else {
+    // It may come back and be accepted then: before it is told, it is where it can be found.
+    await setAside(work, error);
     await publish(work, 'failed', { ...readableDetail(raw), error });
     context.log.error('offboarding_dead_lettered', { error });
-    await setAside(work, error);
   }
   return { is: 'given up' };
 }
@@ -228,7 +227,9 @@ async function decide(end: Processed, work: Work): Promise<boolean> {
   if (error && !isRateLimit) group.errors += 1;
   group.rateLimited = isRateLimit ? message.messageId : '';
   context.log.warn('offboarding_waits', { wait_ms: Math.round(wait_ms), error });
-  await queue.changeVisibility(message, wait_ms).catch((cause) => warn(work, cause));
+  // What waits for nothing but its time goes to the end of its group, and others have their turn.
+  const hidden_ms = error ? wait_ms : Math.min(wait_ms, WAIT_MS);
+  await queue.changeVisibility(message, hidden_ms).catch((cause) => warn(work, cause));
   return false;
 }
 

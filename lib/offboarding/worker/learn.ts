@@ -6,7 +6,9 @@ import type { Organization } from '../model/organization.ts';
 import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
-import { isPending, publishableOf } from '../rules/requests.ts';
+import { whyFull } from '../rules/bounds.ts';
+import { failWith } from '../rules/progress.ts';
+import { acceptedOf, isPending, publishableOf } from '../rules/requests.ts';
 import { endOf, OUT_OF_TIME, waitAfter } from './lease.ts';
 import { applyFact, applyFacts, type CallResult, type Fact, type VisitState } from './visit-state.ts';
 
@@ -218,7 +220,9 @@ const GONE = ['unknown_connection', 'unknown_organization', 'not_found'];
 function afterError(state: VisitState, effect: SingleEffect, error: EffectError): VisitState {
   switch (effect.do) {
     case 'change': {
-      if (error.code === 'lease_ended') return { ...state, error: OUT_OF_TIME };
+      // Not sent: the lease is over, or the list that a removal is based on is too old.
+      if (error.code === 'lease_ended')
+        return isLeaseOver(state) ? { ...state, error: OUT_OF_TIME } : withoutList(state);
       if (GONE.includes(error.code) && !error.is_transient)
         return afterCall(state, effect, 'gone', error.may_be_done ? error : undefined);
       const result = error.may_be_done ? 'uncertain' : error.is_transient ? 'not done' : 'refused';
@@ -245,14 +249,28 @@ function afterError(state: VisitState, effect: SingleEffect, error: EffectError)
   }
 }
 
+const isLeaseOver = ({ stored, now }: VisitState) => now >= (stored?.lease?.until ?? 0) - LATE_MS;
+const withoutList = (state: VisitState): VisitState => ({ ...state, listing: undefined });
+
 const hasRequested = ({ item }: VisitState) => item?.requests.some(({ status }) => status === 'requested') === true;
 
 /** A write whose outcome is unknown is looked up; one that will never pass ends the visit. */
 function afterFailedWrite(state: VisitState, error: EffectError): VisitState {
-  if (!error.is_transient) return endedBy(state, error);
+  if (!error.is_transient) return afterRejectedWrite(state, error);
   const isRead = !error.may_be_done;
   const item = isRead ? state.stored && applyFacts(state.stored, state.facts) : state.item;
   return repeated({ ...state, isRead, item }, error);
+}
+
+/** An item that the table never takes: what begins now has no room, and fails. What was done at Auth0 is not forgotten for that. */
+function afterRejectedWrite(state: VisitState, error: EffectError): VisitState {
+  const { stored, facts, now, failures } = state;
+  const begun = stored ? acceptedOf(stored).filter(({ status }) => status === 'requested') : [];
+  const isDone = facts.some(({ is }) => is === 'called');
+  if (!stored || isDone || begun.length === 0 || failures > 0) return endedBy(state, error);
+  const failure = { code: 'conflict', message: whyFull(stored) };
+  const item = begun.reduce((next, one) => failWith(next, one, failure, now), stored);
+  return { ...state, facts: [], item, failures: 1 };
 }
 
 /** The effect is performed again; after a few failures in a row that is for later. */

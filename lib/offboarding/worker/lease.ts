@@ -87,8 +87,10 @@ export function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
 }
 
 /** Whether what is due is the drift check that a list could not answer yet: it is waited for in place. */
-const isCheckedAgainSoon = ({ ledger }: Organization, due: string): boolean =>
-  ledger.some(({ changed }) => changed && due === iso(changed.at + LIST_IS_OLD_MS + 1));
+function isCheckedAgainSoon({ ledger, drift_check_requested_at = '' }: Organization, due: string): boolean {
+  const moments = [Date.parse(drift_check_requested_at), ...ledger.map(({ changed }) => changed?.at ?? Number.NaN)];
+  return moments.some((at) => Date.parse(due) === at + LIST_IS_OLD_MS + 1);
+}
 
 /** The rate limit says how long it takes; an error is waited out. */
 export const waitAfter = ({ code, retry_after = 1 }: EffectError, { input }: VisitState) =>

@@ -6,6 +6,7 @@ import { hasEnded } from '../model/status.ts';
 import {
   type Change,
   type ConnectionStep,
+  FRESH_LIST_MS,
   LIST_IS_OLD_MS,
   type Listing,
   nextConnectionStep,
@@ -14,7 +15,15 @@ import {
 import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
 import { asDryRun } from '../rules/dry-run.ts';
 import { momentsOf, sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
-import { begin, beginRemoval, failWith, finish, withoutOver, withoutOverdueWatches } from '../rules/progress.ts';
+import {
+  begin,
+  beginRemoval,
+  failWith,
+  finish,
+  withoutOldClaims,
+  withoutOver,
+  withoutOverdueWatches,
+} from '../rules/progress.ts';
 import { isToRecord } from '../rules/projection.ts';
 import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
 import { isWorkPostponed, type VisitState } from './visit-state.ts';
@@ -40,8 +49,6 @@ type Rule = (item: Organization, state: VisitState) => Step | undefined;
 
 /** A removal that is this much ahead of its time is due: clocks differ, milliseconds. */
 const CLOCK_TOLERANCE_MS = 2000;
-/** A removal is based on a list that is not older than this, milliseconds. */
-const FRESH_LIST_MS = 5000;
 /** A list serves one visit for this long, milliseconds. */
 const LIST_SERVES_MS = 20_000;
 /** After an error of a drift check, or what a list may not show yet, the next one is made soon, milliseconds. */
@@ -53,8 +60,8 @@ const CHANGES: Rule[] = [
   toWork,
   toRecordEnded,
   toBegin,
-  toStartRemoval,
   toNotify,
+  toStartRemoval,
   toEndSessions,
   toCheck,
 ];
@@ -62,7 +69,8 @@ const CHANGES: Rule[] = [
 /** The one next step of an organization. What is decided is published first, and in its order. */
 export function nextStep(item: Organization, state: VisitState): Step {
   if (state.input.mode === 'cancel') return (state.error ? undefined : toCancel(item, state)) ?? { do: 'rest' };
-  const tidy = withoutOver(withoutOverdueWatches(item, state.now, state.input.stage), state.now);
+  const { now, input } = state;
+  const tidy = withoutOver(withoutOldClaims(withoutOverdueWatches(item, now, input.stage), now), now);
   if (tidy !== item) return { do: 'change', item: tidy };
   const rules: Rule[] = [toSchedule, toPublish, ...(state.error ? [] : CHANGES), toPublishRest, toRecord];
   return firstOf(rules, item, state) ?? { do: 'rest' };
@@ -188,7 +196,8 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
   const needsList = isEnabling
     ? unfinished.some(({ lowered_level, disabled_by_us }) => disabled_by_us && lowered_level)
     : unfinished.length > 0;
-  const needsGrants = !isEnabling && request.parameters.end_machine_access;
+  // What remains is told as it is at the removal, too.
+  const needsGrants = !isEnabling && (request.parameters.end_machine_access || request.status === 'removing');
   const list = needsList ? toList(state, LIST_SERVES_MS, needsGrants) : undefined;
   if (list) return list;
   const listing = state.listing ?? { at: state.now, connections: [], checks: 0 };
@@ -273,7 +282,8 @@ const decidingOf = (item: Organization): OpenRequest | undefined =>
 
 function toNotify(item: Organization, { now }: VisitState): Step | undefined {
   const request = decidingOf(item);
-  if (request?.status !== 'scheduled' || (request.notice_due_at ?? '~') > iso(now)) return undefined;
+  if (request?.status !== 'scheduled' || (request.notice_due_at ?? '~') > iso(now + CLOCK_TOLERANCE_MS))
+    return undefined;
   const published = { ...request, notice_due_at: undefined };
   // The record shows nothing of it.
   return { do: 'change', item: withRequest(withEvent(item, published, 'removal_upcoming', iso(now)), published) };
@@ -328,10 +338,16 @@ function sureFrom(item: Organization, listing: Listing): number | undefined {
   return tooNew.length > 0 ? newest + LIST_IS_OLD_MS + 1 : undefined;
 }
 
+/** The same of what the last notification was about: a list that was made a moment after it may be from before it. */
+function sureOfNotification({ drift_check_requested_at = '' }: Organization, { at }: Listing): number | undefined {
+  const sure = Date.parse(drift_check_requested_at) + LIST_IS_OLD_MS + 1;
+  return at < sure ? sure : undefined;
+}
+
 /** When the next drift check is due after one that has ended now. */
 export function nextCheckAt(item: Organization, { now, input, tried, listing }: VisitState): string {
   const isOpen = item.ledger.some((entry) => tried.includes(keyOf(entry)) && entry.intent !== undefined);
-  const sure = listing && sureFrom(item, listing);
+  const sure = listing && (sureFrom(item, listing) ?? sureOfNotification(item, listing));
   if (sure !== undefined) return iso(sure);
   return iso(isOpen ? now + CHECK_AGAIN_MS : after(now, input.stage.watchInterval));
 }

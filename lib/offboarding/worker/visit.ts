@@ -6,6 +6,7 @@ import { entryOf, keyOf, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
+import { FRESH_LIST_MS } from '../rules/connections.ts';
 import { BATCH_IS_OPEN_MS } from '../rules/due-work.ts';
 import { priorityOf } from '../rules/priority.ts';
 import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
@@ -167,9 +168,13 @@ function callEffect(step: Extract<Step, { do: 'call' }>, given: VisitState): Nex
     stored.offboarding_id === step.request.offboarding_id &&
     request?.status === step.request.status;
   if (state.stored?.lease?.owner !== nonce || !isStored) return save(state, true);
-  const send_before = state.stored.lease.until - LATE_MS;
+  const leaseEnds = state.stored.lease.until - LATE_MS;
+  // What waits for the tenant's limit longer than its list is good for is not removed by that list.
+  const send_before = goal === 'removed' ? Math.min(leaseEnds, listedAt(state) + FRESH_LIST_MS) : leaseEnds;
   return { state, effect: { do: 'change', organization_id, kind: entry.kind, id: entry.id, goal, level, send_before } };
 }
+
+const listedAt = ({ listing, now }: VisitState) => listing?.at ?? now;
 
 /** The record of an offboarding that had ended before: what its item no longer has. */
 function recordBefore(state: VisitState, offboarding_id: string): Next & { record?: OffboardingRecord | undefined } {

@@ -68,14 +68,16 @@ export function wrongOutcomes(about: Detail, is: string, world: World, scenario:
   return undefined;
 }
 
-/** What is told as remaining is what Auth0 has left; null where Auth0 did not say. */
+/** What is told as remaining is what Auth0 has left, or would have after a dry run's request; null where Auth0 did not say. */
 export function wrongRemains(
-  { offboarding_id: id, organization_id, remaining_access: shown }: Detail,
+  { offboarding_id: id, organization_id, remaining_access: shown, dry_run, client_grants = [] }: Detail,
   world: World,
   { world: start }: Scenario,
 ) {
   if (shown === null && (start.faults['failed list'] || start.faults['refused list'])) return undefined;
-  const left = (world.grants[String(organization_id)] ?? []).map((client_id) => ({
+  const ended = dry_run ? client_grants.map(({ grant_id }) => grant_id) : [];
+  const grants = (world.grants[String(organization_id)] ?? []).filter((one) => !ended.includes(one));
+  const left = grants.map((client_id) => ({
     ...{ kind: 'client_grant', client_id, audience: 'api', scope: ['read'] },
   }));
   const isSame = JSON.stringify(shown) === JSON.stringify(left);

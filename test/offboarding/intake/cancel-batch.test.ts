@@ -97,6 +97,14 @@ describe('a member of a batch that is cancelled', () => {
     expect(cancel(withMember(atOnce, [entry('con_1', ['of org_a'])]))).toEqual(NOT_PENDING);
     expect(cancel(withMember(member({ status: 'completed' })))).toEqual(NOT_PENDING);
     expect(cancel(withMember(member({ status: 'superseded' })))).toEqual(NOT_PENDING);
+    expect(cancel(withMember(member({}, { dry_run: true })))).toEqual(NOT_PENDING);
+    const waiting = { batch: { id: 'X', attempt: 1, is_accepted: false } };
+    expect(cancel(withMember(member(waiting, { dry_run: true })))).toEqual(NOT_PENDING);
+  });
+  test('when a member that was taken over still ends sessions, they stop', () => {
+    const world = withMember(member({ status: 'superseded', superseded_by: 'B' }, { end_sessions: true }));
+    expect(cancel(world)).toEqual(CANCELLED);
+    expect(first(world)).toMatchObject({ status: 'cancelled', cancelled: ACT });
   });
   test('when it is cancelled or being cancelled, it counts as cancelled', () => {
     for (const status of ['cancelling', 'cancelled'] as const) {

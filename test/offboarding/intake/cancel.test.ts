@@ -220,7 +220,23 @@ describe('a cancellation by event', () => {
     expect(take(world, ago(SECOND))).toMatchObject({ is: 'done', value: { is: 'found' } });
     expect(world.item.cancellation).toMatchObject({ ...ACT, at: ago(SECOND) });
     expect(statuses(world.item)).toEqual({ A: 'cancelling' });
-    expect(world.story).toBe('readOrganization writeOrganization');
+    expect(world.story).toBe('readOrganization writeOrganization sendDue');
+    expect(world.all('sendDue')).toEqual([{ do: 'sendDue', notices: [{ organization_id: ORG, priority: 'single' }] }]);
+  });
+  test('when it is delivered again, it has found something, also after a later request', () => {
+    const world = new World(disabled());
+    take(world, ago(SECOND));
+    expect(take(world, ago(SECOND))).toMatchObject({ value: { is: 'found' } });
+    const since = organization({
+      requests: [request('B', { requested_at: ago(0) })],
+      cancellation: { ...ACT, at: ago(SECOND), found: [], reenabled: [], has_found: true },
+    });
+    expect(take(new World(since), ago(SECOND))).toMatchObject({ value: { is: 'found' } });
+    expect(take(new World(since), ago(2 * SECOND))).toMatchObject({ value: { is: 'nothing' } });
+    const other = { ...since, cancellation: { ...ACT, at: ago(0), found: ['B'], reenabled: [] } };
+    expect(take(new World(other), ago(SECOND))).toMatchObject({ value: { is: 'nothing' } });
+    const cancelled = request('A', { status: 'cancelling', cancelled: { ...ACT, at: ago(SECOND) } });
+    expect(take(new World({ ...other, requests: [cancelled] }), ago(SECOND))).toMatchObject({ value: { is: 'found' } });
   });
   test('when a request over HTTP was made in the same millisecond, that one is later', () => {
     const world = new World(organization({ requests: [request('A', { requested_at: ago(SECOND) })] }));

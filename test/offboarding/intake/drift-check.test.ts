@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type CheckInput, requestDriftCheck } from '../../../lib/offboarding/intake/drift-check.ts';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
 import { LIST_IS_OLD_MS } from '../../../lib/offboarding/rules/connections.ts';
+import { CLOCKS_APART_MS } from '../../../lib/offboarding/worker/lease.ts';
 import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request } from '../items.ts';
 import { AWAY, World } from '../play.ts';
 
@@ -28,17 +29,23 @@ describe('a notification of a change', () => {
     notify(world, { connection_id: 'con_1', changed_by: 'My Tool' });
     expect(world.item.changed_by).toEqual([{ connection_id: 'con_1', name: 'My Tool', at: ago(0) }]);
   });
+  test('when something is being worked on, it is checked once that is watched', () => {
+    const world = new World(organization({ requests: [request('A', { status: 'working' })] }));
+    expect(notify(world)).toBe(true);
+    expect(world.item).toMatchObject({ next_drift_check_at: ago(0), drift_check_requested_at: ago(0) });
+  });
   test('when nothing is watched, nobody checks', () => {
-    const world = new World(organization({ requests: [request('A')] }));
+    const world = new World(organization({ requests: [request('A', { status: 'cancelled' })] }));
     expect(notify(world)).toBe(false);
     expect(notify(new World())).toBe(false);
     expect(world.story).toBe('readOrganization');
   });
-  test('when the last check is newer than the change by more than a list may be old, it has seen it', () => {
+  test('when the last check is newer than the change by more than a list may be old and two clocks apart, it has seen it', () => {
+    const seen = LIST_IS_OLD_MS + CLOCKS_APART_MS;
     const at = (time: string | undefined, last_drift_check_at = ago(HOUR)) =>
       notify(new World(watched({ last_drift_check_at, next_drift_check_at: ago(-DAY) })), { time });
-    expect(at(ago(HOUR + LIST_IS_OLD_MS))).toBe(false);
-    expect(at(ago(HOUR + LIST_IS_OLD_MS - 1))).toBe(true);
+    expect(at(ago(HOUR + seen))).toBe(false);
+    expect(at(ago(HOUR + seen - 1))).toBe(true);
     expect(at(ago(2 * HOUR))).toBe(false);
     expect(at(ago(HOUR - 1))).toBe(true);
     expect(at(undefined)).toBe(true);

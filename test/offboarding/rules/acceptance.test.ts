@@ -2,10 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
 import { acceptRequest, type NewRequest, nextRequestedAt } from '../../../lib/offboarding/rules/acceptance.ts';
 import {
+  boundedGrant,
+  boundedRemaining,
   boundedSettings,
   MOST_BYTES,
   MOST_OPEN,
   MOST_SETTINGS_BYTES,
+  MOST_WAITING_BYTES,
   sizeOf,
 } from '../../../lib/offboarding/rules/bounds.ts';
 import { acceptCancellation } from '../../../lib/offboarding/rules/cancellation.ts';
@@ -16,6 +19,7 @@ import {
   entry,
   events,
   found,
+  grant,
   HOUR,
   MINUTE,
   NOW,
@@ -140,6 +144,22 @@ describe('a request by event', () => {
     const item = organization({ requests, cancellation: cancellation(ago(0)) });
     expect(accepted(item, event('A')).request.status).toBe('cancelled');
   });
+  test('when many of these wait for their events to be published, the next one is refused for now', () => {
+    let item = organization({ cancellation: { ...cancellation(ago(0)), reason: 'x'.repeat(1000) } });
+    const take = (id: string) => acceptRequest(item, event(id), NOW, STAGE);
+    for (let count = 0; ; count++) {
+      const result = take(`r${count}`);
+      if (result.is !== 'accepted') {
+        expect(result).toMatchObject({ failure: { code: 'conflict' }, isForNow: true });
+        break;
+      }
+      item = result.item;
+    }
+    expect(sizeOf(item)).toBeGreaterThan(MOST_BYTES);
+    expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThanOrEqual(MOST_BYTES + MOST_WAITING_BYTES);
+    const { cancellation: _, ...open } = item;
+    expect(acceptRequest(open, event('A'), NOW, STAGE)).not.toHaveProperty('isForNow');
+  });
 });
 
 describe('the bounds of an organization', () => {
@@ -155,10 +175,10 @@ describe('the bounds of an organization', () => {
       failure: { message: 'The organization has 20 open offboardings; cancel them first' },
     });
   });
-  test('when requests are failed, or wait for their batch, they are open; when they are only watched, they are not', () => {
+  test('when requests wait for their batch, they are open; when they are failed or only watched, they are not', () => {
     const withStatus = (changes: object) => (id: string) => request(id, changes);
     expect(refusalOf(organization({ requests: open(20, withStatus({ status: 'failed' })) }), given('A'))).toBe(
-      'conflict',
+      'accepted',
     );
     const batch = { id: 'B', attempt: 1, is_accepted: false };
     expect(refusalOf(organization({ requests: open(20, withStatus({ batch })) }), given('A'))).toBe('conflict');
@@ -224,6 +244,34 @@ describe('the bounds of an organization', () => {
     const result = acceptCancellation(organization({ requests, ledger }), { ...act, isEvent: false }, NOW);
     if (result.is === 'removing') throw new Error('nothing is being removed');
     expect(Buffer.byteLength(JSON.stringify(result.item))).toBeLessThan(200_000);
+  });
+});
+
+describe('client grants that are kept', () => {
+  const remains = (index: number, scopes: number) => ({
+    ...{ id: `cgr_${String(index).padStart(16, '0')}`, kind: 'client_grant' as const },
+    ...{ client_id: `c${String(index).padStart(31, '0')}`, audience: 'https://api.example.com/' },
+    scope: Array.from({ length: scopes }, (_, scope) => `read:something-${scope}`),
+  });
+  const all = (count: number, scopes: number) => Array.from({ length: count }, (_, index) => remains(index, scopes));
+
+  test('when 100 grants have many scopes, each is kept, without these, and that is said', () => {
+    const kept = boundedRemaining(all(100, 40));
+    expect(kept).toHaveLength(100);
+    expect(kept?.[99]).toEqual({ ...remains(99, 0), is_shortened: true });
+    expect(boundedRemaining(all(10, 4))).toEqual(all(10, 4));
+    expect(boundedRemaining(null)).toBeNull();
+  });
+  test('when 100 large grants are ended, the organization takes a removal afterwards', () => {
+    let item = organization({ requests: [request('A', {}, { end_machine_access: true })] });
+    for (const { id, client_id, audience, scope } of all(100, 150)) {
+      const before = boundedGrant(item, { client_id, audience, scope });
+      item = { ...item, ledger: [...item.ledger, grant(id, ['A'], { before })] };
+    }
+    expect(item.ledger[0]?.before?.scope).toHaveLength(150);
+    expect(item.ledger[99]?.before).toEqual({ ...all(100, 0)[99], id: undefined, kind: undefined, is_shortened: true });
+    const remaining_access = boundedRemaining(all(100, 150));
+    expect(refusalOf({ ...item, remaining_access }, given('B'))).toBe('accepted');
   });
 });
 

@@ -140,7 +140,7 @@ describe('the acceptance of a cancellation', () => {
     });
     expect(found(item, 'A').notice_due_at).toBeUndefined();
     expect(events(item)).toEqual(['cancelled A']);
-    expect(item.cancellation).toEqual({ ...ACT, found: ['A'], reenabled: ['A'] });
+    expect(item.cancellation).toEqual({ ...ACT, found: ['A'], reenabled: ['A'], has_found: true });
     expect(item.last_requested_at).toBe(ago(0));
   });
 
@@ -231,7 +231,7 @@ describe('the acceptance of a cancellation', () => {
   test('when it finds something new after one that found something, its own result is recorded', () => {
     const cancellation = { ...ACT, at: ago(HOUR), caller: 'first', found: ['Z'], reenabled: ['Z'] };
     const { item } = cancelled(organization({ cancellation, requests: [request('A')] }));
-    expect(item.cancellation).toEqual({ ...ACT, found: ['A'], reenabled: ['A'] });
+    expect(item.cancellation).toEqual({ ...ACT, found: ['A'], reenabled: ['A'], has_found: true });
     const empty = { ...cancellation, found: [], reenabled: [] };
     expect(cancelled(organization({ cancellation: empty })).item.cancellation?.caller).toBe('canceller');
   });

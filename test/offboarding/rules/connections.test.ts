@@ -324,6 +324,6 @@ describe('the next step of a connection that is to be given back', () => {
     expect(step(lowered, at('full'))).toBe('call enabled full');
     expect(step(lowered, at('none'))).toBe('call enabled');
     expect(step(lowered, NONE)).toBe('call enabled full');
-    expect(step(lowered, listing(['con_2']))).toBe('call enabled');
+    expect(step(lowered, listing(['con_2']))).toBe('call enabled full');
   });
 });

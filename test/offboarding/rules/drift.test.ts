@@ -90,6 +90,14 @@ describe('what is drift', () => {
     const item = changed(organization({ requests, ledger: [left('con_1', ['A'])] }));
     expect(item.ledger[0]?.claims).toEqual(['A', 'B']);
   });
+  test('when the newest that covers it failed, it is drift of the one before', () => {
+    const again = watched('A', {}, AGAIN);
+    const failed = watched('B', { status: 'failed', requested_at: ago(0) }, { connection_ids: ['con_1'] });
+    const item = organization({ requests: [again, failed], ledger: [entry('con_1', ['A', 'B'])] });
+    expect(called(item).request.offboarding_id).toBe('A');
+    const { is } = step(organization({ requests: [failed], ledger: item.ledger })) ?? {};
+    expect(is).toBe('changed');
+  });
   test('when we disabled it a moment before the list was made, the list may not show it', () => {
     const at = (ms: number, goal: 'disabled' | 'enabled' = 'disabled') =>
       organization({ requests: [watched('A')], ledger: [left('con_1', ['A'], { changed: { goal, at: NOW - ms } })] });

@@ -55,7 +55,7 @@ describe('the beginning', () => {
   });
   test('when the grace period is no longer than the notice, the notice comes at half of it', () => {
     const one = found(begun(request('A', {}, { grace_period: 'PT1H' })), 'A');
-    expect(one.notice_due_at).toBe('2026-11-24T09:30:00.750Z');
+    expect(one.notice_due_at).toBe('2026-11-24T09:30:00.000Z');
     const edge = found(begun(request('A', {}, { grace_period: 'P3D' })), 'A');
     expect(edge.notice_due_at).toBe('2026-11-24T09:00:01.000Z');
   });

@@ -109,6 +109,10 @@ test('when grants were listed, those that are not removed remain; when nobody kn
   const { id: _, ...second } = one('cgr_2');
   const { id: __, ...third } = one('cgr_3');
   expect(remainingAccessOf(item)).toEqual([second, third]);
+  const outcomes = { 'grant cgr_2': { outcome: 'disabled' as const } };
+  const dryRun = request('D', { outcomes }, { dry_run: true, end_machine_access: true });
+  expect(remainingAccessOf(item, dryRun)).toEqual([third]);
+  expect(remainingAccessOf(item, request('A', { outcomes }))).toEqual([second, third]);
   expect(remainingAccessOf(organization())).toBeNull();
   expect(remainingAccessOf(organization({ remaining_access: null }))).toBeNull();
 });

@@ -50,6 +50,29 @@ const idsOf = ({ offboardings }: Awaited<ReturnType<typeof lists.listOffboarding
 const listOf = (id: string, page: Partial<Parameters<typeof lists.listOffboardings>[2]> = {}) =>
   lists.listOffboardings('organization_id', id, { limit: 100, ...page });
 
+const view = (organization: string) =>
+  current.currentOffboarding(
+    organization,
+    calls.createCallContext({ deadline: Date.now() + 20_000, log: createLog({}), pacer: limits.createPacer(0) }),
+  );
+const inAuth0 = (organization: string, ...connections: { connection_id: string; is_enabled?: boolean }[]) =>
+  local.tenant.setOrganizations({ [organization]: connections });
+
+const batchOf = (batch_id: string, status: 'open' | 'accepted' | 'void' | 'cancelled', organization_ids: string[]) =>
+  table.putItem(
+    items.toBatchItem(
+      { batch_id, status, organization_ids, attempt: 1, fingerprint: 'f', created_at: iso(0), version: '1' },
+      Date.now(),
+    ),
+    undefined,
+  );
+/** A batch that is accepted. */
+async function putBatch({ organization_ids }: { organization_ids: string[] }): Promise<string> {
+  const id = randomUUID();
+  await batchOf(id, 'accepted', organization_ids);
+  return id;
+}
+
 describe('the list of an organization', () => {
   test('when some are in its item and some only on record, all are listed once, newest first, as they are now', async () => {
     const id = newOrganization();
@@ -71,6 +94,14 @@ describe('the list of an organization', () => {
     const id = newOrganization();
     await putItem(id, { requests: [request('A', { batch: { id: 'X', attempt: 1, is_accepted: false } })] });
     expect(idsOf(await listOf(id))).toEqual([]);
+  });
+  test('when the batch’s own item accepted it, it is there, and pending, before any worker has met it', async () => {
+    const id = newOrganization();
+    const batch = await putBatch({ organization_ids: [id] });
+    await putItem(id, { requests: [request('A', { batch: { id: batch, attempt: 1, is_accepted: false } })] });
+    expect(idsOf(await listOf(id))).toEqual(['A']);
+    inAuth0(id, { connection_id: 'con_1', is_enabled: true });
+    expect(await view(id)).toMatchObject({ offboarding_id: 'A', status: 'requested' });
   });
   test('when there are more than a page, each page begins where the last one ended', async () => {
     const id = newOrganization();
@@ -105,14 +136,6 @@ describe('the list of an organization', () => {
 });
 
 describe('the list of a batch', () => {
-  const batchOf = (batch_id: string, status: 'open' | 'accepted' | 'void' | 'cancelled', organization_ids: string[]) =>
-    table.putItem(
-      items.toBatchItem(
-        { batch_id, status, organization_ids, attempt: 1, fingerprint: 'f', created_at: iso(0), version: '1' },
-        Date.now(),
-      ),
-      undefined,
-    );
   test('when it is accepted, its counts sum to what was accepted from the first moment', async () => {
     const batch_id = randomUUID();
     const ids = [newOrganization(), newOrganization(), newOrganization()];
@@ -166,6 +189,41 @@ describe('the list of a status', () => {
       ),
     ).toEqual([]);
   });
+  test('when nobody has begun it, it is listed from the organization’s item, until its record is written', async () => {
+    const id = newOrganization();
+    const at = (second: number) => `2033-01-01T00:00:0${second}.000Z`;
+    const unbegun = (name: string, second: number, changes: Partial<OpenRequest> = {}) =>
+      request(name, { requested_at: at(second), is_unrecorded: true, ...changes });
+    const requested = (page: object = {}) =>
+      lists.listOffboardings('status', 'requested', { limit: 100, since: at(0), until: '2034', ...page });
+    const batch = await putBatch({ organization_ids: [id] });
+    const ofBatch = unbegun('u2', 2, { batch: { id: batch, attempt: 1, is_accepted: false } });
+    const ofNone = unbegun('u3', 3, { batch: { id: 'none', attempt: 1, is_accepted: false } });
+    await putItem(id, { requests: [ofBatch, unbegun('u1', 1), ofNone] });
+    await putItem(newOrganization(), { requests: [unbegun('u4', 4)] });
+    expect(idsOf(await requested())).toEqual(['u1', 'u2', 'u4']);
+    // What an organization's item stands for comes on one page.
+    const first = await requested({ limit: 2 });
+    expect(idsOf(first)).toEqual(['u1', 'u2']);
+    expect(idsOf(await requested({ limit: 2, cursor: first.cursor ?? '' }))).toEqual(['u4']);
+    const [, , other] = (await requested()).offboardings as unknown as OffboardingRecord[];
+    const organization_id = other?.organization_id ?? '';
+    await putRecord(organization_id, unbegun('u4', 4, { is_unrecorded: undefined }));
+    expect(idsOf(await requested())).toEqual(['u1', 'u2', 'u4']);
+  });
+  test('when a page is more than Lambda may answer, the rest is on the next one', async () => {
+    const id = newOrganization();
+    const large = { name: 'x'.repeat(300_000) };
+    for (let i = 0; i < 20; i++)
+      await putRecord(id, request(`l${i}`, { status: 'completed', requested_at: iso(DAY - i) }), {
+        connections: [{ ...large, connection_id: 'con_1', strategy: null, before: null, outcome: null, error: null }],
+      } as Partial<OffboardingRecord>);
+    const first = await listOf(id);
+    expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThan(4_100_000);
+    const second = await listOf(id, { cursor: first.cursor ?? '' });
+    expect([...idsOf(first), ...idsOf(second)]).toHaveLength(20);
+    expect(second.cursor).toBeNull();
+  });
   test('when the index is late, what has another status by now is not listed', async () => {
     const id = newOrganization();
     const one = request('late', { status: 'working', requested_at: '2032-01-01T00:00:00.000Z' });
@@ -212,14 +270,6 @@ describe('a record as its readers see it', () => {
 });
 
 describe('the current offboarding', () => {
-  const view = (organization: string) =>
-    current.currentOffboarding(
-      organization,
-      calls.createCallContext({ deadline: Date.now() + 20_000, log: createLog({}), pacer: limits.createPacer(0) }),
-    );
-  const inAuth0 = (organization: string, ...connections: { connection_id: string; is_enabled?: boolean }[]) =>
-    local.tenant.setOrganizations({ [organization]: connections });
-
   test('when there is none, its members are null, and the connections are those of Auth0', async () => {
     const id = newOrganization();
     inAuth0(id, { connection_id: 'con_1' }, { connection_id: 'con_2', is_enabled: false });
@@ -355,6 +405,14 @@ describe('the current offboarding', () => {
       ['con_2', true, false],
       ['con_3', null, false],
     ]);
+  });
+  test('when a cancellation came after what is on record, nobody knows what is enabled', async () => {
+    const id = newOrganization();
+    local.tenant.addFaults({ path: id, status: 503, body: {}, times: 99 });
+    const one = request('A', { status: 'completed', watch: 'on', outcomes: { con_1: { outcome: 'disabled' } } });
+    const cancellation = { at: iso(0), caller: 'arn:support', found: [], reenabled: [] };
+    await putItem(id, { requests: [one], cancellation });
+    expect((await view(id)).connections).toMatchObject([{ connection_id: 'con_1', is_enabled: null }]);
   });
   test('when Auth0 has no such organization, that is an error, also with something on record', async () => {
     const id = newOrganization();

@@ -37,7 +37,9 @@ describe('a removal', () => {
     expect(short(step(itemOf(due), { postponed: ['con_1'] }))).toBe('rest');
     const removing = request('B', { status: 'removing' });
     const item = { ...itemOf(due, removing), ledger: [entry('con_1', ['B'])] };
-    expect(short(step(item, { ...listed(listing([off('con_1')])), postponed: ['con_1'] }))).toBe('rest');
+    expect(short(step(item, { ...listed(listing([off('con_1')], { grants: [] })), postponed: ['con_1'] }))).toBe(
+      'rest',
+    );
     const atOnce = request('B', { status: 'working', requested_at: ago(HOUR) }, { action: 'remove' });
     const intent = { goal: 'removed' as const, offboarding_id: 'B' };
     const open = { ...itemOf(due, atOnce), ledger: [entry('con_1', ['B'], { intent })] };
@@ -89,8 +91,13 @@ describe('the notice of a removal', () => {
     expect(found(next, 'A')).toEqual(later('A', { notice_due_at: undefined }));
     expect(short(step({ ...next, outbox: [] }))).toBe('rest');
   });
+  test('when the removal is due, too, the notice goes first', () => {
+    const next = changed(itemOf(later('A', { notice_due_at: ago(HOUR), removal_due_at: ago(0) })));
+    expect(events(next)).toEqual(['removal_upcoming A']);
+    expect(statuses(changed({ ...next, outbox: [] }))).toEqual({ A: 'removing' });
+  });
   test('when it is due later, or another offboarding decides, there is none yet', () => {
-    expect(short(step(itemOf(later('A', { notice_due_at: ago(-1) }))))).toBe('rest');
+    expect(short(step(itemOf(later('A', { notice_due_at: ago(-2 * SECOND - 1) }))))).toBe('rest');
     const earlier = later('A', { notice_due_at: ago(HOUR), requested_at: ago(DAY) });
     expect(short(step(itemOf(earlier, later('B', { notice_due_at: ago(-HOUR) }))))).toBe('rest');
   });

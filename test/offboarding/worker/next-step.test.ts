@@ -246,7 +246,7 @@ describe('the connections of a request', () => {
   });
   test('when they are to be removed, the list is at most five seconds old', () => {
     const removing = of(request('A', { status: 'removing' }), entry('con_1', ['A']));
-    const at = (ms: number) => short(step(removing, listed(listing([off('con_1')], { at: NOW - ms }))));
+    const at = (ms: number) => short(step(removing, listed(listing([off('con_1')], { at: NOW - ms, grants: [] }))));
     expect(at(5 * SECOND)).toBe('removed con_1');
     expect(at(5 * SECOND + 1)).toBe('list');
     expect(short(step(two, listed(listing(['con_1'], { at: NOW - 5 * SECOND - 1 }))))).toBe('disabled con_1');

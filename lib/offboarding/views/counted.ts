@@ -1,0 +1,16 @@
+import { getItems } from '../../aws/table.ts';
+import type { OpenRequest } from '../model/organization.ts';
+import { byRequestedAt, isAccepted } from '../rules/requests.ts';
+import { batchKey, fromBatchItem } from '../store/items.ts';
+
+/**
+ * Those of `requests` that count, in their order. A member of a batch that no worker has met yet does as the batch's own item says,
+ * which is read as it is now.
+ */
+export async function countedOf(requests: OpenRequest[]): Promise<OpenRequest[]> {
+  const ids = new Set(requests.flatMap(({ batch }) => (batch && !batch.is_accepted ? [batch.id] : [])));
+  const batches = ids.size > 0 ? (await getItems([...ids].map(batchKey))).map(fromBatchItem) : [];
+  const isOfAccepted = ({ batch }: OpenRequest) =>
+    batches.some((one) => one.batch_id === batch?.id && one.attempt === batch.attempt && one.status === 'accepted');
+  return requests.filter((one) => isAccepted(one) || isOfAccepted(one)).sort(byRequestedAt);
+}
