@@ -178,8 +178,8 @@ test('plan --connection finds the organizations that have it, waits for Auth0’
   expect(planned().request).toMatchObject({ connection_ids: ['con_PmFe8KxCsPJvZRrj'], urgent: true });
   expect(seen.slice(1)).toEqual([
     'Bearer secret-token /organizations?take=100',
-    `Bearer secret-token /organizations/${ACME}/connections?include_totals=true&page=0&per_page=50`,
     'Bearer secret-token /organizations?take=100&from=two',
+    `Bearer secret-token /organizations/${ACME}/connections?include_totals=true&page=0&per_page=50`,
     `Bearer secret-token /organizations/${GLOBEX}/connections?include_totals=true&page=0&per_page=50`,
   ]);
   expect(stdout + stderr + readFileSync(at('plan.json'), 'utf8')).not.toContain('secret-token');
