@@ -59,6 +59,11 @@ con_PmFe8KxCsPJvZRrj,${IDS[0]}
   expect(all.rows.map(({ only }) => only)).toEqual([undefined, undefined]);
 });
 
+test('when connection ids stand under another heading, --all-connections says that they are not meant', () => {
+  const { rows } = read('refused/connections-under-connection.csv', { allConnections: true });
+  expect(rows).toEqual([{ organization_id: IDS[0], line: 2, cells: [IDS[0], 'con_PmFe8KxCsPJvZRrj'] }]);
+});
+
 test('when the first line is a customer, no option makes a heading of it', () => {
   expect(() => read('refused/no-heading-name-first.csv', { column: 'Acme' })).toThrow('put a heading on top');
   expect(() => read('refused/no-heading-name-first.csv', { column: IDS[0] })).toThrow('put a heading on top');

@@ -39,6 +39,7 @@ export function readOrganizations(bytes: Uint8Array, { column, allConnections }:
   refuseWrong('organization', ORGANIZATION_ID, file.rows, ({ organization_id }) => organization_id);
   const rows = allConnections ? file.rows.map(({ connection_id: _, ...row }): RawRow => row) : file.rows;
   if (rows.some(({ connection_id }) => connection_id !== undefined)) refuseConnections(rows);
+  else if (!allConnections) refuseOtherHeading(file.columns, rows);
   return { columns: file.columns, ...merged(rows) };
 }
 
@@ -91,6 +92,20 @@ function refuseConnections(rows: RawRow[]): void {
     ({ connection_id = '' }) => connection_id,
     ' The column connection_id names the only connections that are meant; --all-connections ignores it.',
   );
+}
+
+/** One connection id or several, and nothing else. */
+const CONNECTION_IDS = /^(?:[\s\p{Cf},;|"'[\]]*con_[A-Za-z0-9]{1,46}(?![A-Za-z0-9_]))+[\s\p{Cf},;|"'[\]]*$/u;
+
+/** Connection ids under another heading: whoever wrote them means these connections, and not all. */
+function refuseOtherHeading(columns: string[], rows: RawRow[]): void {
+  for (const [place, column] of columns.entries()) {
+    const row = rows.find(({ cells }) => CONNECTION_IDS.test(cells[place] ?? ''));
+    if (row)
+      throw new Refusal(
+        `The column ${shownValue(column)} has connection ids (line ${row.line} ${shownValue(row.cells[place] ?? '')}), and only a column connection_id names the connections that are meant: give it that heading, or say --all-connections.`,
+      );
+  }
 }
 
 function refuseWrong(what: string, form: RegExp, rows: RawRow[], textOf: (row: RawRow) => string, hint = ''): void {
