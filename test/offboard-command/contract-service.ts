@@ -80,9 +80,11 @@ export async function startContractService() {
 
   function machineAccessOf(organization_id: string, body: Record_): Record_ {
     const all = grants[organization_id] ?? [];
-    if (!body.end_machine_access)
-      return { remaining_access: all.map(({ grant_id: _, ...grant }) => ({ kind: 'client_grant', ...grant })) };
-    return { client_grants: all.map((grant) => ({ ...grant, outcome: 'removed', error: null })), remaining_access: [] };
+    const remaining_access = all.map(({ grant_id: _, ...grant }) => ({ kind: 'client_grant', ...grant }));
+    if (!body.end_machine_access) return { remaining_access };
+    const client_grants = all.map((grant) => ({ ...grant, outcome: 'removed', error: null }));
+    // A dry run removes none of them.
+    return { client_grants, remaining_access: body.dry_run ? remaining_access : [] };
   }
 
   function recordOf(organization_id: string, body: Record_): Record_ {

@@ -141,9 +141,11 @@ test('a plan says which client grants stay, and --end-machine-access ends them',
   expect(without.stdout).toContain(
     '! 1 client grant stays: machines of the customer still get in (end with --end-machine-access)\n',
   );
-  const withIt = await offboard(words('--end-machine-access', '--end-sessions'));
+  const withIt = await offboard(words('--end-machine-access', '--end-sessions', '--report', at('dry-run.csv')));
+  expect(withIt.stdout).toContain('client grant of machine1 for https://api.example.com: would be removed now\n');
   expect(withIt.stdout).toContain('Client grants that would be removed now: 1\n');
-  expect(withIt.stdout).not.toContain('still get in');
+  expect(withIt.stdout).not.toMatch(/lets machines in|still get in/);
+  expect(readFileSync(at('dry-run.csv'), 'utf8')).not.toContain('stays');
   const applied = await apply();
   expect(applied.stdout).toContain('Client grants: 1 removed\n');
   expect(service.deeds()[0]?.body).toMatchObject({ end_machine_access: true, end_sessions: true });
