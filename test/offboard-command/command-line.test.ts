@@ -85,6 +85,8 @@ test('when another word gets bad input, it says one plain sentence, exits with 2
     [['list', '--status', 'gone', ...url], /"gone" is no status; they are requested/],
     [['list', '--since', 'yesterday', ...url], /"yesterday" is no date/],
     [['list', '--since', '2026-02-30', ...url], /"2026-02-30" is no date/],
+    [['list', '--since', '2026-02-30T00:00:00Z', ...url], /"2026-02-30T00:00:00Z" is no date/],
+    [['list', '--until', '2026-04-31T12:00+02:00', ...url], /"2026-04-31T12:00\+02:00" is no date/],
     [['list', '--since', '2026-10-01', '--until', '2026-09-30', ...url], /not before/],
     [['cancel', ...url], /missing required argument 'what'/],
     [['cancel', ACME, at('plan.json'), ...url], /not several kinds at once/],

@@ -24,10 +24,10 @@ const MOST_SHOWN = 50;
 function instantOf(option: string, text: string | undefined, end = false): Date | undefined {
   if (text === undefined) return undefined;
   const date = new Date(text);
-  const isReal = DATE.test(text)
-    ? !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
-    : TIME.test(text);
-  if (!isReal || Number.isNaN(date.getTime()))
+  // A day that is not there, such as 30 February, is a later one for `Date`.
+  const day = new Date(text.slice(0, 10));
+  const isDay = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text.slice(0, 10));
+  if (!(DATE.test(text) || TIME.test(text)) || !isDay || Number.isNaN(date.getTime()))
     throw new Refusal(
       `The ${option} "${plain(text)}" is no date such as 2026-07-01, or time such as 2026-07-01T12:00:00Z.`,
     );
