@@ -56,6 +56,18 @@ test('cancel of organizations: accepted, completed and too late are told apart, 
   expect(status).toBe(1);
 });
 
+test('when dry runs came after a pending offboarding, however many, plan and cancel still know of it', async () => {
+  await makePlan('disable_then_remove');
+  await apply();
+  const pending = service.records.find((one) => one.organization_id === ACME && !one.dry_run);
+  for (let number = 0; number < 150; number++)
+    service.records.push({ ...pending, offboarding_id: `dry-${number}`, status: 'completed', dry_run: true });
+  const asked = await offboard(['cancel', ACME, ...url]);
+  expect(asked.stdout).toContain('On record: 1 scheduled\nWill be enabled again: 2 connections');
+  const { stdout } = await makePlan('disable', 'list.csv', 'later.json');
+  expect(stdout).toContain('! pending already: disable_then_remove is scheduled, removal on 24 January 2027');
+});
+
 test('the auditor’s question is one command: who lost access in a quarter, why and by whom, without the dry runs', async () => {
   await makePlan();
   await apply();

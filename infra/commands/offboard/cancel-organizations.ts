@@ -3,14 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import { Failure, onInterrupt } from './ending.ts';
 import { linesOf } from './lines.ts';
-import { listOf, type Offboarding, PENDING, records } from './records.ts';
+import { type Offboarding, PENDING, records, recordsOfOrganization } from './records.ts';
 import { PATIENT_MS, type Service, SessionEnded, withQuery } from './service.ts';
 import { show } from './summary.ts';
 import { plain, print, reasonOf } from './terminal.ts';
 
 const AT_ONCE = 3;
 const POLL_MS = 2000;
-const MOST_LOOKED_UP = 20;
 
 interface Cancellation {
   /** `reason` and `requested_by`, where they are given. */
@@ -55,10 +54,9 @@ export async function cancelOrganizations(
 async function currentOnes(service: Service, organizations: string[]): Promise<Offboarding[]> {
   const current: Offboarding[] = [];
   for (const organization_id of organizations) {
-    const page = await service.call('GET', listOf({ organization_id, limit: String(MOST_LOOKED_UP) }));
     const isCurrent = ({ status, watch }: Offboarding) =>
       PENDING.includes(status) || status === 'failed' || watch === 'on';
-    current.push(...((page.offboardings ?? []) as Offboarding[]).filter(isCurrent));
+    current.push(...(await recordsOfOrganization(service, organization_id)).filter(isCurrent));
   }
   return current;
 }

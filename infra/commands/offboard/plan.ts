@@ -12,7 +12,7 @@ import { lookUpEach } from './lookups.ts';
 import { groupsOf, newPlan, type Plan, type PlannedOrganization, readPlan, tryPlan, writePlan } from './plan-file.ts';
 import { notesOf, numbersOf } from './plan-notes.ts';
 import { type PlanOptions, requestOf } from './plan-request.ts';
-import { listOf, type Offboarding } from './records.ts';
+import { type Offboarding, recordsOfOrganization } from './records.ts';
 import { tryReport, writeReport } from './report.ts';
 import { CallFailed, connect, type Service, SessionEnded } from './service.ts';
 import { startedBatches } from './started.ts';
@@ -152,9 +152,7 @@ async function organizationsOf(file: string | undefined, options: PlanOptions): 
 
 /** The records of each organization, newest first: Auth0 is not asked. */
 async function earlierOnes(service: Service, organizationIds: string[]): Promise<Map<string, Offboarding[]>> {
-  const look = async (organization_id: string) => {
-    const page = await service.call('GET', listOf({ organization_id, limit: '20' }));
-    return [organization_id, (page.offboardings ?? []) as Offboarding[]] as const;
-  };
+  const look = async (organization_id: string) =>
+    [organization_id, await recordsOfOrganization(service, organization_id)] as const;
   return new Map(await lookUpEach(service, organizationIds, look));
 }

@@ -118,6 +118,13 @@ function withoutWhatWouldEnd(record: Offboarding): Offboarding {
 
 export const listOf = (query: Record<string, string>) => withQuery('/offboardings', query);
 
+/** Every record of an organization, newest first: dry runs, which come often, hide no other. */
+export async function recordsOfOrganization(service: Service, organization_id: string): Promise<Offboarding[]> {
+  const all: Offboarding[] = [];
+  for await (const record of records(service, { organization_id })) all.push(record);
+  return all;
+}
+
 /** Every record of each of `batches`. */
 export async function recordsOf(service: Service, batches: string[]): Promise<Offboarding[]> {
   const all: Offboarding[] = [];

@@ -11,6 +11,7 @@ import {
   PENDING,
   records,
   recordsOf,
+  recordsOfOrganization,
 } from './records.ts';
 import { connect, type Place, type Service } from './service.ts';
 import { organizationIn, targetOf } from './target.ts';
@@ -39,7 +40,8 @@ export async function restore(names: string[], options: Place): Promise<number> 
   const { service, scopes } = await scopesOf(names, options);
   const histories = await lookUpEach(service, scopes, async (scope) => ({
     scope,
-    all: await historyOf(service, scope),
+    // What was there before may stand in an earlier record.
+    all: await recordsOfOrganization(service, scope.organization_id),
   }));
   const calls = histories.flatMap(({ scope, all }) => callsFor(scope, all));
   if (calls.length === 0) {
@@ -96,13 +98,6 @@ async function scopesOf(names: string[], options: Place): Promise<{ service: Ser
     service,
     scopes: [...byOrganization].map(([organization_id, offboardings]) => ({ organization_id, offboardings })),
   };
-}
-
-/** All records of the organization: what was there before may stand in an earlier one. */
-async function historyOf(service: Service, { organization_id }: Scope): Promise<Offboarding[]> {
-  const all: Offboarding[] = [];
-  for await (const record of records(service, { organization_id })) all.push(record);
-  return all;
 }
 
 function callsFor({ organization_id, offboardings }: Scope, all: Offboarding[]): string[] {
