@@ -1,10 +1,19 @@
 // The reports: for a spreadsheet, a program and an auditor.
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
 import { htmlOf } from '../../infra/commands/offboard/report-html.ts';
 import { daysOf } from '../../infra/commands/offboard/report-timeline.ts';
-import { ACME, apply, at, connection, GLOBEX, makePlan, service, url } from './customers.ts';
+import { ACME, apply, at, connection, folder, GLOBEX, makePlan, service, url } from './customers.ts';
 import { offboard } from './terminal.ts';
 
 const HOSTILE = `</style><script>alert('1')</script>"><img src=x onerror=alert(1)>\u001b[2J\u202e&amp;`;
@@ -19,11 +28,81 @@ test('a report is its owner’s alone, also where a file was there before that e
   await makePlan();
   await apply();
   for (const name of ['done.csv', 'done.json', 'done.html']) {
-    writeFileSync(at(name), 'of yesterday');
+    // One of yesterday is replaced.
+    const before = await quarter(name);
     chmodSync(at(name), 0o666);
-    expect(await quarter(name)).not.toContain('of yesterday');
+    service.names[ACME] = `renamed-${name}`;
+    await makePlan('disable', 'list.csv', `${name}.plan.json`);
+    expect(await offboard(['apply', at(`${name}.plan.json`), '--yes', '--report', at(name)])).toMatchObject({
+      status: 0,
+    });
+    expect(readFileSync(at(name), 'utf8')).not.toBe(before);
+    expect(readFileSync(at(name), 'utf8')).toContain(`renamed-${name}`);
     expect(statSync(at(name)).mode & 0o777, name).toBe(0o600);
   }
+});
+
+test('when the report would be written over another file, the command refuses before anything is started', async () => {
+  await makePlan();
+  const started = service.received.length;
+  const plan = (...words: string[]) => [
+    'plan',
+    at('list.csv'),
+    '--action',
+    'disable',
+    '--reason',
+    'x',
+    ...url,
+    ...words,
+  ];
+  mkdirSync(at('folder.csv'));
+  symlinkSync(at('folder.csv'), at('link.csv'));
+  symlinkSync(folder, at('here'));
+  writeFileSync(at('picture.csv'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0]));
+  writeFileSync(at('page.html'), '<p>precious</p>');
+  writeFileSync(at('ids.json'), JSON.stringify([ACME]));
+  const kept = ['list.csv', 'plan.json', 'page.html', 'ids.json', 'picture.csv'];
+  const before = kept.map((name) => readFileSync(at(name), 'utf8'));
+  const cases: [words: string[], says: RegExp][] = [
+    [['apply', at('plan.json'), '--yes', '--report', at('plan.json')], /plan\.json is there already, is no report/],
+    [['apply', at('plan.json'), '--yes', '--report', at('here/plan.json')], /is no report and is not written over/],
+    [['apply', at('plan.json'), '--yes', '--report', at('list.csv')], /list\.csv is there already, is no report/],
+    [['apply', at('plan.json'), '--yes', '--report', at('page.html')], /is no report/],
+    [['apply', at('plan.json'), '--yes', '--report', at('picture.csv')], /is no report/],
+    [['apply', at('plan.json'), '--yes', '--report', at('folder.csv')], /cannot be written to .*: it is a folder/],
+    [['status', at('plan.json'), '--report', at('plan.json')], /is no report/],
+    [['status', at('plan.json'), '--report', at('link.csv')], /it is a folder/],
+    [['list', ...url, '--report', at('ids.json')], /is no report/],
+    [plan('--out', at('new.json'), '--report', at('new.json')), /--out and --report are one file/],
+    [plan('--out', at('new.json'), '--report', at('here/new.json')), /--out and --report are one file/],
+    [plan('--out', at('new.json'), '--report', at('list.csv')), /The --report is the file with the organizations/],
+    [plan('--out', at('folder.csv')), /cannot be read|folder/],
+  ];
+  for (const [words, says] of cases) {
+    const { status, stderr } = await offboard(words);
+    expect(stderr, words.join(' ')).toMatch(says);
+    expect(status, words.join(' ')).toBe(2);
+  }
+  expect(kept.map((name) => readFileSync(at(name), 'utf8'))).toEqual(before);
+  expect(service.received.length).toBe(started);
+  expect(existsSync(at('new.json'))).toBe(false);
+});
+
+test('when an earlier report is the file of the plan, its report is not written over it', async () => {
+  await makePlan();
+  expect((await apply('--report', at('done.csv'))).status).toBe(0);
+  const words = ['--action', 'disable', '--reason', 'x', '--out', at('b.json'), '--report', at('done.csv'), ...url];
+  const { status, stderr } = await offboard(['plan', at('done.csv'), '--all-connections', ...words]);
+  expect(stderr).toContain('The --report is the file with the organizations');
+  expect(status).toBe(2);
+});
+
+test('when a file beside the report has the ending .part, it stays as it is', async () => {
+  writeFileSync(at('done.csv.part'), 'of somebody');
+  await makePlan();
+  expect((await apply('--report', at('done.csv'))).status).toBe(0);
+  expect(readFileSync(at('done.csv.part'), 'utf8')).toBe('of somebody');
+  expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual(['done.csv.part']);
 });
 
 test('a cell is no formula, at its beginning or after a semicolon, and has no control characters', async () => {

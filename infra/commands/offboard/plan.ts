@@ -9,6 +9,7 @@ import { onInterrupt, Refusal } from './ending.ts';
 import { type OrganizationsFile, type Row, readOrganizations } from './files.ts';
 import { lastTime } from './last-time.ts';
 import { lookUpEach } from './lookups.ts';
+import { isSameFile } from './owner-file.ts';
 import { groupsOf, newPlan, type Plan, type PlannedOrganization, readPlan, tryPlan, writePlan } from './plan-file.ts';
 import { notesOf, numbersOf } from './plan-notes.ts';
 import { type PlanOptions, requestOf } from './plan-request.ts';
@@ -36,6 +37,7 @@ export async function plan(file: string | undefined, options: PlanOptions): Prom
   const given = await organizationsOf(file, options);
   const keys = keysOf(given, request, id);
   tryPlan(out);
+  refuseOneFileForTwo(file, out, options.report);
   tryReport(options.report);
   const service = await connect(options);
   await refuseApplied(out, service);
@@ -115,6 +117,15 @@ function warn({ rows, repeated }: OrganizationsFile, request: Plan['request'], b
     );
   if (request.action !== 'disable')
     print("! The service can't undo a removal; until then, cancel enables what it disabled.");
+}
+
+/** Throws a `Refusal` where the report would be written over what it is made from, or over the plan. */
+function refuseOneFileForTwo(file: string | undefined, out: string, report: string | undefined): void {
+  if (report === undefined) return;
+  if (isSameFile(out, report))
+    throw new Refusal(`--out and --report are one file, ${plain(report)}: say two names. Nothing was started.`);
+  if (file !== undefined && file !== '-' && isSameFile(file, report))
+    throw new Refusal(`The --report is the file with the organizations: say another name. Nothing was started.`);
 }
 
 /** A plan that was applied is how it is watched and cancelled: it is not written over. */

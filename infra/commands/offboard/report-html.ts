@@ -17,6 +17,9 @@ import type { About } from './report.ts';
 import { STYLE } from './report-style.ts';
 import { timelineOf } from './report-timeline.ts';
 
+/** What each report says of itself, and no other page. */
+export const MARK = 'from the records of org-connections.';
+
 /** The whole document. */
 export function htmlOf(lines: Line[], { title, where }: About): string {
   const made = new Date().toISOString();
@@ -34,7 +37,7 @@ export function htmlOf(lines: Line[], { title, where }: About): string {
 <a class="skip" href="#organizations">Skip to the organizations</a>
 <header>
 <h1>${title}</h1>
-<p>${where}. Made on ${timeOf(made)} from the records of org-connections. All times are UTC.</p>
+<p>${where}. Made on ${timeOf(made)} ${MARK} All times are UTC.</p>
 ${lines.some(({ record }) => record?.dry_run) ? html`<p class="warning">This is a dry run: nothing was changed.</p>` : ''}
 </header>
 <main>
