@@ -129,6 +129,24 @@ test('what may have been started is never called nothing, and applying again goe
   expect(service.deeds().length).toBe(before + 1);
 });
 
+test('when a plan is half-started, status names what is not on record and exits with 1', async () => {
+  writeFileSync(
+    at('list.csv'),
+    `organization_id,connection_id\n${ACME},con_PmFe8KxCsPJvZRrj\n${GLOBEX},con_Wd3Ef5GhTy7UjKl9\n`,
+  );
+  await makePlan();
+  service.faults.push({ method: 'POST', path: '/offboardings', times: 1, after: 1, status: 403 });
+  expect((await apply()).status).toBe(1);
+  for (const more of [[], ['--watch']]) {
+    const { status, stdout } = await offboard(['status', at('plan.json'), ...more]);
+    expect(stdout).toContain('1 of 2 batches of the plan is on record.');
+    expect(stdout).toContain(`! Not on record: ${GLOBEX}. To go on:\n  npm run offboard -- apply ${at('plan.json')}\n`);
+    expect(status).toBe(1);
+  }
+  expect((await apply()).status).toBe(0);
+  expect((await offboard(['status', at('plan.json')])).status).toBe(0);
+});
+
 test('a half-started batch is not gone on with under another role, for whom its key would be another one', async () => {
   const env = { ...KEYS, AWS_ENDPOINT_URL: service.url };
   await offboard(

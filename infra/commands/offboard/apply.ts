@@ -9,7 +9,7 @@ import { nameOf, type Offboarding, recordsOf, SETTLED } from './records.ts';
 import { tryReport, writeReport } from './report.ts';
 import { CallFailed, PATIENT_MS, type Place, type Service, SessionEnded } from './service.ts';
 import { type StartedBatches, startedBatches, wholeBatches } from './started.ts';
-import { hasFailed, howToUndo, show, summarize } from './summary.ts';
+import { hasFailed, howToUndo, show, showMissing, summarize } from './summary.ts';
 import { connectTo, placeOptions } from './target.ts';
 import { dateOf, lengthOf, many, plain, print, quoted, reasonOf } from './terminal.ts';
 import { follow } from './watching.ts';
@@ -53,9 +53,8 @@ export async function apply(path: string, options: ApplyOptions): Promise<number
   howToUndo(all, quoted(path), where);
   print(`Total time: ${lengthOf(Date.now() - begun)}`);
   writeReport(options.report, lines, { title: 'Offboarding', where: service.where, columns: plan.columns });
-  const missing = lines.filter(({ record }) => !record);
-  if (missing.length > 0) print(`Not on record: ${missing.map(titleOf).slice(0, 20).join(', ')}. Once more: ${again}`);
-  return missing.length > 0 || hasFailed(all) ? 1 : 0;
+  const isMissing = showMissing(lines, again);
+  return isMissing || hasFailed(all) ? 1 : 0;
 }
 
 /** Resolves where the plan may be applied: it is fresh or was started, is what its dry run was, and the operator says yes. */

@@ -7,7 +7,7 @@ import { countsOf, PENDING, records, recordsOf, SETTLED } from './records.ts';
 import { tryReport, writeReport } from './report.ts';
 import { connect, type Place } from './service.ts';
 import { standingOf } from './standing.ts';
-import { hasFailed, howToUndo, show, summarize } from './summary.ts';
+import { hasFailed, howToUndo, show, showMissing, summarize } from './summary.ts';
 import { organizationIn, placeOptions, targetOf } from './target.ts';
 import { print, quoted } from './terminal.ts';
 import { follow } from './watching.ts';
@@ -17,7 +17,10 @@ export interface StatusOptions extends Place {
   report?: string;
 }
 
-/** Shows how what `names` name stands; the whole stage without any. Resolves to the exit status: 1 where something failed. */
+/**
+ * Shows how what `names` name stands; the whole stage without any. Resolves to the exit status: 1 where something failed, or where
+ * something of a plan is not on record.
+ */
 export async function status(names: string[], options: StatusOptions): Promise<number> {
   tryReport(options.report);
   if (names.length === 0) return wholeStage(options);
@@ -51,7 +54,8 @@ export async function status(names: string[], options: StatusOptions): Promise<n
   for (const line of late.slice(0, 5)) print(line);
   howToUndo(all, named, where);
   writeReport(options.report, lines, about);
-  return hasFailed(all) ? 1 : 0;
+  const isMissing = showMissing(lines, `npm run offboard -- apply ${named}${where}`);
+  return isMissing || hasFailed(all) ? 1 : 0;
 }
 
 const MOST_COUNTED = 1000;

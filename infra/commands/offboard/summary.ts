@@ -51,6 +51,16 @@ export function summarize(lines: Line[]): void {
   showFailures(lines);
 }
 
+/** Says which organizations of a plan are not on record, and how to go on. Returns whether there are any. */
+export function showMissing(lines: Line[], goOn: string): boolean {
+  const missing = lines.filter(({ record }) => !record);
+  if (missing.length === 0) return false;
+  const names = missing.slice(0, MOST_NAMED).map(titleOf).join(', ');
+  const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : '';
+  print(`! Not on record: ${names}${more}. To go on:\n  ${goOn}`);
+  return true;
+}
+
 function showFailures(lines: Line[]): void {
   const failures = lines.flatMap((line) => {
     const { error, connections = [], client_grants = [] } = line.record ?? {};
