@@ -2,7 +2,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
-import { ACME, apply, at, connection, GLOBEX, KEYS, makePlan, NOBODY, planned, service, url } from './customers.ts';
+import {
+  ACME,
+  apply,
+  at,
+  connection,
+  GLOBEX,
+  KEYS,
+  makeHalfStarted,
+  makePlan,
+  NOBODY,
+  planned,
+  service,
+  url,
+} from './customers.ts';
 import { offboard, offboardInTerminal } from './terminal.ts';
 
 test('apply does what the plan says, and its report keeps the columns and the order of the file', async () => {
@@ -130,13 +143,7 @@ test('what may have been started is never called nothing, and applying again goe
 });
 
 test('when a plan is half-started, status names what is not on record and exits with 1', async () => {
-  writeFileSync(
-    at('list.csv'),
-    `organization_id,connection_id\n${ACME},con_PmFe8KxCsPJvZRrj\n${GLOBEX},con_Wd3Ef5GhTy7UjKl9\n`,
-  );
-  await makePlan();
-  service.faults.push({ method: 'POST', path: '/offboardings', times: 1, after: 1, status: 403 });
-  expect((await apply()).status).toBe(1);
+  await makeHalfStarted();
   for (const more of [[], ['--watch']]) {
     const { status, stdout } = await offboard(['status', at('plan.json'), ...more]);
     expect(stdout).toContain('1 of 2 batches of the plan is on record.');

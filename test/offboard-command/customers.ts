@@ -55,3 +55,14 @@ export async function makePlan(action = 'disable', file = 'list.csv', out = 'pla
   return made;
 }
 export const apply = (...more: string[]) => offboard(['apply', at('plan.json'), '--yes', ...more]);
+
+/** A plan of two batches, of which the service has taken the first. */
+export async function makeHalfStarted(): Promise<void> {
+  writeFileSync(
+    at('list.csv'),
+    `organization_id,connection_id\n${ACME},con_PmFe8KxCsPJvZRrj\n${GLOBEX},con_Wd3Ef5GhTy7UjKl9\n`,
+  );
+  await makePlan();
+  service.faults.push({ method: 'POST', path: '/offboardings', times: 1, after: 1, status: 403 });
+  expect((await apply()).status).toBe(1);
+}

@@ -1,8 +1,20 @@
 // What keeps a plan from doing something else than what was looked at, and from standing in the way of other plans.
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
-import { ACME, apply, at, connection, GLOBEX, makePlan, planned, service, url } from './customers.ts';
+import { expect, test, vi } from 'vitest';
+import {
+  ACME,
+  apply,
+  at,
+  connection,
+  GLOBEX,
+  makeHalfStarted,
+  makePlan,
+  NOBODY,
+  planned,
+  service,
+  url,
+} from './customers.ts';
 import { offboard, offboardInTerminal } from './terminal.ts';
 
 const words = (...more: string[]) => [
@@ -19,6 +31,9 @@ function rewrite(change: (plan: ReturnType<typeof planned>) => void): void {
   writeFileSync(at('plan.json'), JSON.stringify({ ...plan, checksum }));
 }
 
+const NOT_THE_ONE =
+  'The plan is not the one whose dry run is on record, so it was edited: plan anew. Nothing was started.';
+
 test('when a plan was edited and its checksum, too, its dry run on record gives it away', async () => {
   const edits: [change: (plan: ReturnType<typeof planned>) => void, says: string][] = [
     [(plan) => Object.assign(plan.request, { action: 'remove' }), `(${ACME}: action), so it was edited`],
@@ -33,6 +48,18 @@ test('when a plan was edited and its checksum, too, its dry run on record gives 
       (plan) => Object.assign(plan, { dry_runs: ['00000000-0000-4000-8000-000000000001'] }),
       'is not on record: plan anew',
     ],
+    [(plan) => Object.assign(plan.request, { urgent: true }), NOT_THE_ONE],
+    [(plan) => Object.assign(plan, { keys: ['other'] }), NOT_THE_ONE],
+    [(plan) => Object.assign(plan, { id: '00000000-0000-4000-8000-000000000001' }), NOT_THE_ONE],
+    [(plan) => Object.assign(plan, { created_at: new Date(Date.now() + 60_000).toISOString() }), NOT_THE_ONE],
+    [(plan) => Object.assign(plan, { made_by: 'somebody' }), NOT_THE_ONE],
+    [(plan) => plan.organizations.reverse(), NOT_THE_ONE],
+    [(plan) => Object.assign(plan.organizations[1], { cells: ['Initech', GLOBEX] }), NOT_THE_ONE],
+    [
+      (plan) => Object.assign(plan, { created_at: '2099-01-01T00:00:00.000Z' }),
+      'is of 1 January 2099, which is to come',
+    ],
+    [(plan) => plan.organizations.push(plan.organizations[0]), 'names an organization twice: plan anew.'],
   ];
   await makePlan();
   const original = readFileSync(at('plan.json'));
@@ -41,12 +68,61 @@ test('when a plan was edited and its checksum, too, its dry run on record gives 
     rewrite(change);
     const { status, stderr } = await apply();
     expect(stderr).toContain(says);
-    expect(stderr).toContain('Nothing was started.');
     expect(status).toBe(2);
   }
   expect(service.deeds()).toEqual([]);
   writeFileSync(at('plan.json'), original);
   expect((await apply()).status).toBe(0);
+});
+
+test('when the dry run of another plan is named for an edited one, its keys give it away', async () => {
+  await makePlan('disable', 'list.csv', 'other.json');
+  await makePlan();
+  rewrite((plan) => Object.assign(plan, { dry_runs: planned('other.json').dry_runs }));
+  expect(await apply()).toMatchObject({ status: 2, stderr: expect.stringContaining(NOT_THE_ONE) });
+});
+
+test('when the clocks of two machines differ by minutes, a plan is not of a time to come', async () => {
+  await makePlan();
+  const now = Date.now;
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 5 * 60_000);
+  const { status, stderr } = await apply().finally(() => clock.mockRestore());
+  expect(status, stderr).toBe(0);
+});
+
+test('when a plan is half-started, it goes on with the same keys after its dry run is kept no more', async () => {
+  await makeHalfStarted();
+  // Dry runs are kept for a week.
+  service.records.splice(0, service.records.length, ...service.records.filter(({ dry_run }) => !dry_run));
+  const asked = await offboard(['apply', at('plan.json')]);
+  expect(asked).toMatchObject({ status: 2, stderr: expect.stringContaining('Nothing more was started.') });
+  expect(asked.stdout).toContain('Goes on: 1 of 2 batches is on record already.');
+  const { status, stdout, stderr } = await apply();
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain('Batch 1 of 2 is on record');
+  const keys = new Set(service.deeds().map(({ headers }) => headers['idempotency-key']));
+  expect([...keys]).toEqual(planned().keys);
+  expect(service.records.length).toBe(2);
+});
+
+test('when a half-started plan was edited, its rest is not started, whatever is kept of its dry run', async () => {
+  await makeHalfStarted();
+  const original = readFileSync(at('plan.json'));
+  const edits: ((plan: ReturnType<typeof planned>) => void)[] = [
+    (plan) => Object.assign(plan.request, { action: 'remove' }),
+    (plan) => Object.assign(plan.organizations[1], { organization_id: NOBODY }),
+    (plan) => Object.assign(plan, { keys: [plan.keys[0], 'other'] }),
+  ];
+  const deeds = service.deeds().length;
+  for (const change of edits) {
+    writeFileSync(at('plan.json'), original);
+    rewrite(change);
+    const { status, stderr } = await apply();
+    expect(stderr).toContain('The plan was edited since it was started');
+    expect(stderr).toContain('Nothing more was started.');
+    expect(status).toBe(2);
+  }
+  expect(service.deeds().length).toBe(deeds);
 });
 
 test('when plan is stopped, it cancels the dry run that is under way, and says so', async () => {

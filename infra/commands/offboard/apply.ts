@@ -2,8 +2,8 @@
 import { Failure, onInterrupt, Refusal } from './ending.ts';
 import { remember } from './last-time.ts';
 import { linesOf, titleOf } from './lines.ts';
-import { refuseEdited, roleOf } from './plan-check.ts';
-import { batchesOf, isStale, type Plan, readPlan } from './plan-file.ts';
+import { refuseEdited, refuseEditedSinceStarted, roleOf } from './plan-check.ts';
+import { batchesOf, isOfTheFuture, isStale, type Plan, readPlan } from './plan-file.ts';
 import { ask } from './question.ts';
 import { nameOf, type Offboarding, recordsOf, SETTLED } from './records.ts';
 import { tryReport, writeReport } from './report.ts';
@@ -59,16 +59,28 @@ export async function apply(path: string, options: ApplyOptions): Promise<number
 
 /** Resolves where the plan may be applied: it is fresh or was started, is what its dry run was, and the operator says yes. */
 async function permit(service: Service, plan: Plan, started: StartedBatches, yes: boolean | undefined): Promise<void> {
-  if (started.size === 0 && isStale(plan))
-    throw new Refusal(
-      `The plan is of ${dateOf(plan.created_at)}, more than a day old: plan anew. Nothing was started.`,
-    );
-  refuseOtherCaller(service, started);
-  await refuseEdited(service, plan).catch((error: unknown) => {
-    if (error instanceof Refusal) throw error;
-    throw new Refusal(`${reasonOf(error)}. The plan could not be compared with its dry run; nothing was started now.`);
-  });
+  if (started.size > 0) {
+    onInterrupt({ words: () => 'Stopped. Nothing more was started.', exitStatus: 2 });
+    refuseOtherCaller(service, started);
+    refuseEditedSinceStarted(plan);
+  } else {
+    refuseOtherTime(plan);
+    await refuseEdited(service, plan).catch((error: unknown) => {
+      if (error instanceof Refusal) throw error;
+      throw new Refusal(`${reasonOf(error)}. The plan could not be compared with its dry run; nothing was started.`);
+    });
+  }
   await question(service, plan, started, yes);
+}
+
+/** A plan is good for a day from when it was made. */
+function refuseOtherTime(plan: Plan): void {
+  const date = dateOf(plan.created_at);
+  if (isStale(plan)) throw new Refusal(`The plan is of ${date}, more than a day old: plan anew. Nothing was started.`);
+  if (isOfTheFuture(plan))
+    throw new Refusal(
+      `The plan is of ${date}, which is to come: set the clock of this machine right, or plan anew. Nothing was started.`,
+    );
 }
 
 /** A key is its caller's: under another role the rest of a half-started batch would be a second one. */
@@ -97,8 +109,9 @@ async function question(service: Service, plan: Plan, started: StartedBatches, y
   if (request.end_machine_access)
     print('It also removes the client grants: machines of the customers lose access now.');
   const whom = `${many(organizations.length, 'organization')} (${many(connections, 'connection')}) in ${service.where}`;
+  const otherwise = started.size > 0 ? 'Nothing more was started.' : 'Nothing was started.';
   if (request.action === 'disable')
-    return ask({ question: `Disable the connections of ${whom}?`, answer: 'disable', yes });
+    return ask({ question: `Disable the connections of ${whom}?`, answer: 'disable', yes, otherwise });
   const when =
     request.action === 'remove' ? 'now, for good' : `after ${request.grace_period ?? "the stage's grace period"}`;
   const words = request.action === 'remove' ? 'Remove' : 'Disable now, and remove';
@@ -106,6 +119,7 @@ async function question(service: Service, plan: Plan, started: StartedBatches, y
     question: `${words} ${when} the connections of ${whom}? This is their number:`,
     answer: String(organizations.length),
     yes,
+    otherwise,
   });
 }
 

@@ -1,7 +1,7 @@
 // The service's dry run of many organizations, in small batches: another operator's dry run is never far behind.
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onInterrupt } from './ending.ts';
+import { dryRunKeyOf } from './fingerprint.ts';
 import { bodyOf, groupsOf, type Plan } from './plan-file.ts';
 import { waitOf } from './polling.ts';
 import { type Progress, showProgress } from './progress.ts';
@@ -32,14 +32,13 @@ interface Run {
 
 /**
  * What would become of each organization. Ctrl-C cancels the batch that is under way. Throws `CallFailed` where the service does
- * not take the request. `untouched` is the sentence that says that nothing was changed.
+ * not take the request. The keys have the plan's `fingerprint`; `untouched` is the sentence that says that nothing was changed.
  */
 export async function dryRun(
   service: Service,
-  { organizations, request }: Pick<Plan, 'organizations' | 'request'>,
+  { organizations, request, fingerprint }: Pick<Plan, 'organizations' | 'request'> & { fingerprint: string },
   untouched: string,
 ): Promise<DryRun> {
-  const id = randomUUID();
   const run: Run = { found: new Map(), batches: [], isStopped: false };
   const progress = showProgress(organizations.length);
   cancelOnInterrupt(service, run, { untouched, progress });
@@ -47,7 +46,7 @@ export async function dryRun(
     for (const [index, group] of groupsOf(organizations, AT_A_TIME).entries()) {
       const body = { ...bodyOf(request, group), dry_run: true };
       run.current = service
-        .call('POST', '/offboardings', { body, key: `dry-run-${id}-${index + 1}` })
+        .call('POST', '/offboardings', { body, key: `${dryRunKeyOf(fingerprint)}${index + 1}` })
         .then(({ batch_id, accepted }) => ({ batch: String(batch_id), accepted: Number(accepted) }));
       const { batch, accepted } = await run.current;
       run.batches.push(batch);

@@ -1,5 +1,6 @@
-// Whether a plan is still what its dry run was. The checksum tells an accident; the dry run on record tells an edit.
+// Whether a plan is still what it was. The checksum tells an accident; what is on record tells an edit.
 import { Refusal } from './ending.ts';
+import { dryRunKeyOf, fingerprintOf, keyOf } from './fingerprint.ts';
 import { lookUpEach } from './lookups.ts';
 import type { Plan, PlannedOrganization } from './plan-file.ts';
 import { type Offboarding, recordsOf } from './records.ts';
@@ -22,6 +23,27 @@ export async function refuseEdited(service: Service, plan: Plan): Promise<void> 
     throw new Refusal(
       'The plan has fewer organizations than its dry run, so it was edited: plan anew. Nothing was started.',
     );
+  const key = dryRunKeyOf(fingerprintOf(plan));
+  if (!hasOwnKeys(plan) || [...found.values()].some(({ correlation_id }) => !correlation_id?.startsWith(key)))
+    throw new Refusal(
+      'The plan is not the one whose dry run is on record, so it was edited: plan anew. Nothing was started.',
+    );
+}
+
+/**
+ * The same of a plan of which batches are on record. Their keys are those of the plan as it was: its dry run, which is kept for a
+ * week, is not needed.
+ */
+export function refuseEditedSinceStarted(plan: Plan): void {
+  if (!hasOwnKeys(plan))
+    throw new Refusal(
+      'The plan was edited since it was started: go on with the plan as it was, or plan the rest anew. Nothing more was started.',
+    );
+}
+
+function hasOwnKeys(plan: Plan): boolean {
+  const fingerprint = fingerprintOf(plan);
+  return plan.keys.every((key, index) => key === keyOf(fingerprint, index));
 }
 
 /** The first member in which they differ. */

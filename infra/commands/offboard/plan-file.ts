@@ -111,7 +111,13 @@ export function readPlan(path: string, otherwise = 'is no plan: "plan" makes one
   const parsed = v.safeParse(Plan, rest);
   if (!parsed.success || parsed.output.keys.length !== groupsOf(parsed.output.organizations).length)
     throw new Refusal(`${plain(path)} is not whole: plan anew.`);
+  const ids = parsed.output.organizations.map(({ organization_id }) => organization_id);
+  if (new Set(ids).size < ids.length) throw new Refusal(`${plain(path)} names an organization twice: plan anew.`);
   return parsed.output;
 }
 
+/** Two machines' clocks may differ so far. */
+const CLOCKS_DIFFER_MS = 10 * 60_000;
+
+export const isOfTheFuture = ({ created_at }: Plan) => Date.parse(created_at) - Date.now() > CLOCKS_DIFFER_MS;
 export const isStale = ({ created_at }: Plan) => Date.now() - Date.parse(created_at) > STALE_MS;

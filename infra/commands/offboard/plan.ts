@@ -7,6 +7,7 @@ import { organizationsWith } from './auth0.ts';
 import { dryRun } from './dry-run.ts';
 import { onInterrupt, Refusal } from './ending.ts';
 import { type OrganizationsFile, type Row, readOrganizations } from './files.ts';
+import { fingerprintOf, keyOf } from './fingerprint.ts';
 import { lastTime } from './last-time.ts';
 import { lookUpEach } from './lookups.ts';
 import { isSameFile } from './owner-file.ts';
@@ -35,7 +36,7 @@ export async function plan(file: string | undefined, options: PlanOptions): Prom
   const created_at = new Date().toISOString();
   const out = options.out ?? `offboard-${created_at.slice(0, 16).replace(/\D/g, '')}-${id.slice(0, 4)}.plan.json`;
   const given = await organizationsOf(file, options);
-  const keys = keysOf(given, request, id);
+  refuseSelections(given, request);
   tryPlan(out);
   refuseOneFileForTwo(file, out, options.report);
   tryReport(options.report);
@@ -43,22 +44,22 @@ export async function plan(file: string | undefined, options: PlanOptions): Prom
   await refuseApplied(out, service);
   const before = lastTime(service);
   const made_by = service.operator?.arn ?? userInfo().username;
+  const { region, account = null } = service.operator ?? {};
+  const { rows, columns } = given;
+  const place = { ...service.place, ...(region && { region }) };
+  const content = { id, created_at, made_by, account, ...place, request, columns };
+  const fingerprint = fingerprintOf({ ...content, organizations: rows });
   print(service.who);
-  print(`Dry run of ${request.action}, ${many(given.rows.length, 'organization')}. Reason: ${plain(request.reason)}`);
-  const { organizations, found, dry_runs } = await lookUp(service, given.rows, request);
+  print(`Dry run of ${request.action}, ${many(rows.length, 'organization')}. Reason: ${plain(request.reason)}`);
+  const { organizations, found, dry_runs } = await lookUp(service, rows, { request, fingerprint });
   const lines = organizations.map((one) => ({ ...one, record: found.get(one.organization_id) }));
   print();
   show(lines);
   print();
   for (const words of numbersOf(organizations, found, request.end_machine_access === true)) print(words);
   warn(given, request, before);
-  const { region, account = null } = service.operator ?? {};
-  const place = { ...service.place, ...(region && { region }) };
-  const { columns } = given;
-  writePlan(
-    out,
-    newPlan({ id, created_at, made_by, account, ...place, request, keys, dry_runs, columns, organizations }),
-  );
+  const keys = groupsOf(rows).map((_, index) => keyOf(fingerprint, index));
+  writePlan(out, newPlan({ ...content, keys, dry_runs, organizations }));
   writeReport(options.report, lines, { title: 'Dry run of an offboarding', where: service.where, columns });
   print(
     `Nothing was changed. Plan: ${plain(out)}, good for a day. To do exactly this:\n  npm run offboard -- apply ${quoted(out)}`,
@@ -66,8 +67,8 @@ export async function plan(file: string | undefined, options: PlanOptions): Prom
   return 0;
 }
 
-/** One idempotency key a batch. Throws a `Refusal` for a file that would need too many batches. */
-function keysOf({ rows }: OrganizationsFile, request: Plan['request'], id: string): string[] {
+/** Throws a `Refusal` for connections that are named in two ways, and for a file that would need too many batches. */
+function refuseSelections({ rows }: OrganizationsFile, request: Plan['request']): void {
   const isSelected = rows.some(({ only }) => only);
   if (isSelected && request.connection_ids)
     throw new Refusal('The file has a column connection_id: leave out --connection, or say it for a file without one.');
@@ -80,16 +81,19 @@ function keysOf({ rows }: OrganizationsFile, request: Plan['request'], id: strin
     throw new Refusal(
       `The column connection_id names ${count} different selections of connections, and a plan has at most ${MOST_BATCHES}: split the file, or say --all-connections.`,
     );
-  return Array.from({ length: count }, (_, index) => `plan-${id}-${index + 1}`);
 }
 
 /** The organizations with what the dry run and the records say of them. */
-async function lookUp(service: Service, rows: Row[], request: Plan['request']) {
+async function lookUp(
+  service: Service,
+  rows: Row[],
+  { request, fingerprint }: { request: Plan['request']; fingerprint: string },
+) {
   onInterrupt({ words: () => `Stopped. ${UNTOUCHED}`, exitStatus: 2 });
   const named = rows.map((row) => ({ ...row, organization_name: null, connection_ids: [], notes: [] }));
   const ids = rows.map(({ organization_id }) => organization_id);
   const [{ found, batches }, earlier] = await Promise.all([
-    dryRun(service, { organizations: named, request }, UNTOUCHED),
+    dryRun(service, { organizations: named, request, fingerprint }, UNTOUCHED),
     earlierOnes(service, ids),
   ]).catch((error: unknown) => {
     if (error instanceof CallFailed || error instanceof SessionEnded)
