@@ -217,6 +217,9 @@ test('a plan says which client grants stay, and --end-machine-access ends them',
   expect(without.stdout).toContain(
     '! 1 client grant stays: machines of the customer still get in (end with --end-machine-access)\n',
   );
+  // It is for whole organizations: beside a connection it would be refused.
+  const ofOne = await offboard(words('--connection', 'con_PmFe8KxCsPJvZRrj'));
+  expect(ofOne.stdout).toContain('! 1 client grant stays: machines of the customer still get in\n');
   const withIt = await offboard(words('--end-machine-access', '--end-sessions', '--report', at('dry-run.csv')));
   expect(withIt.stdout).toContain('client grant of machine1 for https://api.example.com: would be removed now\n');
   expect(withIt.stdout).toContain('Client grants that would be removed now: 1\n');

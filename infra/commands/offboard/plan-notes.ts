@@ -1,5 +1,5 @@
 // What deserves a second look in a plan, and the numbers at its end. Nothing is read from the service here.
-import type { PlannedOrganization } from './plan-file.ts';
+import type { Plan, PlannedOrganization } from './plan-file.ts';
 import { type Connection, isCustomers, nameOf, type Offboarding, PENDING } from './records.ts';
 import { dateOf, dayOf, plain } from './terminal.ts';
 
@@ -87,7 +87,7 @@ function nameNotes(
 export function numbersOf(
   organizations: PlannedOrganization[],
   found: Map<string, Offboarding>,
-  endsMachineAccess: boolean,
+  request: Plan['request'],
 ): string[] {
   const all = organizations.flatMap(({ organization_id }) => found.get(organization_id) ?? []);
   const connections = all.flatMap((record) => record.connections.map((connection) => ({ record, connection })));
@@ -120,11 +120,15 @@ export function numbersOf(
   ];
   return [
     ...numbers.flatMap(([words, count]) => (count > 0 ? [`${words}: ${count.toLocaleString('en')}`] : [])),
-    ...grantNumbers(all, endsMachineAccess),
+    ...grantNumbers(all, canEndMachineAccess(organizations, request)),
   ];
 }
 
-function grantNumbers(all: Offboarding[], endsMachineAccess: boolean): string[] {
+/** Whether --end-machine-access would end more: it is for whole organizations alone. */
+const canEndMachineAccess = (organizations: PlannedOrganization[], request: Plan['request']) =>
+  !request.end_machine_access && !request.connection_ids && !organizations.some(({ only }) => only);
+
+function grantNumbers(all: Offboarding[], canEnd: boolean): string[] {
   const ending = all
     .flatMap(({ client_grants = [] }) => client_grants)
     .filter(({ outcome }) => outcome === 'removed').length;
@@ -133,7 +137,7 @@ function grantNumbers(all: Offboarding[], endsMachineAccess: boolean): string[] 
     ...(ending > 0 ? [`Client grants that would be removed now: ${ending.toLocaleString('en')}`] : []),
     ...(staying > 0
       ? [
-          `! ${staying.toLocaleString('en')} client ${staying === 1 ? 'grant stays' : 'grants stay'}: machines of the customer still get in${endsMachineAccess ? '' : ' (end with --end-machine-access)'}`,
+          `! ${staying.toLocaleString('en')} client ${staying === 1 ? 'grant stays' : 'grants stay'}: machines of the customer still get in${canEnd ? ' (end with --end-machine-access)' : ''}`,
         ]
       : []),
   ];

@@ -56,7 +56,7 @@ export async function plan(file: string | undefined, options: PlanOptions): Prom
   print();
   show(lines);
   print();
-  for (const words of numbersOf(organizations, found, request.end_machine_access === true)) print(words);
+  for (const words of numbersOf(organizations, found, request)) print(words);
   warn(given, request, before);
   const keys = groupsOf(rows).map((_, index) => keyOf(fingerprint, index));
   writePlan(out, newPlan({ ...content, keys, dry_runs, organizations }));
