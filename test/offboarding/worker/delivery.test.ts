@@ -314,12 +314,15 @@ describe('a cancellation by event', () => {
     ]);
     expect(letters()).toEqual([]);
   });
-  test('when it finds a scheduled offboarding, that is cancelled at once', async () => {
+  test('when it finds a scheduled offboarding, that is being cancelled, and a message goes out to carry it out', async () => {
     const organization = newOrganization('con_1');
     await deliverNew(eventOf(organization, { action: 'disable_then_remove' }));
     local.aws.purge(QUEUE);
     expect(isOff(organization)).toBe(true);
     expect((await deliverNew(cancellationOf(organization))).isDone).toBe(true);
+    expect(JSON.parse(local.aws.messages(QUEUE)[1]?.body ?? '')).toEqual(dueOf(organization));
+    local.aws.purge(QUEUE);
+    await deliverNew(dueOf(organization));
     expect(isOff(organization)).toBe(false);
     expect(eventsOf(organization).map((one) => one['detail-type'].split('.').at(-1))).toEqual([
       'scheduled',
