@@ -255,7 +255,7 @@ export async function startService({ containers, ...options }: Options = {}) {
       const hurrying = (async () => {
         while (!isThere) {
           await this.hurry().catch(() => undefined);
-          await sleep(50);
+          await sleep(100);
         }
       })();
       try {
@@ -268,7 +268,7 @@ export async function startService({ containers, ...options }: Options = {}) {
 
     /** Nothing is in the queue any more, also of what was made to wait just now, and nobody is at work. */
     async settled() {
-      for (const end = Date.now() + 60_000; aws.messages(QUEUE).length > 0 || local.worker.isBusy(); await sleep(20)) {
+      for (const end = Date.now() + 60_000; aws.messages(QUEUE).length > 0 || local.worker.isBusy(); await sleep(100)) {
         if (Date.now() > end) throw new Error(`The queue is not done: ${aws.messages(QUEUE).map(({ body }) => body)}`);
         await this.hurry();
       }

@@ -30,26 +30,37 @@ const WITHOUT = ['**/node_modules/**'];
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
-/** Tests of what decides share the modules that they load, which takes most of their time: these know no environment and no clock. */
-const SHARING = [
-  ...['model', 'rules', 'intake'].map((room) => `test/offboarding/${room}/**/*.test.ts`),
-  'test/offboarding/worker/{dispatch,lease,learn,next-step*,visit*}.test.ts',
+/**
+ * Tests that want modules of their own: what they load reads the environment once, which each of them sets for itself, or they start
+ * commands with it, or they have hooks in a module that all of them load. All others share what a worker has loaded, which takes most of their time.
+ */
+const ISOLATED = [
+  'test/{auth0,aws,examples,lib,offboard-command}/**/*.test.ts',
+  'test/integration/{commands,game-day-faults}.test.ts',
+  'test/pages/commands-run.test.ts',
+  'test/offboarding/{request,schema-agreement,stage}.test.ts',
+  'test/offboarding/views/lists.test.ts',
+  'test/offboarding/worker/{delivery,dispatcher}.test.ts',
+  'test/exploration/world-and-shell.test.ts',
+  'test/infrastructure/bundles.test.ts',
 ];
+const APART = ['test/end-to-end/**', 'test/second-opinions/**'];
 
 export default defineConfig({
   test: {
     maxWorkers,
     sequence: { sequencer: LongestWaitFirst },
     projects: [
+      { test: { ...shared, name: 'isolated', include: ISOLATED, exclude: WITHOUT } },
       {
         test: {
           ...shared,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          exclude: [...WITHOUT, ...LEFT_TO_DEEP, ...SHARING, 'test/end-to-end/**', 'test/second-opinions/**'],
+          exclude: [...WITHOUT, ...LEFT_TO_DEEP, ...ISOLATED, ...APART],
+          isolate: false,
         },
       },
-      { test: { ...shared, name: 'sharing', include: SHARING, isolate: false } },
       { test: { ...shared, name: 'second-opinions', include: ['test/second-opinions/**/*.test.ts'] } },
       { test: { ...shared, name: 'e2e', include: ['test/end-to-end/**/*.test.ts'], fileParallelism: false } },
     ],

@@ -149,7 +149,7 @@ export async function startRegressionService(options: Parameters<typeof startEnv
 
     /** Resolves once `test` holds; what waits in the queue is not waited for meanwhile. */
     async until(what: string, test: () => boolean | Promise<boolean>, hurries = true) {
-      for (const end = Date.now() + 40_000; !(await test()); await sleep(25)) {
+      for (const end = Date.now() + 40_000; !(await test()); await sleep(75)) {
         if (Date.now() > end) throw new Error(`It did not come to this: ${what}`);
         if (hurries) this.hurry();
       }
