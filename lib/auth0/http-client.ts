@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type * as http from 'node:http';
 import { addressOf, noticeClosed, onceConnected, transportOf } from './http-agents.ts';
 
@@ -67,7 +66,7 @@ export async function send(request: Request): Promise<Response> {
     outgoing.end(json);
   });
   try {
-    const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage];
+    const response = await responseTo(outgoing);
     const body = await readBody(response);
     // A body without a length ends with its connection, whoever closed that.
     if (state.timedOut || !response.complete) throw new Error('The response was cut off');
@@ -91,6 +90,13 @@ function open({ method, origin, path, headers }: Request, json: string | undefin
     headers: { accept: 'application/json', ...headers, ...content },
   });
 }
+
+/** The response, once its head is there. An answer that is none (101 Switching Protocols) closes the request, and throws no error. */
+const responseTo = (outgoing: http.ClientRequest) =>
+  new Promise<http.IncomingMessage>((resolve, reject) => {
+    outgoing.once('response', resolve).once('error', reject);
+    outgoing.once('close', () => reject(new Error('The connection was closed without a response')));
+  });
 
 async function readBody(response: http.IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];

@@ -113,6 +113,24 @@ test('a body that has no end in time is no shorter one, and one of a megabyte is
   large.close();
 });
 
+test.each([
+  ['for a read', 'GET'],
+  ['for a write', 'DELETE'],
+] as const)('an answer that changes the protocol is none %s, and is told at once', async (_what, method) => {
+  const server = createTcp((socket) => {
+    socket.on('error', () => {});
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  });
+  const origin = new URL(`http://127.0.0.1:${await listen(server)}`);
+  const started = Date.now();
+  await expect(send({ ...GET, method, origin })).resolves.toMatchObject({
+    status: 0,
+    failure: { kind: 'connection', sent: true },
+  });
+  expect(Date.now() - started).toBeLessThan(2000);
+  server.close();
+});
+
 test('when the peer never finishes the handshake, nothing was sent', async () => {
   const silent = createTcp((socket) => void socket.on('error', () => {}));
   const origin = new URL(`https://127.0.0.1:${await listen(silent)}`);
