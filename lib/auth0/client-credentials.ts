@@ -5,6 +5,7 @@ import { parseSecret } from '../aws/stored-secret.ts';
 import { retry } from '../deadline.ts';
 import { lenient, parseAs, parseJson } from '../json.ts';
 import { registerSecret } from '../log.ts';
+import { jsonOf } from './api-response.ts';
 import { type Response, send } from './http-client.ts';
 import { AccessToken } from './management-token.ts';
 import { readRateLimit } from './rate-limit.ts';
@@ -118,8 +119,9 @@ function privateKey(stored: string) {
   throw wrong('the private key is not an RSA key; assertions are signed with RS256');
 }
 
-/** The errors by which an authorization server refuses a client for good (RFC 6749, 5.2). */
+/** The errors by which an authorization server refuses a client for good (RFC 6749, 5.2), and Auth0's own `access_denied`. */
 const REFUSALS = new Set([
+  'access_denied',
   'invalid_request',
   'invalid_client',
   'invalid_grant',
@@ -127,21 +129,27 @@ const REFUSALS = new Set([
   'unsupported_grant_type',
 ]);
 
-/** OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. */
-function refusal({ status, headers, body, failure }: Response): ClientCredentialsError {
+/**
+ * OAuth's errors as Auth0 uses them, told apart without quoting their descriptions: those repeat what was sent. A status says nothing by
+ * itself: a proxy or a firewall in front of Auth0 answers 400, 401 and 403, too.
+ */
+function refusal(response: Response): ClientCredentialsError {
+  const { status, headers, failure } = response;
   if (failure) return new ClientCredentialsError('unreachable', 'Auth0 gave no answer', { cause: failure.cause });
   if (status === 429) {
     const { reset, retryAfter: waitMs = reset } = readRateLimit(headers);
     const retryAfter = waitMs && Math.ceil(waitMs / 1000);
     return new ClientCredentialsError('quota_exceeded', 'the quota of tokens is used up', { retryAfter });
   }
-  const { error = '' } = parseAs(v.object({ error: v.string() }), parseJson(body)) ?? {};
-  if (error === 'unauthorized_client')
+  const { error = '' } = parseAs(v.object({ error: v.string() }), jsonOf(response)) ?? {};
+  const isRefusal = [400, 401, 403].includes(status);
+  if (isRefusal && error === 'unauthorized_client')
     return new ClientCredentialsError('grant_not_allowed', 'the application may not use client credentials');
   if (status === 403 && error === 'access_denied')
     return new ClientCredentialsError('audience_not_granted', 'the application has no grant for the Management API');
-  if (status === 401 || status === 403) return wrong('Auth0 does not know the client by these credentials');
-  // The usual status of a refusal (RFC 6749, 5.2); only these words tell it from a gateway's own 400.
-  if (status === 400 && REFUSALS.has(error)) return wrong(`Auth0 refuses the client's request: ${error}`);
+  if (isRefusal && REFUSALS.has(error))
+    return status === 400
+      ? wrong(`Auth0 refuses the client's request: ${error}`)
+      : wrong('Auth0 does not know the client by these credentials');
   return new ClientCredentialsError('unreachable', `Auth0 answered ${status}, not as it documents`);
 }

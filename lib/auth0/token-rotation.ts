@@ -151,8 +151,9 @@ function verdictOf(response: Response) {
   const error = auth0ErrorOf(response);
   // Not found, or found after all, is the response of an Auth0 that has taken the token.
   if (status === 200 ? parseJson(body) !== undefined : status === 404 && error) return 'taken';
-  if (status !== 401 && !(status === 403 && error)) return 'unknown';
-  return error && lacksScope(error) ? 'scope_missing' : 'rejected';
+  // A 401 or a 403 of somebody in front of Auth0 says nothing of the token.
+  if (!error || (status !== 401 && status !== 403)) return 'unknown';
+  return lacksScope(error) ? 'scope_missing' : 'rejected';
 }
 
 /**

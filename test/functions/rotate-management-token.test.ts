@@ -95,7 +95,7 @@ test('a token that lacks a scope, or is not accepted, never becomes current, and
   expect(versionWith('AWSCURRENT')?.[0]).not.toBe(before);
 });
 
-const OAUTH: [reason: string, status: number, body: object, headers?: Record<string, string>][] = [
+const OAUTH: [reason: string, status: number, body: object | string, headers?: Record<string, string>][] = [
   ['wrong_credentials', 401, { error: 'access_denied', error_description: 'Unauthorized' }],
   ['grant_not_allowed', 403, { error: 'unauthorized_client', error_description: 'Grant type not allowed' }],
   ['audience_not_granted', 403, { error: 'access_denied', error_description: 'Service not enabled within domain: x' }],
@@ -110,7 +110,12 @@ const OAUTH: [reason: string, status: number, body: object, headers?: Record<str
     400,
     { error, error_description: 'Missing required parameter' },
   ]),
+  ['wrong_credentials', 403, { error: 'invalid_client' }],
   ['unreachable', 400, { message: 'Bad Request' }],
+  ['unreachable', 401, { message: 'Unauthorized' }],
+  ['unreachable', 403, { error: 'Forbidden', message: 'blocked' }],
+  ['unreachable', 403, '<html>Blocked</html>'],
+  ['unreachable', 404, { error: 'unauthorized_client' }],
   ['unreachable', 503, { message: 'x' }],
 ];
 test.each(OAUTH)(
@@ -220,10 +225,15 @@ test('a token that Auth0 rejects has no time left, whatever it says of itself', 
   expect(service.logged('token_time_to_expiry')).toMatchObject([{ TokenTimeToExpiry: 0, verdict: 'rejected' }]);
 });
 
-test("a page of a firewall in place of Auth0's answer does not cost a good token", async () => {
+test.each<[what: string, status: number, body: unknown]>([
+  ['a page with 403', 403, '<html>Blocked</html>'],
+  ['a page with 401', 401, '<html>Blocked</html>'],
+  ['JSON with 401', 401, { message: 'Unauthorized' }],
+  ['JSON with 403', 403, { message: 'Forbidden' }],
+])("%s of a firewall in place of Auth0's answer does not cost a good token", async (_what, status, body) => {
   const id = stage();
   await step('createSecret', id);
-  service.tenant.addFaults({ path: 'org_0000000000000000', status: 403, body: '<html>Blocked</html>', times: 1 });
+  service.tenant.addFaults({ path: 'org_0000000000000000', status, body, times: 1 });
   await step('testSecret', id);
   await step('finishSecret', id);
   expect(minted()).toBe(1);
