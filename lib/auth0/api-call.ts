@@ -1,7 +1,7 @@
 import { backoff, sleep } from '../deadline.ts';
 import { auth0Tenant } from '../environment.ts';
 import { asProblem, LeaseEnded, Problem, type ProblemCode } from '../problem.ts';
-import { failureOf, isSuccess, jsonOf, rateLimited, scopeMissing, type Verdict } from './api-response.ts';
+import { auth0ErrorOf, failureOf, isSuccess, jsonOf, rateLimited, scopeMissing, type Verdict } from './api-response.ts';
 import { type CallContext, noteUnknownOutcome } from './call-context.ts';
 import { type Response, send } from './http-client.ts';
 import type { ManagementToken, TokenSource } from './management-token.ts';
@@ -131,7 +131,8 @@ async function attempt(request: ApiRequest<unknown>, token: ManagementToken, con
   const ms = Date.now() - started;
   context.statuses.push(status);
   context.auth0Ms += ms;
-  if (status === 401 || (status === 403 && !request.isOptional)) context.rejections += 1;
+  const isRejection = status === 401 || (status === 403 && !request.isOptional);
+  if (isRejection && auth0ErrorOf(response)) context.rejections += 1;
   context.log.debug('auth0_answered', { method, path, status, ms });
   if (!response.failure) {
     const rateLimit = readRateLimit(response.headers);

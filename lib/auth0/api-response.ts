@@ -24,15 +24,21 @@ interface Attempt {
 }
 
 const text = lenient(v.string());
-/** An error as Auth0 writes it: in words, or by the name of its status at the least. What stands in front of Auth0 does not. */
+/** An error as the Management API writes it: with its own status, and in words or by the name of that status at the least. */
 const Auth0Error = v.pipe(
-  v.looseObject({ message: text, error: text, errorCode: text }),
+  v.looseObject({ statusCode: v.number(), message: text, error: text, errorCode: text }),
   v.check(({ message, error }) => message !== undefined || error !== undefined),
 );
 type Auth0Error = v.InferOutput<typeof Auth0Error>;
 
-/** The response's body as an error of Auth0's own; undefined when somebody else wrote it (a proxy, a firewall). */
-export const auth0ErrorOf = (response: Response) => parseAs(Auth0Error, jsonOf(response));
+/**
+ * The response's body as an error of Auth0's own; undefined when somebody else wrote it. Proxies and firewalls answer in JSON, too, and
+ * with a message: only the status in the body, the same as the response's, tells Auth0 from them.
+ */
+export function auth0ErrorOf(response: Response): Auth0Error | undefined {
+  const error = parseAs(Auth0Error, jsonOf(response));
+  return error?.statusCode === response.status ? error : undefined;
+}
 
 /** The response's body as JSON; undefined when nobody could read it, an empty object where it is empty. */
 export function jsonOf({ headers, body }: Response): unknown {
@@ -69,7 +75,7 @@ export function failureOf(attempt: Attempt, response: Response): Failed {
   const upstream = { status, error_code: toDisplayText(own?.errorCode), message: toDisplayText(own?.message) };
   // The pace knows how long; who gives up says so.
   if (status === 429) return { verdict: 'rate_limited', problem: rateLimited(0, upstream) };
-  if (status === 401)
+  if (status === 401 && own)
     return {
       verdict: 'token_rejected',
       problem: new Problem('management_token_rejected', 'Auth0 rejected the token', { upstream }),

@@ -86,8 +86,8 @@ describe('what a caller is told', () => {
     ['an error that this API does not have', own(418), { code: 'auth0_unavailable', mayBeDone: false }],
     ['a redirect', { status: 302, body: '' }, { code: 'auth0_unavailable', ...upstream(302) }],
     ['a redirect at its edge', { status: 300, body: '<html>' }, { code: 'auth0_unavailable' }],
-    ['an error by its name alone', { status: 409, body: { error: 'Conflict' } }, { code: 'conflict' }],
-    ['an error by its words alone', { status: 409, body: { message: 'no' } }, { code: 'conflict' }],
+    ['an error by its name alone', own(409), { code: 'conflict' }],
+    ['an error by its words alone', own(409, { error: undefined, message: 'no' }), { code: 'conflict' }],
     [
       'another kind of JSON',
       { ...own(409), headers: { 'content-type': 'application/problem+json; charset=utf-8' } },
@@ -102,7 +102,17 @@ describe('what a caller is told', () => {
   });
   test.each<[string, Fault]>([
     ['a page of somebody in front of Auth0', page(403)],
+    ['a page with 401, which says nothing of the token', page(401)],
     ['JSON of somebody else', { status: 404, body: { fault: 'x' }, times: 9 }],
+    ["a gateway's own message", { status: 404, body: { message: 'no Route matched with those values' }, times: 9 }],
+    ["a gateway's refusal", { status: 403, body: { message: 'Forbidden' }, times: 9 }],
+    ["a gateway's 401", { status: 401, body: { message: 'Unauthorized' }, times: 9 }],
+    ['the name of an error alone', { status: 409, body: { error: 'Conflict' }, times: 9 }],
+    ['a framework', { status: 404, body: { timestamp: 'x', status: 404, error: 'Not Found', path: '/' }, times: 9 }],
+    ['JSON about another status', { status: 404, body: own(502).body, times: 9 }],
+    ['JSON about a status in text', { status: 404, body: { ...own(404).body, statusCode: '404' }, times: 9 }],
+    ['a status without words', { status: 404, body: { statusCode: 404 }, times: 9 }],
+    ['an empty 404', { status: 404, body: '', times: 9 }],
     ['a list', { status: 400, body: ['x'], times: 9 }],
     ['JSON that is told as a page', { ...own(409), headers: { 'content-type': 'text/html' }, times: 9 }],
     ['JSON in the middle of a page', { ...own(409), headers: { 'content-type': 'text/application/json' }, times: 9 }],
@@ -183,6 +193,15 @@ describe('a call', () => {
 });
 
 describe('a token that Auth0 rejects', () => {
+  test('is told from one of which only somebody in front of Auth0 speaks: it is not read again, and no alarm is raised', async () => {
+    context.maxAttempts = 2;
+    expect(await failure([page(401)])).toMatchObject({ code: 'auth0_unavailable' });
+    expect(await failure([{ status: 403, body: { message: 'Forbidden' }, times: 9 }])).toMatchObject({
+      code: 'auth0_unavailable',
+    });
+    expect(bearer()).toEqual(Array(4).fill('Bearer token-1'));
+    expect(context.rejections).toBe(0);
+  });
   test('is read again and the call made once more with what is newer', async () => {
     expect(await make([own(401), ok])).toEqual({ well: true });
     expect(bearer()).toEqual(['Bearer token-1', 'Bearer token-2']);

@@ -133,6 +133,16 @@ test('a fresh token that is refused has a rotation asked for, once, and the call
   expect(service.tenant.tokensIssued() - before).toBe(1);
 });
 
+test('a 401 of somebody in front of Auth0 says nothing of the token: no rotation is requested', async () => {
+  service.aws.secret(TOKEN_SECRET).lastRotated = Date.now() / 1000 - 3600;
+  const before = service.tenant.tokensIssued();
+  service.tenant.addFaults({ method: 'PATCH', status: 401, body: '<html>Log in</html>', times: 4 });
+  const answer = await service.request('disable-connection');
+  expect(answer).toMatchObject({ status: 502, body: { code: 'auth0_unavailable' } });
+  expect(service.tenant.tokensIssued()).toBe(before);
+  expect((await service.request('disable-connection')).status).toBe(200);
+});
+
 test('a wrong setup, where every token is refused, causes no storm of tokens and is a 502', async () => {
   const before = service.tenant.tokensIssued();
   service.tenant.addFaults({

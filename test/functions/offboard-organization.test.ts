@@ -155,6 +155,22 @@ describe('a request that cannot be carried out', () => {
     expect(service.managementCalls().length).toBe(1);
   });
 
+  test.each<[what: string, status: number, body: unknown]>([
+    ["a gateway's 404 in JSON", 404, { message: 'no Route matched with those values' }],
+    ["a framework's 404", 404, { timestamp: 'x', status: 404, error: 'Not Found', path: '/' }],
+    ["a gateway's 403 in JSON", 403, { message: 'Forbidden' }],
+    ['a page with 404', 404, '<html>Not Found</html>'],
+    ['a page with 401', 401, '<html>Log in</html>'],
+  ])("when %s stands in the place of Auth0's answer, nothing is over by it", async (_what, status, body) => {
+    service.tenant.addFaults({ method: 'GET', path: `${ORG}/connections`, status, body, times: 1 });
+    service.tenant.addFaults({ method: 'DELETE', path: CON3, status, body, times: 1 });
+    const { id } = service.publish({ action: 'remove' });
+    const event = await service.outcomeInAHurry(id);
+    expect(event['detail-type']).toMatch('completed');
+    expect(outcomesOf(event.detail)).toEqual({ [CON]: 'removed', [CON2]: 'removed', [CON3]: 'removed' });
+    expect(service.tenant.state().organizations[ORG]).toEqual([]);
+  });
+
   test('when one connection fails, the others are changed, and its reason is in the outcome', async () => {
     service.tenant.addFaults({
       method: 'PATCH',
