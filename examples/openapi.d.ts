@@ -30,7 +30,7 @@ export interface paths {
     post?: never;
     /**
      * Remove a connection from an organization.
-     * @description The service cannot undo this. The connection itself stays in the tenant. If the organization no longer has the connection, Auth0 answers either 204 or 404 (`unknown_connection`); the access has ended in both cases. The service publishes `connection.removed` and does not wait for it.
+     * @description The service cannot undo this, and refuses it under `/reversible`. The connection itself stays in the tenant. If the organization no longer has the connection, Auth0 answers either 204 or 404 (`unknown_connection`); the access has ended in both cases. The service publishes `connection.removed` and does not wait for it.
      */
     delete: operations['remove-connection'];
     options?: never;
@@ -785,7 +785,7 @@ export interface operations {
         };
         content?: never;
       };
-      /** @description An id in the path is malformed, or Auth0 rejected the request. */
+      /** @description An id in the path is malformed, there is a query parameter, which this route does not take, or Auth0 rejected the request. */
       400: {
         headers: {
           'x-request-id': components['headers']['x-request-id'];
@@ -795,7 +795,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      403: components['responses']['Forbidden'];
+      403: components['responses']['NotPermitted'];
       404: components['responses']['NoSuchConnection'];
       409: components['responses']['Auth0Conflict'];
       429: components['responses']['RateLimited'];
@@ -842,7 +842,7 @@ export interface operations {
           'application/json': components['schemas']['OrganizationConnection'];
         };
       };
-      /** @description An id in the path is malformed, the body is missing or not JSON, or Auth0 rejected the request. */
+      /** @description An id in the path is malformed, the body is missing or not JSON, there is a query parameter, which this route does not take, or Auth0 rejected the request. */
       400: {
         headers: {
           'x-request-id': components['headers']['x-request-id'];
@@ -901,7 +901,7 @@ export interface operations {
           'application/json': components['schemas']['CurrentOffboarding'];
         };
       };
-      /** @description The id in the path is malformed, or Auth0 rejected the request. */
+      /** @description The id in the path is malformed, there is a query parameter, which this route does not take, or Auth0 rejected the request. */
       400: {
         headers: {
           'x-request-id': components['headers']['x-request-id'];
@@ -963,7 +963,7 @@ export interface operations {
           'application/json': components['schemas']['AcceptedOffboarding'];
         };
       };
-      /** @description The id in the path or the Idempotency-Key is malformed, or the body is missing or not JSON. */
+      /** @description The id in the path or the Idempotency-Key is malformed, the body is missing or not JSON, or there is a query parameter, which this route does not take. */
       400: {
         headers: {
           'x-request-id': components['headers']['x-request-id'];
@@ -1190,7 +1190,7 @@ export interface operations {
           'application/json': components['schemas']['AcceptedBatch'];
         };
       };
-      /** @description The Idempotency-Key is malformed, or the body is missing or not JSON. */
+      /** @description The Idempotency-Key is malformed, the body is missing or not JSON, or there is a query parameter, which this route does not take. */
       400: {
         headers: {
           'x-request-id': components['headers']['x-request-id'];

@@ -15,7 +15,7 @@ import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject(CancellationQuery);
 
-export const handler = httpApi(cancelOffboarding, { organization: true });
+export const handler = httpApi(cancelOffboarding, { organization: true, query: true });
 
 /**
  * `DELETE /organizations/{organization_id}/offboarding`: from its response on nothing of this organization is removed. 200: what

@@ -16,7 +16,7 @@ import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
 
-export const handler = httpApi(cancelOffboardings);
+export const handler = httpApi(cancelOffboardings, { query: true });
 
 /**
  * `DELETE /offboardings?batch_id=…`: 202 once nothing of the batch can begin to be removed any more; what it had disabled is enabled

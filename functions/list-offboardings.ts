@@ -40,7 +40,7 @@ const Query = v.pipe(
   ),
 );
 
-export const handler = httpApi(getPage);
+export const handler = httpApi(getPage, { query: true });
 
 /** `GET /offboardings`: 200, a page of offboardings by organization (or one of them), batch or status; with a batch its counts by status. */
 async function getPage({ query }: HttpRequest): Promise<HttpResponse> {

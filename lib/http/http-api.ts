@@ -28,10 +28,11 @@ export type HttpRequest = ReturnType<typeof readRequest> & { body: unknown };
 export type HttpResponse = { status: number; body?: object };
 
 interface Options {
-  /** Whether the path names an organization and a connection, and whether the route takes a JSON body. */
+  /** Whether the path names an organization and a connection, and whether the route takes a JSON body and a query of its own. */
   organization?: true;
   connection?: true;
   body?: true;
+  query?: true;
 }
 
 type GatewayEvent = APIGatewayProxyEventV2WithIAMAuthorizer;
@@ -57,6 +58,8 @@ export function httpApi(route: (request: HttpRequest) => Promise<HttpResponse>, 
         throw new Problem('invalid_path', `organization_id must be org_ ${ID_SHAPE}`);
       if (options.connection && !v.is(ConnectionId, request.connectionId))
         throw new Problem('invalid_path', `connection_id must be con_ ${ID_SHAPE}`);
+      // What a route ignored, its caller would take for done: `dry_run=true`.
+      if (!options.query) parseQuery(v.strictObject({}), request.query);
       if (request.idempotencyKey !== undefined && !v.is(CorrelationId, request.idempotencyKey))
         throw new Problem('invalid_header', 'Idempotency-Key must be 1 to 128 visible ASCII characters');
       if (options.body && !body) throw new Problem('invalid_body', 'The body is missing');
@@ -145,14 +148,16 @@ function complete(step: Step, outcome: string) {
   context.log.metrics('request_answered', workMetrics(context), { status, outcome, caller, ...workFields(context) });
 }
 
-/** The body parser's refusals in the contract's terms: 400 for what is not JSON, 422 for JSON with a forbidden key. */
+/** The body parser's refusals in the contract's terms: 400 for what is not JSON, 422 for JSON with a forbidden key or without a bottom. */
 function fromBodyParser(error: unknown): unknown {
   const { statusCode, message, cause } = Object(error);
   if (cause?.package !== '@middy/http-json-body-parser') return error;
   if (statusCode === 415) return new Problem('unsupported_media_type', 'The content type must be application/json');
   const isForbidden = message?.startsWith('Forbidden key');
-  const detail = isForbidden ? 'The body has a member that is not taken' : 'The body is not JSON';
-  return new Problem('invalid_body', detail, { status: isForbidden ? 422 : 400 });
+  // Its reader calls itself for each level, until there is no stack left.
+  if (isForbidden || /call stack/.test(cause.message))
+    return new Problem('invalid_body', 'The body has a member that is not taken', { status: 422 });
+  return new Problem('invalid_body', 'The body is not JSON');
 }
 
 /** The body as `schema` has it; throws `invalid_body` (422) with the members that are wrong. */

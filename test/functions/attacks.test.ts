@@ -100,6 +100,39 @@ test('when something else is requested at the address for what can be undone, it
   expect(await at('request-offboarding', { ...later })).toBe(202);
 });
 
+test('when a removal of a connection is requested at that address, it is refused, and a disabling is not', async () => {
+  service.tenant.clearCalls();
+  const at = async (name: string) => {
+    const requestContext = { ...gatewayEvent(name).requestContext, stage: 'reversible' };
+    return service.request(name, { event: { requestContext } });
+  };
+  expect(await at('remove-connection')).toMatchObject({ status: 403, body: { code: 'irreversible_not_permitted' } });
+  expect(service.managementCalls()).toEqual([]);
+  expect(service.enabled()).toEqual({ [CON]: true });
+  expect((await at('disable-connection')).status).toBe(200);
+});
+
+test('when a request has a query that its route does not take, it is refused and nothing is left of it', async () => {
+  service.tenant.clearCalls();
+  const body = { action: 'disable', reason: 'x' };
+  const query = { dry_run: 'true' };
+  for (const [name, options] of [
+    ['request-offboarding', { body }],
+    ['request-offboardings', { body: { ...body, organization_ids: [ORG] } }],
+    ['get-offboarding', {}],
+    ['disable-connection', {}],
+    ['remove-connection', {}],
+  ] as const)
+    expect(await service.request(name, { ...options, query }), name).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_query', detail: 'dry_run: is not taken here' },
+    });
+  await service.settled();
+  expect(await service.records()).toEqual([]);
+  expect(service.managementCalls()).toEqual([]);
+  expect(service.enabled()).toEqual({ [CON]: true });
+});
+
 test('when an organization has 20 open requests, it takes no more, and all of it can be cancelled', async () => {
   service.tenant.addFaults({ status: 503, times: 100_000, body: '' });
   const request = async (more: object = {}) =>

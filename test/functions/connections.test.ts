@@ -64,6 +64,16 @@ const BAD_INPUT: [what: string, name: string, options: RequestOptions, status: n
   ['a prototype', 'disable-connection', { body: '{"is_enabled":false,"__proto__":{"a":1}}' }, 422, 'invalid_body'],
   ['null', 'disable-connection', { body: 'null' }, 422, 'invalid_body'],
   ['a list', 'disable-connection', { body: [] }, 422, 'invalid_body'],
+  [
+    'JSON that is nested without end',
+    'disable-connection',
+    { body: '['.repeat(100_000) + ']'.repeat(100_000) },
+    422,
+    'invalid_body',
+  ],
+  ['nothing but opening brackets', 'disable-connection', { body: '['.repeat(100_000) }, 400, 'invalid_body'],
+  ['a query', 'disable-connection', { query: { dry_run: 'true' } }, 400, 'invalid_query'],
+  ['a query', 'remove-connection', { query: { dry_run: 'true' } }, 400, 'invalid_query'],
 ];
 const ALWAYS = { times: 100 };
 const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?: object][] = [

@@ -106,10 +106,18 @@ const UNKNOWN = auth0(404, 'The connection does not exist.', 'inexistent_connect
 
 /** Answers that more than one route gives: the test calls each, and the first one's answer is the example. */
 export const SHARED: Record<string, [operations: string[], scenario: Scenario]> = {
+  '400.invalid_query': [
+    [...CALLING, 'request-offboarding', 'request-offboardings', 'get-offboarding'],
+    (operation) => {
+      const body = { 'request-offboarding': REQUEST, 'request-offboardings': BATCH }[operation];
+      return answer(operation, { ...(body && { body }), query: { dry_run: 'true' } }, 400);
+    },
+  ],
   '403.irreversible_not_permitted': [
-    ['request-offboarding', 'request-offboardings'],
+    ['request-offboarding', 'request-offboardings', 'remove-connection'],
     (operation) => {
       const requestContext = { ...gatewayEvent(operation).requestContext, stage: 'reversible' };
+      if (operation === 'remove-connection') return answer(operation, { event: { requestContext } }, 403);
       const body = { ...(operation.endsWith('s') ? BATCH : REQUEST), action: 'remove', grace_period: undefined };
       return answer(operation, { body, event: { requestContext } }, 403);
     },
