@@ -11,7 +11,7 @@ import { prime } from '../lib/priming.ts';
 const Time = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/, 'must be an ISO 8601 date or time'),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'must be an ISO 8601 date or time'),
+  v.check(isDate, 'must be an ISO 8601 date or time'),
   v.transform((text) => new Date(text).toISOString()),
 );
 const Query = v.pipe(
@@ -39,6 +39,13 @@ const Query = v.pipe(
     'takes an offboarding_id with its organization_id alone',
   ),
 );
+
+/** Whether the day that a time begins with is one: 30 February is taken for 2 March by `Date`. */
+function isDate(text: string): boolean {
+  const day = text.slice(0, 10);
+  const time = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(Date.parse(text)) && !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
+}
 
 export const handler = httpApi(getPage, { query: true });
 

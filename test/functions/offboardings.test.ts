@@ -242,6 +242,9 @@ describe('lists', () => {
     ['a limit of none', { status: 'failed', limit: '0' }],
     ['a limit of too many', { status: 'failed', limit: '101' }],
     ['an unknown parameter', { status: 'failed', order: 'asc' }],
+    ['a day that no month has', { status: 'failed', since: '2026-02-30' }],
+    ['a time of a day that no month has', { status: 'failed', until: '2026-04-31T10:00:00Z' }],
+    ['a day that is none', { status: 'failed', since: '2026-99-99' }],
   ])('when a query has %s, it is refused in a sentence', async (_what, query) => {
     const answer = await list(query);
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_query' } });
