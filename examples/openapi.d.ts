@@ -30,7 +30,7 @@ export interface paths {
     post?: never;
     /**
      * Remove a connection from an organization.
-     * @description The service cannot undo this, and refuses it under `/reversible`. The connection itself stays in the tenant. If the organization no longer has the connection, Auth0 answers either 204 or 404 (`unknown_connection`); the access has ended in both cases. The service publishes `connection.removed` and does not wait for it.
+     * @description The service cannot undo this, and refuses it under `/reversible`. The connection itself stays in the tenant. If the organization no longer has the connection, Auth0 answers either 204 or 404 (`unknown_connection`); the access has ended in both cases. Where Auth0's answer was lost and its next one is 404, the answer is 204. The service publishes `connection.removed` and does not wait for it.
      */
     delete: operations['remove-connection'];
     options?: never;

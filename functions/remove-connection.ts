@@ -10,10 +10,17 @@ async function removeConnection(request: HttpRequest): Promise<HttpResponse> {
   const { organizationId, connectionId, caller, apiStage, context } = request;
   if (apiStage === 'reversible')
     throw new Problem('irreversible_not_permitted', 'This address takes only what can be undone, and no removal');
-  await remove(organizationId, connectionId, context).catch(explainUnknown(organizationId, context));
+  await remove(organizationId, connectionId, context)
+    .catch(explainUnknown(organizationId, context))
+    .catch(ignoreOwnRemoval);
   // The event connection.removed is made of this line, whatever the log level is.
   context.log.metrics('connection_removed', {}, { caller });
   return { status: 204 };
+}
+
+/** For `catch`: after an attempt of which nobody knows whether it was carried out, Auth0's 404 says that it was. */
+function ignoreOwnRemoval(error: unknown): void {
+  if (!(error instanceof Problem && error.code === 'unknown_connection' && error.mayBeDone)) throw error;
 }
 
 await prime(primeCalls());

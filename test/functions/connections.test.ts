@@ -259,6 +259,27 @@ describe('a request', () => {
     },
   );
 
+  test('when the answer to a removal is lost and the next one is 404, the caller is told that it is removed, and so is the log', async () => {
+    service.tenant.addFaults(
+      { method: 'DELETE', reset: 'after' },
+      { method: 'DELETE', status: 404, body: body(404, 'No connection found', 'inexistent_connection') },
+    );
+    const before = service.logged('connection_removed').length;
+    expect(await service.request('remove-connection')).toMatchObject({ status: 204, body: undefined });
+    expect(service.logged('connection_removed').length).toBe(before + 1);
+    expect(service.logged('connection_removed').at(-1)).toMatchObject({ organization_id: ORG, connection_id: CON });
+    expect(service.enabled()).toEqual({ con_Yt4Lw9QeRb7UiXc3: true });
+  });
+
+  test('when the answer to a removal is lost and there is no such organization, none is reported', async () => {
+    const organization = 'org_Qk2vN8sT5rWx1YzA';
+    service.tenant.addFaults({ method: 'DELETE', reset: 'before' });
+    const before = service.logged('connection_removed').length;
+    const answer = await service.request('remove-connection', { organization });
+    expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_organization' } });
+    expect(service.logged('connection_removed').length).toBe(before);
+  });
+
   test('when the organization does not have the connection, the caller is told so', async () => {
     const answer = await service.request('disable-connection', { connection: 'con_Qk2vN8sT5rWx1YzA' });
     expect(answer).toMatchObject({ status: 404, body: { code: 'unknown_connection' } });
