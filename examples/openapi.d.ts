@@ -8,7 +8,7 @@ export interface paths {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -46,7 +46,7 @@ export interface paths {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -83,7 +83,7 @@ export interface paths {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path?: never;
@@ -734,7 +734,7 @@ export interface components {
     connection_id: components['schemas']['ConnectionId'];
     /** @description 1 to 128 visible ASCII characters. The same key from the same caller on the same route gives the same offboarding or batch, however often you send it, for as long as its record lives. The route is the path with its ids, so the same key for another organization is another request. The caller is the IAM role, whatever its session. With another body the key is refused. */
     idempotency_key: string;
-    /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+    /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
     correlation_id: string;
     /** @description Why you cancel. The record and the event have it. */
     reason: components['schemas']['Reason'];
@@ -758,7 +758,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -809,7 +809,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -877,7 +877,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -933,7 +933,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
         /** @description 1 to 128 visible ASCII characters. The same key from the same caller on the same route gives the same offboarding or batch, however often you send it, for as long as its record lives. The route is the path with its ids, so the same key for another organization is another request. The caller is the IAM role, whatever its session. With another body the key is refused. */
         'Idempotency-Key'?: components['parameters']['idempotency_key'];
@@ -1011,7 +1011,7 @@ export interface operations {
         requested_by?: components['parameters']['requested_by'];
       };
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path: {
@@ -1128,7 +1128,7 @@ export interface operations {
         cursor?: string;
       };
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path?: never;
@@ -1166,7 +1166,7 @@ export interface operations {
     parameters: {
       query?: never;
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
         /** @description 1 to 128 visible ASCII characters. The same key from the same caller on the same route gives the same offboarding or batch, however often you send it, for as long as its record lives. The route is the path with its ids, so the same key for another organization is another request. The caller is the IAM role, whatever its session. With another body the key is refused. */
         'Idempotency-Key'?: components['parameters']['idempotency_key'];
@@ -1239,7 +1239,7 @@ export interface operations {
         requested_by?: components['parameters']['requested_by'];
       };
       header?: {
-        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else. */
+        /** @description 1 to 128 visible ASCII characters of your own. The service answers with it and puts it into every log line and event of the request. It ignores anything else: the answer then has no `x-correlation-id`, and the request is carried out all the same. */
         'x-correlation-id'?: components['parameters']['correlation_id'];
       };
       path?: never;
