@@ -63,10 +63,10 @@ const secret = (name, Description) => ({
   Properties: { Name: `${SECRETS}/${name}`, Description },
 });
 
-const ofFunction = (Namespace, MetricName, dimension) => ({
+const ofFunction = (Namespace, MetricName, dimension, Value = NAME) => ({
   Namespace,
   MetricName,
-  Dimensions: [{ Name: dimension, Value: NAME }],
+  Dimensions: [{ Name: dimension, Value }],
 });
 
 const Resources = {
@@ -139,7 +139,8 @@ const Resources = {
   SessionsNotEnded: alarm(
     'sessions-not-ended',
     'sessions not ended. Auth0 refused to end sessions, or was not there for too long.',
-    ofFunction('org-connections', 'SessionsNotEnded', 'function'),
+    // end-sessions writes how they ended; the worker publishes it, and counts it then.
+    ofFunction('org-connections', 'SessionsNotEnded', 'function', `${STAGE}-offboard-organization`),
   ),
   SessionDeadLettersWaiting: alarm(
     'session-dead-letters',

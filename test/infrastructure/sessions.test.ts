@@ -1,4 +1,5 @@
 // A stage that ends sessions, and one that does not: of what the first has, nothing is in the second.
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Template } from './cloudformation.ts';
 import { packaged } from './compiled.ts';
@@ -40,6 +41,22 @@ test('the token that ends sessions is read by one function, its client by the ro
   expect(get('SessionRotationPolicy').Roles).toEqual([{ Ref: 'RotateManagementTokenRole' }]);
   expect(JSON.stringify(get('EndSessionsRole'))).not.toContain('ManagementTokenSecret');
   expect(get('SessionRotationPermission')).toMatchObject({ SourceArn: { Ref: 'SessionTokenSecret' } });
+});
+
+test('each alarm on a metric of our own is on a function that publishes it', () => {
+  const published = Object.values(resourcesOf(on)).flatMap(({ Type, Properties }) => {
+    if (Type !== 'AWS::CloudWatch::Alarm' || Properties.Namespace !== 'org-connections') return [];
+    const dimensions: { Name: string; Value: string }[] = Properties.Dimensions;
+    const name = dimensions.find(({ Name }) => Name === 'function')?.Value.replace('org-connections-prod-', '');
+    if (!name) return [];
+    const bundle = readFileSync(new URL(`../../dist/${name}.mjs`, import.meta.url), 'utf8');
+    return [[Properties.AlarmName, bundle.includes(Properties.MetricName)]];
+  });
+  expect(published.length).toBeGreaterThan(5);
+  expect(published).toEqual(published.map(([alarm]) => [alarm, true]));
+  expect(get('SessionsNotEnded').Dimensions).toEqual([
+    { Name: 'function', Value: 'org-connections-prod-offboard-organization' },
+  ]);
 });
 
 test('the queue outlives the function, is encrypted, ends in a queue of dead letters with an alarm, and takes what the worker sends', () => {
