@@ -54,9 +54,11 @@ const ALARMS = {
   DispatcherNotRunning: alarmOf(
     dispatcher,
     'dispatcher-not-running',
-    'Invocations',
+    // Not Lambda's Invocations: notifications of Auth0's invoke the same function, and look for nothing.
+    'DueWorkDispatched',
     'dispatcher not running. Nobody has looked for overdue work in three hours.',
     {
+      ...own,
       Period: 3600,
       EvaluationPeriods: 3,
       ComparisonOperator: 'LessThanThreshold',

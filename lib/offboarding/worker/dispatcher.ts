@@ -18,17 +18,27 @@ import { dispatchDueWork } from './dispatch.ts';
 
 const PERFORMERS = [TABLE_EFFECTS, DUE_INDEX_EFFECTS, DUE_EFFECTS];
 
-/** Finds and sends everything that is due, and reports how old the oldest of it is. `all` sends also what a message is on its way for. */
+/**
+ * Finds and sends everything that is due, and reports how old the oldest of it is. `all` sends also what a message is on its way for.
+ * The metric DueWorkDispatched counts the runs that have read all of the index: its alarm is on their absence.
+ */
 export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
   const now = Date.now();
+  let isWhole = true;
+  const readDue: typeof DUE_INDEX_EFFECTS.readDue = (effect) =>
+    DUE_INDEX_EFFECTS.readDue(effect).catch((error) => {
+      isWhole = false;
+      throw error;
+    });
   const { sent, checks, late, oldest } = await run(
     dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf, stage: STAGE }, now),
-    PERFORMERS,
+    [...PERFORMERS, { readDue }],
     log,
   );
   const overdue_s = Math.round((now - oldest) / 1000);
   const metrics = { ...(overdue_s > 0 && { OldestOverdue: overdue_s }), ...(late > 0 && { DriftChecksLate: late }) };
   log.metrics('due_noticed', metrics, { sent, checks_due: checks });
+  if (isWhole) log.metrics('due_work_dispatched', { DueWorkDispatched: 1 });
   return sent;
 }
 
