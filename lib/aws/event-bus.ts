@@ -9,8 +9,9 @@ const EventBusName = required('EVENT_BUS_NAME');
 const client = new EventBridgeClient(AWS_CLIENT);
 
 const MAX_ATTEMPTS = 4;
-/** What PutEvents takes in one call. */
+/** What PutEvents takes in one call: entries, and bytes of all of them together ("less than 1 MB"). */
 const MAX_ENTRIES = 10;
+const MAX_BYTES = 1_000_000;
 const CALLS_AT_ONCE = 10;
 
 /** For priming: a call without an event, which EventBridge refuses (API reference, PutEvents: at least one entry). */
@@ -23,8 +24,29 @@ export const primeBus = (): Promise<unknown> => client.send(new PutEventsCommand
 export async function putEvents(events: { type: string; detail: object }[], deadline = Number.POSITIVE_INFINITY) {
   const event = { EventBusName, Source: 'org-connections' };
   const entries = events.map(({ type, detail }) => ({ ...event, DetailType: type, Detail: JSON.stringify(detail) }));
-  const chunks = chunksOf(entries, MAX_ENTRIES);
-  await pMap(chunks, (chunk) => putEntries(chunk, deadline), { concurrency: CALLS_AT_ONCE });
+  const putInOrder = async (chunk: PutEventsRequestEntry[]) => {
+    for (const part of inCalls(chunk)) await putEntries(part, deadline);
+  };
+  await pMap(chunksOf(entries, MAX_ENTRIES), putInOrder, { concurrency: CALLS_AT_ONCE });
+}
+
+/** An entry's bytes, with some to spare for its time ("Calculating PutEvents event entry size", EventBridge user guide). */
+const bytesOf = ({ Source = '', DetailType = '', Detail = '' }: PutEventsRequestEntry) =>
+  Buffer.byteLength(Source + DetailType + Detail) + 100;
+
+/** Entries by calls, in their order: as many together as have room in one. One that has none is refused, and goes alone. */
+function inCalls(entries: PutEventsRequestEntry[]): PutEventsRequestEntry[][] {
+  const calls: PutEventsRequestEntry[][] = [];
+  let room = 0;
+  for (const entry of entries) {
+    room -= bytesOf(entry);
+    if (room < 0) {
+      calls.push([]);
+      room = MAX_BYTES - bytesOf(entry);
+    }
+    calls.at(-1)?.push(entry);
+  }
+  return calls;
 }
 
 /**

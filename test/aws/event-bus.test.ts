@@ -13,9 +13,9 @@ beforeAll(async () => {
 afterAll(() => local.close());
 afterEach(() => local.aws.clearFaults());
 
-const put = async (count: number, deadline?: number) => {
+const put = async (count: number, deadline?: number, text?: string) => {
   const run = randomUUID();
-  const events = Array.from({ length: count }, (_, n) => ({ type: 'a.type', detail: { run, n } }));
+  const events = Array.from({ length: count }, (_, n) => ({ type: 'a.type', detail: { run, n, text } }));
   await bus.putEvents(events, deadline);
   const found = local.aws.events.filter(({ detail }) => detail.run === run);
   return found.map(({ source, detail, ...event }) => ({ n: detail.n, source, type: event['detail-type'] }));
@@ -26,6 +26,25 @@ test('when there are more events than one call takes, each is put once, as the s
   expect(found.length).toBe(23);
   for (let n = 0; n < 23; n++) expect(found).toContainEqual({ n, source: 'org-connections', type: 'a.type' });
   expect(await put(0)).toEqual([]);
+});
+
+test('when events are larger than one call takes together, each is put once, in their order', async () => {
+  const calls = () => local.aws.calls.filter((operation) => operation === 'PutEvents').length;
+  const before = calls();
+  // Two bytes each: what counts is bytes.
+  const found = await put(10, undefined, 'é'.repeat(100_000));
+  expect(found.map(({ n }) => n)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(calls() - before).toBe(3);
+});
+
+test('when one event is larger than a call takes, those before it are put, and somebody is told', async () => {
+  const run = randomUUID();
+  const events = [1, 1_100_000, 1].map((length, n) => ({
+    type: 'a.type',
+    detail: { run, n, text: 'x'.repeat(length) },
+  }));
+  await expect(bus.putEvents(events)).rejects.toThrow();
+  expect(local.aws.events.filter(({ detail }) => detail.run === run).map(({ detail }) => detail.n)).toEqual([0]);
 });
 
 test('when the bus refuses some events of a call, it gets all from the first of these again, so that none overtakes another', async () => {
