@@ -9,14 +9,17 @@ const DEFAULT_TIME_MS = 29_000;
 
 /**
  * Publishes `connection.disabled` and `connection.removed` from the log lines of disable-connection and remove-connection. Throws
- * when the bus does not take them; Lambda then invokes it again, and an event may come twice.
+ * when the bus does not take them, and when a line of a change can't be read, once the others are published; Lambda then invokes it
+ * again, its alarm sees it, and an event may come twice.
  */
 export async function handler(event: CloudWatchLogsEvent, context: Partial<Context> = {}): Promise<void> {
   const log = createLog({ request_id: context.awsRequestId });
   const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) - MARGIN_MS;
-  const { changes, unreadable } = changesIn(event);
+  const { changes, unreadable, lost } = changesIn(event);
   if (unreadable > 0) log.error('log_lines_unreadable', { lines: unreadable });
   const events = changes.map(({ detailType, detail }) => ({ type: detailType, detail }));
   await putEvents(events, deadline);
   log.info('connection_changes_published', { events: changes.length });
+  // A change without its event is what nobody else would notice.
+  if (lost > 0) throw new Error(`Of ${lost} changes the log line can't be read`);
 }

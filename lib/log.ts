@@ -42,11 +42,19 @@ export function registerSecret(value: string): void {
   if (secrets.push({ value, pattern: new RegExp(patterns.join('|'), 'g') }) > MAX_SECRETS) secrets.shift();
 }
 
+/**
+ * What begins as a JSON Web Token does: a word of its own (whatever JSON or a URL has made of the sign before it). It is one with a dot
+ * and more after it. `eyJ` alone is no sign of one: an id may have it, and without its id a line is lost. The dot is looked for
+ * afterwards, so that no text takes long.
+ */
+const MAYBE_TOKEN =
+  /(?<=^|[^A-Za-z0-9]|\\[bfnrt]|\\u[\dA-Fa-f]{4}|%[\dA-Fa-f]{2})(?<!\b(?:org|con)_)eyJ[\w-]{8,}(\.[\w-]*)*/g;
+
 /** `text` without secrets: those that were registered, and whatever looks like a JSON Web Token or a private key. */
 export function redact(text: string): string {
   return secrets
     .reduce((rest, { pattern }) => rest.replace(pattern, '[hidden]'), text)
-    .replace(/eyJ[\w-]{8,}(\.[\w-]*)*/g, '[hidden]')
+    .replace(MAYBE_TOKEN, (word) => (/\.[\w-]/.test(word) ? '[hidden]' : word))
     .replace(/-----BEGIN [\s\S]*?(-----END [A-Z ]*-----|$)/g, '[hidden]');
 }
 

@@ -25,20 +25,32 @@ export interface ConnectionChange {
   detail: object;
 }
 
+interface Changes {
+  changes: ConnectionChange[];
+  unreadable: number;
+  lost: number;
+}
+
+/** Whether a line that can't be read is one of those from which events are made, whole or not. */
+const isOfChange = (message: string) => Object.keys(DETAIL_TYPES).some((code) => message.includes(`"code":"${code}"`));
+
 /**
- * The changes that a delivery of CloudWatch Logs holds, in the order of the log, and how many of its lines are none. Throws when the
- * delivery itself can't be read. (CloudWatch Logs user guide, "Subscription filters with AWS Lambda": JSON, gzip, base64.)
+ * The changes that a delivery of CloudWatch Logs holds, in the order of the log; how many of its lines can't be read, and how many
+ * of these tell of a change all the same. Throws when the delivery itself can't be read. (CloudWatch Logs user guide, "Subscription filters with AWS Lambda": JSON, gzip, base64.)
  */
-export function changesIn(event: CloudWatchLogsEvent): { changes: ConnectionChange[]; unreadable: number } {
+export function changesIn(event: CloudWatchLogsEvent): Changes {
   const delivery = JSON.parse(gunzipSync(Buffer.from(event.awslogs.data, 'base64')).toString());
   // A control message says that the subscription works.
-  if (delivery.messageType === 'CONTROL_MESSAGE') return { changes: [], unreadable: 0 };
+  if (delivery.messageType === 'CONTROL_MESSAGE') return { changes: [], unreadable: 0, lost: 0 };
   const lines: { message: string }[] = delivery.logEvents;
-  const changes = lines.flatMap(({ message }) => {
+  const changes: ConnectionChange[] = [];
+  const unreadable: string[] = [];
+  for (const { message } of lines) {
     const line = parseAs(Line, parseJson(message));
-    return line ? [changeOf(line)] : [];
-  });
-  return { changes, unreadable: lines.length - changes.length };
+    if (line) changes.push(changeOf(line));
+    else unreadable.push(message);
+  }
+  return { changes, unreadable: unreadable.length, lost: unreadable.filter(isOfChange).length };
 }
 
 function changeOf({ code, connection, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {

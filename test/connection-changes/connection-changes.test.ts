@@ -68,8 +68,28 @@ test('when the bus does not take the events, the invocation fails, so that Lambd
   await expect(publish(delivery([{ ...line, request_id: '1' }]))).rejects.toThrow();
 });
 
+test("when a line of a change can't be read, the others are published, and the invocation fails, so that somebody looks", async () => {
+  const hidden = { ...line, organization_id: '[hidden]', request_id: '4' };
+  await expect(publish(delivery([hidden, { ...line, request_id: '5' }]))).rejects.toThrow("can't be read");
+  expect(published('connection.removed').map(({ detail }) => detail.request_id)).toEqual(['5']);
+  expect(logs.filter((one) => one.includes('log_lines_unreadable')).at(-1)).toContain('"lines":1');
+});
+
+test.each(['disable-connection', 'remove-connection'] as const)(
+  'when an id looks like a part of a token, the event of %s has it',
+  async (name) => {
+    const [organization, connection] = ['org_Q7eyJhbGciOiJI9z', 'con_eyJPmFe8KxCsPJvZ'];
+    local.tenant.setOrganizations({ [organization]: [{ connection_id: connection }] });
+    const container = local.functionNamed(name);
+    await container.invoke(gatewayEvent(name, { organization, connection })).finally(() => container.kill());
+    const type = name === 'disable-connection' ? 'connection.disabled' : 'connection.removed';
+    await expect.poll(() => published(type).length).toBe(1);
+    expect(published(type)[0]?.detail).toMatchObject({ organization_id: organization, connection_id: connection });
+  },
+);
+
 test('when a delivery holds lines that are no change, they are counted and the others are published', async () => {
-  const others = [{ ...line, organization_id: 'acme', request_id: '2' }, { code: 'request_answered' }];
+  const others = [{ ...line, code: 'connection_enabled', request_id: '2' }, { code: 'request_answered' }];
   await publish(delivery([...others, ...Array.from({ length: 12 }, (_, i) => ({ ...line, request_id: `r${i}` }))]));
   const ids = published('connection.removed').map(({ detail }) => String(detail.request_id));
   expect(ids.sort()).toEqual(Array.from({ length: 12 }, (_, i) => `r${i}`).sort());

@@ -13,6 +13,36 @@ describe('secrets', () => {
   });
 
   test.each([
+    ['in a header', 'Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', 'Bearer [hidden]'],
+    ['that was cut off', 'token=eyJhbGciOiJIUzI1NiJ9.eyJzd', 'token=[hidden]'],
+    ['in JSON of JSON', '\\neyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln\\"', '\\n[hidden]\\"'],
+    ['in an escaped quote', '\\u0022eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', '\\u0022[hidden]'],
+    ['in a URL', 'Bearer%20eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln&x', 'Bearer%20[hidden]&x'],
+    ['of five parts', '"eyJlbmMiOiJB.MjU2R0NNIiwi.YWxnIjoi.Uk.0EifQ"', '"[hidden]"'],
+    ['behind an underscore', 'token_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', 'token_[hidden]'],
+    ['after a dot', 'a.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', 'a.[hidden]'],
+  ])('a token %s is hidden', (_where, text, hidden) => {
+    expect(redact(text)).toBe(hidden);
+  });
+
+  test('when a long text has much that begins like a token, it takes no time', () => {
+    const started = Date.now();
+    for (const text of ['-eyJhbGciOiJI', 'eyJhbGciOiJI.', 'eyJ']) redact(text.repeat(100_000));
+    expect(Date.now() - started).toBeLessThan(2000);
+  });
+
+  test.each([
+    ['an id', 'org_Q7eyJhbGciOiJI9z'],
+    ['an id that begins so', 'con_eyJPmFe8KxCsPJvZ'],
+    ['an id at the end of a sentence', 'no org_eyJhbGciOiJIUzI1NiJ9. Try again'],
+    ['an id before a dot', 'org_eyJhbGciOiJIUzI1NiJ9.json'],
+    ['a path', '/organizations/org_eyJhbGciOiJIUzI1/connections/con_eyJPmFe8KxCsPJvZ'],
+    ['a name', 'KeyJournal2026.example.com'],
+  ])('%s with eyJ in it is not taken for a token', (_what, text) => {
+    expect(redact(text)).toBe(text);
+  });
+
+  test.each([
     ['as it is', (secret: string) => secret],
     ['as JSON', (secret: string) => JSON.stringify(secret)],
     ['as JSON in JSON', (secret: string) => JSON.stringify(JSON.stringify(secret))],
