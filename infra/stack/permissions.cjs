@@ -98,8 +98,13 @@ const PERMISSIONS = {
     readAndWrite,
     allow(['dynamodb:UpdateItem'], table),
     sendTo('OffboardingQueue'),
-    // Moves dead letters back, once their cause is repaired.
+    // Moves dead letters back, once their cause is repaired; what stays is put behind its group, and released.
     takeFrom('OffboardingDeadLetters', 'RequestsUndelivered', 'RemovalsUndelivered'),
+    allow(
+      ['sqs:ChangeMessageVisibility'],
+      ['OffboardingDeadLetters', 'RequestsUndelivered', 'RemovalsUndelivered'].map(arnOf),
+    ),
+    sendTo('OffboardingDeadLetters'),
   ],
   'publish-connection-changes': [publish, sendTo('ConnectionChangesUndelivered')],
   'rotate-management-token': rotate('ManagementClientSecret', 'ManagementTokenSecret'),

@@ -41,7 +41,7 @@ describe.each(STAGES)('%s', (name) => {
       'removals',
       ...(sessions ? ['end-sessions'] : []),
     ],
-    'offboarding-dead-letters.fifo': ['offboard-organization'],
+    'offboarding-dead-letters.fifo': ['offboard-organization', 'dispatch-due-work'],
     'removals-undelivered': ['removals'],
     'requests-undelivered': ['clock'],
     'connection-changes-undelivered': ['publish-connection-changes'],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import * as sqs from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import * as queue from '../../aws/queue.ts';
@@ -13,6 +14,9 @@ const UNDELIVERED = (process.env.UNDELIVERED_QUEUE_URLS ?? '').split(',').filter
 
 const Redrive = v.union([v.literal('all'), v.strictObject({ organization_id: OrganizationId })]);
 
+/** What one receive takes. */
+const MOST_AT_ONCE = 10;
+
 /** How many messages of the dead-letter queues went back to the offboarding queue, and how many stayed where they are. */
 export type Redriven = { redriven: number; left: number };
 
@@ -23,24 +27,108 @@ export type Redriven = { redriven: number; left: number };
 export async function redrive(what: unknown, deadline: number): Promise<Redriven> {
   const parsed = v.safeParse(Redrive, what);
   if (!parsed.success) throw new Error('redrive: must be "all" or {"organization_id": "org_…"}');
-  const wanted = parsed.output;
+  const urls = [await deadLetterQueueUrl(), ...UNDELIVERED];
+  const rounds = await Promise.allSettled(urls.map((url) => redriveFrom(url, parsed.output, deadline)));
   const total = { redriven: 0, left: 0 };
-  for (const url of [await deadLetterQueueUrl(), ...UNDELIVERED]) {
-    const seen = new Set<string>();
-    while (Date.now() < deadline) {
-      const { Messages = [] } = await queue.client.send(
-        new sqs.ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: 10, VisibilityTimeout: 30 }),
-      );
-      const fresh = Messages.filter(({ MessageId = '' }) => !seen.has(MessageId));
-      if (fresh.length === 0) break;
-      for (const message of fresh) {
-        seen.add(message.MessageId ?? '');
-        const isMoved = await moveBack(url, message, wanted);
-        total[isMoved ? 'redriven' : 'left'] += 1;
-      }
-    }
+  for (const round of rounds) {
+    // Only now: a round that goes on after the function's end would be frozen with it.
+    if (round.status === 'rejected') throw round.reason;
+    total.redriven += round.value.redriven;
+    total.left += round.value.left;
   }
   return total;
+}
+
+/** One queue that is gone through once: what of it stays is held in flight until the end, so that it is seen once. */
+interface Round {
+  url: string;
+  deadline: number;
+  held: sqs.Message[];
+  /** Ids of the letters that this round has put behind their group. */
+  copies: Set<string | undefined>;
+}
+
+/**
+ * Goes through one queue. A letter in flight blocks its group (SQS FIFO): what stays of a full receive is put behind its group, and
+ * the round is done when only such copies come. What stays of the last receive keeps its place.
+ */
+async function redriveFrom(url: string, wanted: v.InferOutput<typeof Redrive>, deadline: number): Promise<Redriven> {
+  const round: Round = { url, deadline, held: [], copies: new Set() };
+  const total = { redriven: 0, left: 0 };
+  let isDone = Date.now() >= deadline;
+  while (Date.now() < deadline && !isDone) {
+    const messages = await receive(round);
+    const staying: sqs.Message[] = [];
+    for (const message of messages.filter(({ MessageId }) => !round.copies.has(MessageId))) {
+      const isMoved = await moveBack(url, message, wanted);
+      total[isMoved ? 'redriven' : 'left'] += 1;
+      if (!isMoved) staying.push(message);
+    }
+    round.held.push(...messages.filter(({ MessageId }) => round.copies.has(MessageId)));
+    if (messages.length === MOST_AT_ONCE) await putBehind(round, staying);
+    else round.held.push(...staying);
+    isDone = messages.length === 0 && !(await goesOn(round));
+  }
+  await release(round);
+  // What nobody has looked at stays as well.
+  return isDone ? total : { ...total, left: Math.max(total.left, await countOf(url)) };
+}
+
+async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
+  const seconds = Math.ceil((deadline - Date.now()) / 1000);
+  const { Messages = [] } = await queue.client.send(
+    new sqs.ReceiveMessageCommand({
+      QueueUrl: url,
+      MaxNumberOfMessages: MOST_AT_ONCE,
+      // Until the round is over, nothing comes twice.
+      VisibilityTimeout: Math.min(seconds, 900) + 10,
+      // Only a receive that waits asks all of SQS's servers.
+      WaitTimeSeconds: Math.min(seconds, 2),
+      MessageAttributeNames: ['All'],
+      MessageSystemAttributeNames: ['MessageGroupId'],
+    }),
+  );
+  return Messages;
+}
+
+/** Where nothing more comes although something is there, groups are blocked by what is held: whether that was put behind them. */
+async function goesOn(round: Round): Promise<boolean> {
+  const staying = round.held.filter(({ MessageId }) => !round.copies.has(MessageId));
+  if (staying.length === 0 || !round.url.endsWith('.fifo') || (await countOf(round.url, VISIBLE)) === 0) return false;
+  round.held = round.held.filter((one) => !staying.includes(one));
+  await putBehind(round, staying);
+  return true;
+}
+
+/** Puts letters at the end of their group: first a copy is sent, then the letter is deleted. */
+async function putBehind(round: Round, letters: sqs.Message[]): Promise<void> {
+  if (!round.url.endsWith('.fifo')) return void round.held.push(...letters);
+  for (const { Body: MessageBody, ReceiptHandle, Attributes, MessageAttributes } of letters) {
+    // No message equals another: SQS would accept a second one and never deliver it.
+    const fifo = { MessageGroupId: Attributes?.MessageGroupId, MessageDeduplicationId: randomUUID() };
+    const copy = { QueueUrl: round.url, MessageBody, MessageAttributes, ...fifo };
+    const { MessageId } = await queue.client.send(new sqs.SendMessageCommand(copy));
+    round.copies.add(MessageId);
+    await queue.client.send(new sqs.DeleteMessageCommand({ QueueUrl: round.url, ReceiptHandle }));
+  }
+}
+
+/** Lets everybody see what is held. What fails here is seen again when its visibility timeout is over. */
+const release = ({ url, held }: Round) =>
+  Promise.allSettled(
+    held.map(({ ReceiptHandle }) =>
+      queue.client.send(new sqs.ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 })),
+    ),
+  );
+
+const VISIBLE = ['ApproximateNumberOfMessages'] as const;
+const ALL = [...VISIBLE, 'ApproximateNumberOfMessagesNotVisible'] as const;
+
+/** About how many messages a queue has: those that nobody holds, or all. */
+async function countOf(QueueUrl: string, names: readonly sqs.QueueAttributeName[] = ALL): Promise<number> {
+  const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...names] });
+  const { Attributes = {} } = await queue.client.send(query);
+  return names.reduce((sum, name) => sum + Number(Attributes[name] ?? 0), 0);
 }
 
 async function moveBack(
