@@ -27,17 +27,32 @@ const Organizations = listOf('organizations', v.object({ id: v.string() }));
 // An empty `next` is none: Auth0 also ends with one.
 const More = v.object({ next: lenient(v.pipe(v.string(), v.nonEmpty())), total: lenient(v.number()) });
 
+/** What Auth0 shows by numbered pages; beyond, only its own cursors lead ("Pagination", Management API). */
+const MAX_NUMBERED = 1000;
+/** A cursor of our own: a numbered page, where Auth0 has given none. One of Auth0's has no blank. */
+const NUMBERED = /^page (\d+)$/;
+
 /** A page of the members' ids, and what to ask for the next one with. Throws `unknown_organization`, as every problem of Auth0's. */
 export async function membersFrom(organizationId: string, cursor: string | undefined, context: CallContext) {
-  const from = cursor === undefined ? '' : `&from=${encodeURIComponent(cursor)}`;
+  const [, number] = NUMBERED.exec(cursor ?? '') ?? [];
+  const linked = `take=${PAGE}${cursor === undefined ? '' : `&from=${encodeURIComponent(cursor)}`}`;
+  const query = number === undefined ? linked : `page=${number}&per_page=${PAGE}`;
   const read = (status: number, body: unknown) => {
     const members = status === 200 ? parseAs(Members, body) : undefined;
-    const { next, total = 0 } = parseAs(More, body) ?? {};
-    // Never a part of them: the last page has no next, and all of them when it is the first. None comes twice.
-    const isPart = cursor === undefined ? next === undefined && total > (members?.length ?? 0) : next === cursor;
-    return members && !isPart ? { ids: members.map(({ user_id }) => user_id), next } : undefined;
+    const ids = members?.map(({ user_id }) => user_id);
+    const { next, total } = parseAs(More, body) ?? {};
+    // None comes twice.
+    if (!ids || (next !== undefined && next === cursor)) return undefined;
+    if (next !== undefined) return { ids, next };
+    // Never a part of them: where Auth0 says neither how many there are nor what comes next, a full page is one.
+    const seen = Number(number ?? 0) * PAGE + ids.length;
+    const isFull = ids.length === PAGE && (Array.isArray(body) || number !== undefined);
+    const isLinked = cursor !== undefined && number === undefined;
+    if (isLinked ? !isFull : total === undefined ? !isFull : total <= seen) return { ids, next: undefined };
+    const canGoOn = !isLinked && ids.length === PAGE && seen < MAX_NUMBERED;
+    return canGoOn ? { ids, next: `page ${seen / PAGE}` } : undefined;
   };
-  const path = `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}/members?take=${PAGE}${from}&fields=user_id`;
+  const path = `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}/members?${query}&fields=user_id`;
   const request = { method: 'GET', bucket: 'members', path, scope: 'read:organization_members', read } as const;
   return call({ ...request, tokens, unknown: 'unknown_organization' }, context);
 }
