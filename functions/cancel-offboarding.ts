@@ -15,6 +15,9 @@ import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject(CancellationQuery);
 
+/** A cancellation waits for the tenant's limit no longer than this, milliseconds. */
+const LONGEST_WAIT_MS = 1500;
+
 export const handler = httpApi(cancelOffboarding, { organization: true, query: true });
 
 /**
@@ -30,10 +33,10 @@ async function cancelOffboarding({
 }: HttpRequest): Promise<HttpResponse> {
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
-  // The core decides what is tried again.
+  // The core decides what is tried again, and writes to the table afterwards. What Auth0's limit holds up goes on by itself.
   const performers = [
     endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS),
-    auth0Effects({ ...context, maxAttempts: 1 }),
+    auth0Effects({ ...context, maxAttempts: 1, maxRateLimited: 2, longestWait: LONGEST_WAIT_MS }),
   ];
   const result = await run(cancelOrganization(input, Date.now()), performers, context.log);
   const body = cancellationView(organizationId, result);

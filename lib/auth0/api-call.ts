@@ -9,6 +9,8 @@ import { type Bucket, readRateLimit } from './rate-limit.ts';
 
 /** One attempt may take this long: long for Auth0, and short enough that a stalled one leaves time for another. */
 const ATTEMPT_MS = 10_000;
+/** With less time than this left, an attempt would sooner end as one of which nobody knows whether it was carried out. */
+const SHORTEST_ATTEMPT_MS = 1000;
 /** How often an attempt may end in each verdict before the call ends; the first two are the context's own limits. */
 const DEFAULT_MAX_ATTEMPTS = 4;
 const DEFAULT_MAX_RATE_LIMITED = 5;
@@ -151,7 +153,7 @@ async function untilAllowed({ method, bucket }: ApiRequest<unknown>, context: Ca
   const writeBefore = method === 'GET' ? Number.POSITIVE_INFINITY : (context.writeBefore ?? Number.POSITIVE_INFINITY);
   if (Date.now() >= writeBefore) throw new LeaseEnded(false);
   for (let wait = pacer.delay(bucket); wait > 0; wait = pacer.delay(bucket)) {
-    const end = Math.min(deadline, writeBefore);
+    const end = Math.min(deadline - SHORTEST_ATTEMPT_MS, writeBefore);
     if (wait > longestWait || Date.now() + wait >= end) throw rateLimited(wait, throttled?.upstream);
     await sleep(wait);
   }

@@ -57,7 +57,7 @@ export const scopeMissing = (scope: string, upstream?: Problem['upstream']) =>
   new Problem('management_token_scope_missing', `The Management API token lacks the scope ${scope}`, { upstream });
 
 export const rateLimited = (waitMs: number, upstream?: Problem['upstream']) =>
-  new Problem('rate_limited', "The tenant's limit leaves no room before this request's deadline", {
+  new Problem('rate_limited', "The tenant's rate limit leaves no room within the time that this call can wait", {
     retryAfter: waitMs / 1000,
     upstream,
   });

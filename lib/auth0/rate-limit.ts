@@ -115,8 +115,9 @@ type BucketState = { next: number; throttled: number; estimate: ReturnType<typeo
 /**
  * Keeps a function within the tenant's limit: what the responses say of their buckets tells when the next call may go. It leaves
  * `headroom` tokens in a bucket. It knows what it was told: it lives as long as its container, and gives way from the second call on.
+ * After a success a call waits for `longestCourtesy` milliseconds at most: Auth0 has refused nothing yet, and its headers may be wrong.
  */
-export function createPacer(headroom = HEADROOM.single) {
+export function createPacer(headroom = HEADROOM.single, longestCourtesy = LONGEST_PAUSE_MS) {
   const states = new Map<Bucket, BucketState>();
   let isOneForAll = false;
   const stateOf = (bucket: Bucket): BucketState => {
@@ -151,7 +152,7 @@ export function createPacer(headroom = HEADROOM.single) {
         const interval = state.estimate.interval();
         const byHeader = reset + (missing - 1) * (interval ?? Math.max(ASSUMED_INTERVAL_MS, reset));
         const byEstimate = interval === undefined ? byHeader : missing * interval * ALLOWANCE;
-        if (missing > 0) state.next += Math.min(byEstimate, byHeader);
+        if (missing > 0) state.next += Math.min(byEstimate, byHeader, longestCourtesy);
       }
       state.next = Math.min(state.next, Date.now() + LONGEST_PAUSE_MS);
     },

@@ -15,10 +15,11 @@ import { asProblem, Problem } from '../problem.ts';
 const GRACE_MS = 200;
 /**
  * How a route shares the tenant's limit, however many callers it has. One pacer for all requests of a container: a pacer that knows
- * one request alone asks Auth0 anew each time. The caller can wait better than a running function can, so a wait that is longer
- * than this many milliseconds is answered 429 at once, with its length in `Retry-After`; and Auth0's 429 is retried once.
+ * one request alone asks Auth0 anew each time, and one that leaves tokens to the worker gives way to it. A request waits for the
+ * limit as long as its deadline allows; only then it is answered 429, with the rest of the wait in `Retry-After`. Without a 429 of
+ * Auth0's no request waits for longer than the headroom takes to come in at the slowest limit.
  */
-const PACE = { pacer: createPacer(HEADROOM.route), longestWait: 1500, maxRateLimited: 2 };
+const PACE = { pacer: createPacer(HEADROOM.route, 10_000), maxRateLimited: Number.POSITIVE_INFINITY };
 const ID_SHAPE = 'followed by letters and digits, 50 characters at most';
 
 /** What a route gets: validated ids, the parsed body, who calls, and the deadline and log that its calls of Auth0 need. */

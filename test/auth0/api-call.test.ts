@@ -262,6 +262,11 @@ describe('the tenant’s limit', () => {
       well: true,
     });
   });
+  test('that ends so shortly before the deadline that no answer would come in time ends the call, and not its outcome', async () => {
+    context.deadline = Date.now() + 3000;
+    expect(await failure([limited('2')])).toMatchObject({ code: 'rate_limited', mayBeDone: false });
+    expect(asked()).toBe(1);
+  });
   test('that is there again and again ends it after five', async () => {
     vi.spyOn(context.pacer, 'delay').mockReturnValue(0);
     expect(await failure([limited('0', 9)])).toMatchObject({ code: 'rate_limited' });

@@ -79,6 +79,11 @@ describe('the pacer', () => {
     expect(wait(5, 0, { limit: 3 }), 'in a small bucket nothing is left').toBe(700);
     expect(wait(5, 1, { limit: 3 })).toBe(0);
     expect(wait(1, 0, { limit: undefined })).toBe(700);
+    const polite = createPacer(3, 2000);
+    polite.note('connections_write', 200, says(0, { reset: 60_000 }));
+    expect(polite.delay('connections_write'), 'nothing was refused').toBe(2000);
+    polite.note('connections_write', 429, { ...NONE, retryAfter: 30_000 });
+    expect(polite.delay('connections_write'), 'a refusal counts in full').toBeGreaterThanOrEqual(30_000);
     expect(HEADROOM).toEqual({ single: 1, batch: 3, route: 3, watch: 5 });
     const pacer = createPacer();
     pacer.note('connections_write', 200, says(1));

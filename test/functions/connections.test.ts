@@ -192,6 +192,36 @@ describe.each([
     expect((await service.request(name)).status).toBe(success);
   });
 
+  test('when it lasts for less than a request may take, the call is made again as often as it takes', async () => {
+    const { organization } = inOrganizationOfItsOwn();
+    const fault = { path: organization, status: 429, body: body(429, 'Global limit has been reached'), times: 1 };
+    for (const wait of ['1', '0']) service.tenant.addFaults({ ...fault, headers: { 'retry-after': wait } });
+    const started = Date.now();
+    expect((await service.request(name, { organization })).status).toBe(success);
+    expect(Date.now() - started).toBeGreaterThanOrEqual(1900);
+    expect(service.managementCalls().length).toBe(3);
+  }, 40_000);
+
+  test('when it has no end, a burst of requests is over by the deadline, each with what Auth0 said', async () => {
+    service.tenant.addFaults({
+      status: 429,
+      body: body(429, 'Global limit has been reached'),
+      headers: {},
+      times: 999,
+    });
+    const started = Date.now();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => service.request(name, { remaining: 6000 })));
+    expect(Date.now() - started).toBeLessThan(6000);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited', upstream: { status: 429 } } });
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    }
+    service.functionNamed(name).kill();
+    const calls = service.managementCalls().length;
+    expect((await service.request(name, { remaining: 6000 })).status).toBe(429);
+    expect(service.managementCalls().length, 'not at the first').toBeGreaterThan(calls + 1);
+  });
+
   test.each<[what: string, headers: Record<string, string>]>([
     ['a second', { 'retry-after': '1' }],
     ['nothing', {}],
@@ -203,6 +233,21 @@ describe.each([
     expect((await service.request(name)).status).toBe(success);
     expect(service.managementCalls().length).toBe(2);
   });
+});
+
+describe('a request after a success', () => {
+  beforeEach(startOver);
+
+  test('when Auth0 has refused nothing and its headers tell of a long wait, it is asked all the same', async () => {
+    const headers = {
+      'x-ratelimit-limit': '10',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': String(Math.floor(Date.now() / 1000) + 60),
+    };
+    service.tenant.addFaults({ status: 200, body: { connection_id: CON, is_enabled: false }, headers });
+    for (let i = 0; i < 2; i++) expect((await service.request('disable-connection')).status).toBe(200);
+    expect(service.managementCalls().length).toBe(2);
+  }, 30_000);
 });
 
 describe('a request', () => {
