@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { compareWithArchive } from '../../infra/commands/doctor/archive.ts';
 import { lookAtTable } from '../../infra/commands/doctor/resources.ts';
-import { accountOfEachTest, stackOf } from './account.ts';
+import { accountOfEachTest, type Json, stackOf } from './account.ts';
 
 const account = accountOfEachTest();
 const stack = () => stackOf({});
@@ -49,11 +49,18 @@ describe('the records of a restored table', () => {
     const MD5OfBody = createHash('md5').update(Body).digest('hex');
     return { MessageId: `${offboarding_id}-${type}`, ReceiptHandle: 'x', Body, MD5OfBody };
   };
-  const queue = (messages: object[]) => {
+  let released: unknown[];
+  const queue = (messages: object[], inFlight = 0) => {
     const left = [...messages];
+    released = [];
     return {
       GetQueueUrl: () => ({ QueueUrl: 'http://127.0.0.1/111122223333/audit' }),
+      GetQueueAttributes: () => ({ Attributes: { ApproximateNumberOfMessagesNotVisible: String(inFlight) } }),
       ReceiveMessage: () => ({ Messages: left.splice(0, 10) }),
+      ChangeMessageVisibilityBatch: ({ Entries }: Json) => {
+        released.push(...(Entries as Json[]).map(({ VisibilityTimeout }) => VisibilityTimeout));
+        return { Successful: [], Failed: [] };
+      },
     };
   };
   const service =
@@ -103,5 +110,45 @@ describe('the records of a restored table', () => {
     account.answers = {};
     await compareWithArchive(account.place, service({}), 'audit');
     expect(account.lines.at(-1)).toMatch(/^MISSING queue audit: it is not there/);
+  });
+
+  test('when the queue gave no events, or none of an offboarding, that is a finding and no all-clear', async () => {
+    account.answers = queue([]);
+    await compareWithArchive(account.place, service({}), 'audit');
+    account.answers = queue([said('requested-elsewhere', 'o-9', 'org_a', '2026-11-25T10:00:00Z')]);
+    await compareWithArchive(account.place, service({}), 'audit');
+    const text = account.lines.join('\n');
+    expect(text).toMatch(/MISSING queue audit: it gave no events, .*COMPLETED/);
+    expect(text).toMatch(/MISSING queue audit: none of its 1 events says/);
+    expect(text).not.toMatch(/^ok +records and the archive/m);
+  });
+
+  test('when messages are in flight, it says how long to wait, and gives no all-clear', async () => {
+    account.answers = queue([said('completed', 'o-2', 'org_b', '2026-11-25T10:00:00Z')], 3);
+    await compareWithArchive(account.place, service({ 'o-2': 'completed' }), 'audit');
+    expect(account.lines[0]).toMatch(/^MISSING queue audit: 3 messages are in flight: .* Wait 10 minutes/);
+    expect(account.lines.join('\n')).not.toMatch(/^ok +records and the archive/m);
+  });
+
+  test('when an event is malformed, it is named, the others are compared, and what was read is released', async () => {
+    const oops = { ...said('completed', 'o-1', 'org_a', '2026-11-25T10:00:00Z'), MessageId: 'oops' };
+    oops.Body = oops.Body.replace('"organization_id":"org_a"', '"organization":"oops"');
+    oops.MD5OfBody = createHash('md5').update(oops.Body).digest('hex');
+    account.answers = queue([oops, said('cancelled', 'o-2', 'org_b', '2026-11-25T10:00:00Z')]);
+    await compareWithArchive(account.place, service({ 'o-2': 'scheduled' }), 'audit');
+    const text = account.lines.join('\n');
+    expect(text).toMatch(/^\? +queue audit: a malformed event was left out: .*"organization":"oops"/m);
+    expect(text).toMatch(/^MISSING records and the archive: org_b: /m);
+    expect(released).toEqual([0, 0]);
+  });
+
+  test('when the API answers an error, the offboardings that were not compared are counted', async () => {
+    account.answers = queue([said('completed', 'o-2', 'org_b', '2026-11-25T10:00:00Z')]);
+    const fails = async () => {
+      throw new Error('GET /offboardings was answered 503');
+    };
+    await compareWithArchive(account.place, fails, 'audit');
+    expect(account.lines[0]).toMatch(/^\? +records and the archive: 1 offboardings were not compared\. .*503/);
+    expect(account.lines.join('\n')).not.toMatch(/^ok/m);
   });
 });

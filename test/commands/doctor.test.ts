@@ -2,7 +2,7 @@
 // of it runs against an emulator in the end-to-end tests.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { differenceOf, outcomeOf } from '../../infra/commands/doctor/archive.ts';
+import { differenceOf, outcomeOf, outcomesOf } from '../../infra/commands/doctor/archive.ts';
 import { policyDifferences } from '../../infra/commands/doctor/policy-differences.ts';
 import { parseTemplate, resolverOf } from '../../infra/commands/doctor/template.ts';
 import { localTemplate } from '../../infra/local/aws/template.ts';
@@ -105,7 +105,7 @@ describe('a restored table', () => {
   const record = (status: string) => ({ offboarding_id: 'o-1', status });
   const difference = (type: string, there: object) => {
     const outcome = outcomeOf(event(type));
-    return outcome && differenceOf(outcome, there as Record<string, unknown>);
+    return outcome && outcome !== 'malformed' && differenceOf(outcome, there as Record<string, unknown>);
   };
 
   test('when the record is as far as the service said, or further, they agree', () => {
@@ -130,6 +130,18 @@ describe('a restored table', () => {
     expect(outcomeOf({ ...event('completed'), source: 'billing' })).toBeUndefined();
     expect(outcomeOf(event('failed', { offboarding_id: null }))).toBeUndefined();
     expect(outcomeOf(event('drifted'))).toBeUndefined();
+  });
+  test('when an event of the service lacks what it should have, it is malformed and the others count', () => {
+    const bodies = [
+      JSON.stringify({ ...event('completed'), detail: { organization: 'oops' } }),
+      JSON.stringify(event('completed', { organization_id: 'oops' })),
+      'no JSON',
+      JSON.stringify({ source: 'billing', detail: { organization: 'oops' } }),
+      JSON.stringify(event('completed')),
+    ];
+    const { outcomes, malformed } = outcomesOf(bodies);
+    expect(outcomes.map(({ offboarding_id }) => offboarding_id)).toEqual(['o-1']);
+    expect(malformed).toEqual(bodies.slice(0, 3));
   });
 });
 

@@ -202,6 +202,13 @@ export function createSqsApi(sqs: Sqs, agenda: Agenda): Record<string, Operation
       sqs.changeVisibility(queueOf(input), text(input, 'ReceiptHandle'), Number(input.VisibilityTimeout));
       return {};
     },
+    ChangeMessageVisibilityBatch(input, call) {
+      const queue = queueOf(input);
+      return batch(input, call, ({ ReceiptHandle, VisibilityTimeout }) => {
+        sqs.changeVisibility(queue, String(ReceiptHandle), Number(VisibilityTimeout));
+        return {};
+      });
+    },
     CreateQueue(input, call) {
       const name = text(input, 'QueueName');
       const options = optionsOf(name, input.Attributes as Record<string, string> | undefined);
