@@ -5,7 +5,8 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createDynamoDb } from './aws/dynamodb.ts';
 import { type BusEvent, createEventBridge } from './aws/event-bus.ts';
-import { createInvocations, type Mapping } from './aws/invocations.ts';
+import { FAULT_OPERATIONS } from './aws/fault-operations.ts';
+import { createInvocations, type Mapping, type OnFailure } from './aws/invocations.ts';
 import { createLambdaApi } from './aws/lambda-api.ts';
 import { createLogSubscriptions } from './aws/log-subscriptions.ts';
 import { createScheduler } from './aws/scheduler.ts';
@@ -35,7 +36,9 @@ const CONTROL = '/_aws/';
  */
 export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
   const calls: string[] = [];
-  const faults = createFaults();
+  const faults = createFaults(
+    (name) => FAULT_OPERATIONS.includes(name) || Object.values(OPERATIONS).some((of) => Object.hasOwn(of, name)),
+  );
   const agenda = createAgenda();
   const sqs = createSqs(agenda);
   const invocations = createInvocations(sqs, agenda, retrySpeed);
@@ -82,7 +85,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     if (pathname.startsWith(CONTROL)) return void controlled(pathname.slice(CONTROL.length), body, response);
     const [service = '', target = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const method = request.method ?? '';
-    const byPath = scheduler.operationOf(method, pathname, search) ?? lambda.operationOf(method, pathname);
+    const byPath = scheduler.operationOf(method, pathname, search) ?? lambda.operationOf(method, pathname, search);
     const [name = target, operation] = byPath ?? [];
     calls.push(name);
     const fault = faults.next(name);
@@ -172,6 +175,20 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     nextDue: () => agenda.next(),
     send: (name: string, body: string, group: string) =>
       sqs.send(sqs.queueNamed(name), body, { group, deduplicationId: randomUUID() }),
+    /** Puts what a function failed for good with into a queue (Lambda developer guide, "Destinations for asynchronous invocation"). */
+    destination:
+      (functionArn: string, queue: string): OnFailure =>
+      (requestPayload, errorMessage) => {
+        const requestContext = { requestId: randomUUID(), functionArn: `${functionArn}:$LATEST` };
+        const failed = { condition: 'RetriesExhausted', approximateInvokeCount: 3 };
+        const message = {
+          ...{ version: '1.0', timestamp: new Date().toISOString(), requestPayload },
+          requestContext: { ...requestContext, ...failed },
+          responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+          responsePayload: { errorMessage },
+        };
+        sqs.send(sqs.queueNamed(queue), JSON.stringify(message));
+      },
     createScheduleGroup: (name: string) => scheduler.createGroup(name),
     /** A rule of a test's own, on the service's bus. */
     addRule({

@@ -87,7 +87,7 @@ export function createDelivery(sqs: Sqs, invocations: Invocations, agenda: Agend
           giveUp: (error: AwsError, retries: number) => bury(rule, target, event, error, retries),
           retryPolicy: target.retryPolicy,
         };
-        const go = () => deliver(delivery, since, fault?.error);
+        const go = () => deliver(delivery, since, fault);
         if (fault?.delay) agenda.at(Date.now() + fault.delay, go);
         else go();
         if (fault?.duplicate) deliver(delivery, since);

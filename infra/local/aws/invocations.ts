@@ -13,8 +13,15 @@ export interface Mapping {
   reportsFailures?: boolean;
   /** Whether the function's `RecursiveLoop` is `Allow` now. */
   allowsLoops?: () => boolean;
+  /** Whether the mapping is enabled now. */
+  isEnabled?: () => boolean;
 }
 
+/** Takes an event whose asynchronous invocation failed for good, and what the function threw. */
+export type OnFailure = (event: Json, errorMessage: string) => void;
+
+/** How often a poller of a disabled mapping looks whether it is enabled, where nothing wakes it. */
+const LOOK_AGAIN_MS = 60_000;
 /** Lambda tries an asynchronous invocation three times in all, after one minute and after two more, within six hours. */
 const ASYNC_RETRIES_MS = [60_000, 120_000];
 
@@ -23,10 +30,9 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
   const lost: Json[] = [];
   let closed = false;
 
-  /** Resolves when a message was sent, or the next hidden one can be seen. */
-  function nextMessage(queue: Queue): Promise<void> {
+  /** Resolves when a message was sent, or after `wait` milliseconds; left out, that is when the next hidden one can be seen. */
+  function nextMessage(queue: Queue, wait = queue.messages.nextVisible() - Date.now()): Promise<void> {
     return new Promise((resolve) => {
-      const wait = queue.messages.nextVisible() - Date.now();
       const timer = setTimeout(done, Math.max(1, Math.min(wait, 60_000)));
       function done() {
         clearTimeout(timer);
@@ -57,7 +63,12 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
 
   async function poll(queue: Queue, invoke: Invoke, mapping: Mapping): Promise<void> {
     const { functionName = queue.name, batchSize = 1, reportsFailures = true, allowsLoops = () => false } = mapping;
+    const { isEnabled = () => true } = mapping;
     while (!closed) {
+      if (!isEnabled()) {
+        await nextMessage(queue, LOOK_AGAIN_MS);
+        continue;
+      }
       const batch = sqs
         .receive(queue, batchSize)
         .map((message) => ({ message, id: message.id, receipt: message.receipt }));
@@ -85,14 +96,17 @@ export function createInvocations(sqs: Sqs, agenda: Agenda, retrySpeed: number) 
     }
   }
 
-  /** Never rejects: what fails three times is gone, unless the function has a destination for that; none of ours has. */
-  async function invokeLater(invoke: Invoke, event: Json, tries = 0): Promise<void> {
+  /** Never rejects: what fails three times goes to `onFailure`, the function's destination; without one it is gone. */
+  async function invokeLater(invoke: Invoke, event: Json, onFailure?: OnFailure, tries = 0): Promise<void> {
     try {
       await invoke(event);
-    } catch {
+    } catch (error) {
       const wait = ASYNC_RETRIES_MS[tries];
-      if (wait === undefined) lost.push(event);
-      else if (!closed) agenda.at(Date.now() + wait / retrySpeed, () => void invokeLater(invoke, event, tries + 1));
+      const again = () => void invokeLater(invoke, event, onFailure, tries + 1);
+      if (wait !== undefined) {
+        if (!closed) agenda.at(Date.now() + wait / retrySpeed, again);
+      } else if (onFailure) onFailure(event, (error as Error).message);
+      else lost.push(event);
     }
   }
 

@@ -1,4 +1,6 @@
-// Lambda's API: a function's invocation, and whether it may be in a loop (API reference, Invoke, PutFunctionRecursionConfig).
+// Lambda's API: a function's invocation, whether it may be in a loop, and which queues invoke it (API reference, Invoke,
+// PutFunctionRecursionConfig, UpdateEventSourceMapping).
+import { createEventSourceMappings } from './event-source-mappings.ts';
 import { AwsError, arnOf, type Invoke, type Json, type Operation, text } from './wire.ts';
 
 interface ApiFunction {
@@ -8,6 +10,7 @@ interface ApiFunction {
 
 export function createLambdaApi() {
   const functions = new Map<string, ApiFunction>();
+  const mappings = createEventSourceMappings();
 
   function functionNamed(encoded: string): ApiFunction {
     const name = decodeURIComponent(encoded).split(':').at(-1) ?? '';
@@ -33,6 +36,8 @@ export function createLambdaApi() {
   return {
     /** A function by its whole name. */
     addFunction: (name: string, one: ApiFunction) => void functions.set(name, one),
+    /** A queue that invokes a function; the returned function says whether it does now. */
+    addMapping: mappings.add,
     /** Whether the function may be in a loop now; false where there is none of that name. */
     allowsLoops: (name: string) => functions.get(name)?.allowsLoops ?? false,
     withArn: (arn: string): Invoke | undefined => functions.get(arn.split(':function:')[1] ?? '')?.invoke,
@@ -43,9 +48,9 @@ export function createLambdaApi() {
       return name === undefined ? undefined : functionNamed(name).invoke;
     },
     /** The operation of a request, by its method and path; undefined where it is none that is played. */
-    operationOf(method: string, pathname: string): [name: string, run: Operation] | undefined {
+    operationOf(method: string, pathname: string, search: string): [name: string, run: Operation] | undefined {
       const [, name] = /^\/2024-08-31\/functions\/([^/]+)\/recursion-config$/.exec(pathname) ?? [];
-      if (name === undefined) return undefined;
+      if (name === undefined) return mappings.operationOf(method, pathname, search);
       if (method === 'PUT') return ['PutFunctionRecursionConfig', (input) => putRecursion(functionNamed(name), input)];
       return method === 'GET' ? ['GetFunctionRecursionConfig', () => recursion(functionNamed(name))] : undefined;
     },

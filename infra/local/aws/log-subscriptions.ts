@@ -2,7 +2,7 @@
 // (user guide, "Subscription filters with AWS Lambda").
 import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { Invocations } from './invocations.ts';
+import type { Invocations, OnFailure } from './invocations.ts';
 import { ACCOUNT, type Invoke, type Json } from './wire.ts';
 
 interface Subscription {
@@ -10,6 +10,8 @@ interface Subscription {
   logGroup: string;
   matches: (line: Json) => boolean;
   invoke: Invoke;
+  /** The function's destination, where it has one. */
+  onFailure: OnFailure | undefined;
 }
 
 /** A filter pattern for JSON lines that asks for one member by its value; others are not played. */
@@ -31,7 +33,7 @@ function jsonOf(message: string): Json | undefined {
 export function createLogSubscriptions(invocations: Invocations) {
   const subscriptions: Subscription[] = [];
 
-  function deliver({ filterName, logGroup, invoke }: Subscription, message: string): void {
+  function deliver({ filterName, logGroup, invoke, onFailure }: Subscription, message: string): void {
     const delivery = {
       messageType: 'DATA_MESSAGE',
       owner: ACCOUNT,
@@ -41,12 +43,12 @@ export function createLogSubscriptions(invocations: Invocations) {
       logEvents: [{ id: randomUUID(), timestamp: Date.now(), message: `${message}\n` }],
     };
     const data = gzipSync(JSON.stringify(delivery)).toString('base64');
-    void invocations.invokeLater(invoke, { awslogs: { data } });
+    void invocations.invokeLater(invoke, { awslogs: { data } }, onFailure);
   }
 
   return {
-    add(filterName: string, logGroup: string, pattern: string, invoke: Invoke): void {
-      subscriptions.push({ filterName, logGroup, matches: patternOf(pattern), invoke });
+    add(filterName: string, logGroup: string, pattern: string, invoke: Invoke, onFailure?: OnFailure): void {
+      subscriptions.push({ filterName, logGroup, matches: patternOf(pattern), invoke, onFailure });
     },
     /** Takes a line that a function has logged; the line itself names the function. */
     write(message: string): void {

@@ -76,7 +76,7 @@ export function createScheduler(
       giveUp: () => bury(target, group),
       retryPolicy: target.RetryPolicy,
     };
-    const go = () => deliver(delivery, Date.now(), fault?.error);
+    const go = () => deliver(delivery, Date.now(), fault);
     if (fault?.delay) agenda.at(Date.now() + fault.delay, go);
     else go();
     if (fault?.duplicate) deliver(delivery, Date.now());

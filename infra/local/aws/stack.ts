@@ -24,6 +24,8 @@ export interface DeployedMapping {
   batchSize: number;
   reportsFailures: boolean;
   allowsLoops: () => boolean;
+  /** Whether the queue invokes the function now. */
+  isEnabled: () => boolean;
 }
 
 interface Options {
@@ -134,7 +136,12 @@ export async function deployStack(
     );
     if (!isPermitted) throw new Error(`CloudWatch Logs may not invoke ${DestinationArn} for ${LogGroupName}`);
     const one = deployed.find(({ arn }) => arn === DestinationArn);
-    aws.logs.add(FilterName, LogGroupName, FilterPattern, invoke(one?.name ?? ''));
+    const config = ofType('AWS::Lambda::EventInvokeConfig').find(({ FunctionName }) =>
+      [one?.functionName, one?.arn].includes(FunctionName),
+    );
+    const destination = config?.DestinationConfig?.OnFailure?.Destination;
+    const onFailure = destination && aws.destination(one?.arn ?? '', nameIn(destination));
+    aws.logs.add(FilterName, LogGroupName, FilterPattern, invoke(one?.name ?? ''), onFailure);
   }
 
   for (const table of ofType('AWS::DynamoDB::Table')) {
@@ -156,13 +163,20 @@ export async function deployStack(
 
   const mappings: DeployedMapping[] = ofType('AWS::Lambda::EventSourceMapping').map((mapping) => {
     const one = deployed.find(({ arn, functionName }) => [arn, functionName].includes(mapping.FunctionName));
+    const [queue, batchSize] = [nameIn(mapping.EventSourceArn), mapping.BatchSize ?? 10];
     return {
       functionName: one?.name ?? '',
-      queue: nameIn(mapping.EventSourceArn),
+      queue,
       concurrency: mapping.ScalingConfig?.MaximumConcurrency ?? 3,
-      batchSize: mapping.BatchSize ?? 10,
+      batchSize,
       reportsFailures: mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false,
       allowsLoops: () => aws.lambda.allowsLoops(one?.functionName ?? ''),
+      isEnabled: aws.lambda.addMapping({
+        functionName: one?.functionName ?? '',
+        queueArn: mapping.EventSourceArn,
+        batchSize,
+        onEnabled: () => aws.wake(queue),
+      }),
     };
   });
   return { functions: deployed, mappings };

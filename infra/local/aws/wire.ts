@@ -27,7 +27,7 @@ export interface AwsFault {
   times?: number;
   /** Milliseconds before the answer, or before the delivery. */
   delay?: number;
-  /** The error's name and status. */
+  /** The error's name and status. A delivery is tried again after a status of 500 or more, which is what left out means there. */
   error?: string;
   status?: number;
   /** Refuses these entries of the call (by index) and takes the others: PutEvents, SendMessageBatch. */
@@ -64,11 +64,14 @@ export function text(input: Json, member: string): string {
 
 export const arnOf = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
 
-/** The faults that are still to come. */
-export function createFaults() {
+/** The faults that are still to come. A fault of an operation that `isPlayed` does not know would meet nothing: it is refused. */
+export function createFaults(isPlayed: (operation: string) => boolean = () => true) {
   let faults: AwsFault[] = [];
   return {
     add(...more: AwsFault[]) {
+      const unknown = more.find(({ operation }) => !isPlayed(operation));
+      if (unknown)
+        throw new Error(`No operation ${unknown.operation} is played here, so this fault would meet nothing`);
       faults.push(...more.map((fault) => ({ ...fault })));
     },
     clear() {
