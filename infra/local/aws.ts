@@ -9,6 +9,7 @@ import { FAULT_OPERATIONS } from './aws/fault-operations.ts';
 import { createInvocations, type Mapping, type OnFailure } from './aws/invocations.ts';
 import { createLambdaApi } from './aws/lambda-api.ts';
 import { createLogSubscriptions } from './aws/log-subscriptions.ts';
+import { askedFor, callerOf, errorAnswer } from './aws/protocols.ts';
 import { createScheduler } from './aws/scheduler.ts';
 import { createSecretsManager } from './aws/secrets-manager.ts';
 import { createSqs, type QueueOptions } from './aws/sqs.ts';
@@ -83,21 +84,18 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     const body = Buffer.concat(chunks).toString() || '{}';
     const { pathname, search } = new URL(request.url ?? '/', url);
     if (pathname.startsWith(CONTROL)) return void controlled(pathname.slice(CONTROL.length), body, response);
-    const [service = '', target = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const method = request.method ?? '';
+    const { protocol, service, operation: asked } = askedFor(method, pathname, request.headers, body);
     const byPath = scheduler.operationOf(method, pathname, search) ?? lambda.operationOf(method, pathname, search);
-    const [name = target, operation] = byPath ?? [];
+    const [name = asked, operation] = byPath ?? [];
     calls.push(name);
     const fault = faults.next(name);
     if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
     if (fault?.reset) return void request.socket.resetAndDestroy();
-    const answer = (status: number, json: Json | string, type?: string): void => {
+    const answer = (status: number, json: Json | string, headers = {}): void => {
       if (fault?.resetAfter) return void request.socket.resetAndDestroy();
       const isDynamoDb = service.startsWith('DynamoDB');
-      response.writeHead(status, {
-        'content-type': `application/x-amz-json-1.${isDynamoDb ? 0 : 1}`,
-        ...(type && { 'x-amzn-errortype': type }),
-      });
+      response.writeHead(status, { 'content-type': `application/x-amz-json-1.${isDynamoDb ? 0 : 1}`, ...headers });
       response.end(typeof json === 'string' ? json : JSON.stringify(json));
     };
     if (fault?.garbage !== undefined) return answer(200, fault.garbage);
@@ -109,17 +107,17 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
         const { status, body: text } = await dynamoDb.run(name, body, { fault });
         return answer(status, text);
       }
-      const xml = target === '' && operation === undefined ? terminal.query(body) : undefined;
-      if (xml) return void response.writeHead(200, { 'content-type': 'text/xml' }).end(xml);
+      const xml = protocol === 'query' ? terminal.query(body, callerOf(request.headers)) : undefined;
+      if (xml) return answer(200, xml, { 'content-type': 'text/xml' });
       const invoke = lambda.functionOf(pathname);
       if (invoke) return void (await invoked(invoke, JSON.parse(body), response));
       const run = operation ?? OPERATIONS[service]?.[name];
       if (!run) throw new AwsError('UnknownOperationException', `${name} is not played here.`, 404);
       answer(200, await run(JSON.parse(body), { fault, trace, endpoint: url }));
     } catch (error) {
-      const { type, status, message } =
-        error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
-      answer(status, { __type: type, message, Message: message }, type);
+      const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
+      const { headers, body: text } = errorAnswer(protocol, failure);
+      answer(failure.status, text, headers);
     }
   });
 

@@ -2,6 +2,7 @@
 // payload format 2.0).
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { callerOf } from './aws/protocols.ts';
 import { ACCOUNT, REGION } from './aws/wire.ts';
 
 export interface Route {
@@ -40,26 +41,35 @@ function headersOf({ rawHeaders }: IncomingMessage): Record<string, string> {
   return joined(pairs);
 }
 
-/** Whoever signed with the access key, in words of IAM; on this machine that is a user of the key's name. */
-function signerOf(authorization = ''): object {
-  const [, accessKey = 'local'] = /Credential=([^/,\s]+)\//.exec(authorization) ?? [];
-  const userArn = `arn:aws:iam::${ACCOUNT}:user/${accessKey}`;
-  const ids = { callerId: `AIDA${accessKey}`, userId: `AIDA${accessKey}` };
+/** Whoever signed, in words of IAM. */
+function signerOf({ headers }: IncomingMessage): object {
+  const { arn, id, accessKey } = callerOf(headers);
   return {
     accessKey,
     accountId: ACCOUNT,
     cognitoIdentity: null,
     principalOrgId: 'aws:PrincipalOrgID',
-    userArn,
-    ...ids,
+    userArn: arn,
+    callerId: id,
+    userId: id,
   };
+}
+
+/**
+ * The stage of the API that an address names, and the path of the route behind it. `/reversible` is the stage that takes only what
+ * can be undone; a stage with a name is part of `rawPath`.
+ */
+export function stageOf(pathname: string): { stage: string; path: string } {
+  const [, path] = /^\/reversible(\/.*)$/.exec(pathname) ?? [];
+  return path === undefined ? { stage: '$default', path: pathname } : { stage: 'reversible', path };
 }
 
 /** The event of payload 2.0 for a request that `route` takes. */
 export function gatewayEvent(route: Route, url: URL, incoming: IncomingMessage, body: Buffer): object {
   const { cookie, ...headers } = headersOf(incoming);
   const query = joined(url.searchParams);
-  const values = (route.path.exec(url.pathname) ?? []).slice(1);
+  const { stage, path } = stageOf(url.pathname);
+  const values = (route.path.exec(path) ?? []).slice(1);
   const isText = TEXT.test(headers['content-type'] ?? 'application/json');
   const sourceIp = incoming.socket.remoteAddress ?? '';
   const now = Date.now();
@@ -78,7 +88,7 @@ export function gatewayEvent(route: Route, url: URL, incoming: IncomingMessage, 
       accountId: ACCOUNT,
       apiId: API_ID,
       authentication: null,
-      authorizer: { iam: signerOf(headers.authorization) },
+      authorizer: { iam: signerOf(incoming) },
       domainName: `${API_ID}.execute-api.${REGION}.amazonaws.com`,
       domainPrefix: API_ID,
       http: {
@@ -90,7 +100,7 @@ export function gatewayEvent(route: Route, url: URL, incoming: IncomingMessage, 
       },
       requestId: randomUUID(),
       routeKey: route.key,
-      stage: '$default',
+      stage,
       time: logTime(now),
       timeEpoch: now,
     },

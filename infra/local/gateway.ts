@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { localTemplate, type Resources } from './aws/template.ts';
-import { gatewayEvent, type Route } from './gateway-event.ts';
+import { gatewayEvent, type Route, stageOf } from './gateway-event.ts';
 import { createFunction, type LocalFunction } from './lambda.ts';
 
 /** API Gateway answers 503 for an integration that takes longer (quotas of HTTP APIs). */
@@ -108,7 +108,8 @@ export async function startGateway(port: number, environment: Record<string, str
     const body = await bodyOf(incoming).catch(() => undefined);
     if (!body) return refuse(outgoing, 413, 'Request Entity Too Large');
     const url = new URL(incoming.url ?? '', 'http://localhost');
-    const route = routes.find(({ method, path }) => method === incoming.method && path.test(url.pathname));
+    const { path: asked } = stageOf(url.pathname);
+    const route = routes.find(({ method, path }) => method === incoming.method && path.test(asked));
     if (!route) return refuse(outgoing, 404, 'Not Found');
     const begun = Date.now();
     await functions

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { command } from '../commands/command.ts';
 import { offboard } from '../offboard-command/terminal.ts';
 import { startLocalService } from '../page/local-service.ts';
 
@@ -61,6 +62,53 @@ test('npm run offboard works against npm start', async () => {
   await expect.poll(async () => (await fetch(path)).json()).toMatchObject({ status: 'completed' });
   await offboards(service.url);
   await service.end();
+});
+
+describe('the stage local', () => {
+  let service: Awaited<ReturnType<typeof startLocalService>>;
+  beforeAll(async () => {
+    service = await startLocalService();
+  });
+  afterAll(() => service.end());
+  const typed = (name: string, ...given: string[]) =>
+    command(name, given, {
+      ...{ AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' },
+      AWS_ENDPOINT_URL: service.awsUrl,
+    });
+  const ORGANIZATION = 'org_Qk2vN8sT5rWx1YzA';
+
+  test('when an operator plans with it, apply takes the plan as it was made', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'offboard-'));
+    const [file, plan] = [join(folder, 'list.csv'), join(folder, 'plan.json')];
+    writeFileSync(file, `organization_id\n${ORGANIZATION}\n`);
+    const order = ['--action', 'disable', '--reason', 'contract ended', '--stage', 'local', '--out', plan];
+    const planned = await typed('offboard/main.ts', 'plan', file, ...order);
+    expect(planned.code, planned.stderr).toBe(0);
+    const applied = await typed('offboard/main.ts', 'apply', plan, '--yes');
+    expect(applied.stdout, applied.stderr).toContain('Organizations: 1 completed');
+    expect(applied.code).toBe(0);
+  });
+
+  test('when the doctor looks at it, what is not played is named, and nothing is missing', async () => {
+    const { code, stdout } = await typed('doctor/main.ts', '--stage', 'local');
+    expect(stdout).toMatch(/^- +alarm topic: not played here$/m);
+    expect(stdout).toMatch(/^ok +worker: its queue invokes it$/m);
+    expect(stdout).toMatch(/^0 missing, 0 not looked at, \d+ in order, \d+ not played here$/m);
+    expect(stdout).not.toContain('XML');
+    expect(code).toBe(0);
+  });
+
+  test('when the smoke check asks it, it answers at the address that takes only what can be undone', async () => {
+    const { code, stdout, stderr } = await typed('smoke.ts', '--stage', 'local', '--organization', ORGANIZATION);
+    expect(stdout, stderr).toContain(`/reversible/organizations/${ORGANIZATION}/offboarding`);
+    expect(code).toBe(0);
+    const irreversible = await fetch(`${service.url}/reversible/organizations/${ORGANIZATION}/offboarding`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ action: 'remove', reason: 'x' }),
+    });
+    expect(irreversible.status).toBe(403);
+  });
 });
 
 test('npm run demo: the end state is right and the exit says so', async () => {

@@ -16,7 +16,7 @@ export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.ur
 const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Who the terminal is, for STS and for the API. */
-const OPERATOR = 'arn:aws:sts::000000000000:assumed-role/on-call/you';
+const OPERATOR = 'arn:aws:iam::000000000000:user/local';
 const { NODE_OPTIONS = '' } = process.env;
 
 /** The lines of the fenced blocks of a kind. */

@@ -43,6 +43,14 @@ describe('the event of payload 2.0', () => {
     return json(answer);
   }
 
+  test('when the address is that of /reversible, the event names the stage, and the raw path has it', async () => {
+    expect(await eventOf('/reversible/organizations/org_a/offboarding', {})).toMatchObject({
+      rawPath: '/reversible/organizations/org_a/offboarding',
+      pathParameters: { organization_id: 'org_a' },
+      requestContext: { stage: 'reversible' },
+    });
+  });
+
   test('when a path has encoded characters, the raw path keeps them and the parameter does not', async () => {
     const event = await eventOf('/organizations/org%5Fa/offboarding', {});
     expect(event).toMatchObject({

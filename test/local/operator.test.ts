@@ -1,6 +1,19 @@
+// What an operator's terminal gets of the stand-ins: who it is, what is not played, what can be stopped, and faults.
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { LambdaClient, ListEventSourceMappingsCommand, UpdateEventSourceMappingCommand } from '@aws-sdk/client-lambda';
+import { GetRoleCommand, IAMClient } from '@aws-sdk/client-iam';
+import {
+  GetAccountSettingsCommand,
+  LambdaClient,
+  ListEventSourceMappingsCommand,
+  UpdateEventSourceMappingCommand,
+} from '@aws-sdk/client-lambda';
+import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { GetTopicAttributesCommand, SNSClient } from '@aws-sdk/client-sns';
+import { ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { gatewayEvent } from '../../infra/local/gateway-event.ts';
 import { type Services, startServices } from './services.ts';
 
 let services: Services;
@@ -11,6 +24,54 @@ beforeEach(async () => {
   client = { endpoint: services.aws.url, region: 'us-east-1', credentials, maxAttempts: 1 };
 });
 afterEach(() => services.aws.close());
+
+const errorOf = (call: Promise<unknown>) =>
+  call.then(
+    () => ({ name: 'none', message: '' }),
+    ({ name, message }: Error) => ({ name, message }),
+  );
+
+describe('an operation that is not played', () => {
+  const calls: Record<string, [RegExp, () => Promise<unknown>]> = {
+    'AWS JSON': [/^ListQueues /, () => services.sqs.send(new ListQueuesCommand({}))],
+    'AWS query (IAM)': [/^GetRole /, () => new IAMClient(client as never).send(new GetRoleCommand({ RoleName: 'x' }))],
+    'AWS query (SNS)': [
+      /^GetTopicAttributes /,
+      () => new SNSClient(client as never).send(new GetTopicAttributesCommand({ TopicArn: 'x' })),
+    ],
+    'REST and JSON': [
+      /^lambda GET \/2016-08-19\/account-settings\/? /,
+      () => new LambdaClient(client as never).send(new GetAccountSettingsCommand({})),
+    ],
+    'REST and XML': [
+      /^s3 GET \/bucket\/? /,
+      () =>
+        new S3Client({ ...client, forcePathStyle: true } as never).send(new ListObjectsV2Command({ Bucket: 'bucket' })),
+    ],
+  };
+  test.each(Object.keys(calls))('when the protocol is %s, the SDK shows an error with its name', async (protocol) => {
+    const [said, call] = calls[protocol] as (typeof calls)[string];
+    const { name, message } = await errorOf(call());
+    expect(name).toBe('UnknownOperationException');
+    expect(message).toMatch(said);
+    expect(message).toMatch(/ is not played here\.$/);
+  });
+
+  test('when a stack is not there, CloudFormation says so', async () => {
+    const call = new CloudFormationClient(client as never).send(new DescribeStacksCommand({ StackName: 'x' }));
+    expect(await errorOf(call)).toEqual({ name: 'ValidationError', message: 'Stack with id x does not exist' });
+  });
+});
+
+test('when somebody signs, STS and the API name the same caller', async () => {
+  const { Arn } = await new STSClient(client as never).send(new GetCallerIdentityCommand({}));
+  const authorization = 'AWS4-HMAC-SHA256 Credential=AKIDOPERATOR/20261124/us-east-1/execute-api/aws4_request';
+  const incoming = { headers: { authorization }, rawHeaders: [], socket: {}, httpVersion: '1.1' } as never;
+  const route = { key: 'GET /', method: 'GET', path: /^\/$/, names: [], functionName: 'x' };
+  const event = gatewayEvent(route, new URL('http://localhost/'), incoming, Buffer.alloc(0));
+  expect(Arn).toBe('arn:aws:iam::000000000000:user/AKIDOPERATOR');
+  expect(event).toMatchObject({ requestContext: { authorizer: { iam: { userArn: Arn } } } });
+});
 
 describe('an event source mapping', () => {
   test('when it is disabled, its messages wait; when it is enabled again, they are worked off', async () => {

@@ -2,11 +2,14 @@
 import { plain, reasonOf } from '../offboard/terminal.ts';
 
 type Result = 'ok' | 'missing' | 'unknown';
+/** What the stand-ins of `npm start` answer where they do not play an operation: of an account they have little. */
+const NOT_PLAYED = /is not played here\.?$/;
 const LABELS: Record<Result, string> = { ok: 'ok      ', missing: 'MISSING ', unknown: '?       ' };
 
 /** Findings of one run. `policy` is what whoever runs it attaches to be allowed to look. */
 export function createFindings(policy: string) {
   const counts: Record<Result, number> = { ok: 0, missing: 0, unknown: 0 };
+  let notPlayed = 0;
   const say = (result: Result, what: string, more = '') => {
     counts[result]++;
     console.log(plain(`${LABELS[result]}${what}${more && `: ${more.replace(/\s+/g, ' ')}`}`));
@@ -23,18 +26,22 @@ export function createFindings(policy: string) {
       try {
         return await look;
       } catch (error) {
-        const { name } = error as Error;
+        const { name, message } = error as Error;
         const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-        if (/AccessDenied|NotAuthorized|AuthorizationError|Forbidden/i.test(name) || status === 403)
+        if (NOT_PLAYED.test(message)) {
+          notPlayed++;
+          findings.note(`${what}: not played here`);
+        } else if (/AccessDenied|NotAuthorized|AuthorizationError|Forbidden/i.test(name) || status === 403)
           findings.unknown(what, `you may not look. Attach the policy ${policy}`);
         else if (/NotFound|NoSuch|NonExistent|ValidationError|DoesNotExist/i.test(name)) absent();
         else findings.unknown(what, `${name}: ${reasonOf(error)}`);
         return undefined;
       }
     },
-    /** Prints the sum. True when everything was looked at and nothing is missing. */
+    /** Prints the sum. True when everything that is there was looked at and nothing is missing. */
     end(): boolean {
-      console.log(`${counts.missing} missing, ${counts.unknown} not looked at, ${counts.ok} in order`);
+      const more = notPlayed > 0 ? `, ${notPlayed} not played here` : '';
+      console.log(`${counts.missing} missing, ${counts.unknown} not looked at, ${counts.ok} in order${more}`);
       return counts.missing + counts.unknown === 0;
     },
   };

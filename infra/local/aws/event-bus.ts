@@ -33,6 +33,7 @@ export function createEventBridge(
 ) {
   const buses = new Set<string>(['default']);
   const archives: { arn: string; bus: string; takes: (event: object) => boolean; events: BusEvent[] }[] = [];
+  const replays = new Set<string>();
   const events: BusEvent[] = [];
   const listeners = new Set<(event: BusEvent) => void>();
   const delivery = createDelivery(sqs, invocations, agenda, faults, retrySpeed);
@@ -76,12 +77,21 @@ export function createEventBridge(
     const [from, until] = [Number(input.EventStartTime) * 1000, Number(input.EventEndTime) * 1000];
     const found = archive.events.filter(({ time }) => Date.parse(time) >= from && Date.parse(time) <= until);
     for (const event of found.reverse()) toRules({ ...event, 'replay-name': name }, archive.bus, FilterArns);
+    replays.add(name);
     return { ReplayArn: arnOf('events', `replay/${name}`), State: 'STARTING' };
+  }
+
+  /** A replay is over at once here. */
+  function describeReplay(input: Json): Json {
+    const name = text(input, 'ReplayName');
+    if (!replays.has(name)) throw new AwsError('ResourceNotFoundException', `Replay ${name} does not exist.`);
+    return { ReplayName: name, State: 'COMPLETED' };
   }
 
   const operations: Record<string, Operation> = {
     PutEvents: putEvents,
     StartReplay: startReplay,
+    DescribeReplay: describeReplay,
     ...rules.operations,
   };
   return {
