@@ -20,7 +20,8 @@ const HELP = `npm run doctor -- --stage dev | staging | prod
 
 Says what a stage lacks, before a deploy and after it: a line for each finding, with what to do. It changes nothing.
 
-  --organization ORG   has the stage's API asked about this organization, too: whether it sees the remaining access
+  --organization ORG   has the stage's API asked about this organization, too: whether Auth0 takes the token now, and whether
+                       the service sees the remaining access
   --archive QUEUE      after a restore: compares the table with the events that a replay has put into this queue, and with Auth0
   --region, --profile  as the AWS CLI has them`;
 const STAGES = ['local', 'dev', 'staging', 'prod'];

@@ -49,7 +49,7 @@ async function lookAtPair(place: Place, pair: string, scopes: string[]): Promise
   if (!rotated) return;
   lookAtRotation(place, tokenId, rotated, rotate);
   const value = await readValue(tokenId);
-  if (value) await lookAtToken(place, tokenId, value, rotate, scopes);
+  if (value) await lookAtToken(place, tokenId, value, { rotate, putBack: howToPutBack(tokenId, rotated) }, scopes);
 }
 
 /** Whether credentials are stored, of a form that the rotation takes. */
@@ -87,14 +87,37 @@ function lookAtRotation(
   rotate: string,
 ): void {
   const age = Date.now() - (LastRotatedDate?.getTime() ?? 0);
-  const isPending = Object.values(VersionIdsToStages).some(
+  const pending = Object.values(VersionIdsToStages).find(
     (labels) => labels.includes('AWSPENDING') && !labels.includes('AWSCURRENT'),
   );
   if (!LastRotatedDate) findings.missing(id, 'it was never rotated: there is no token', rotate);
-  else if (isPending) findings.missing(id, 'its last rotation did not end', rotate);
+  else if (pending?.includes('AWSPREVIOUS'))
+    findings.missing(
+      id,
+      'what it holds is not from its last rotation: somebody wrote it by hand',
+      howToPutBack(id, { VersionIdsToStages }) ?? rotate,
+    );
+  else if (pending) findings.missing(id, 'its last rotation did not end', rotate);
   else if (age > TOKEN_OLD_MS)
     findings.missing(id, `it was last rotated ${Math.round(age / HOUR_MS)} hours ago, and lives for 24`, rotate);
-  else findings.ok(id, `rotated ${LastRotatedDate.toISOString()}, and Auth0 took it with its scopes then`);
+  else
+    findings.ok(
+      id,
+      `rotated ${LastRotatedDate.toISOString()}, and Auth0 took it with its scopes then. It was not tried now: --organization ORG does`,
+    );
+}
+
+/** The last token that a rotation made, where the present value is somebody's own; undefined where there is none to put back. */
+function howToPutBack(
+  id: string,
+  { VersionIdsToStages = {} }: Pick<DescribeSecretCommandOutput, 'VersionIdsToStages'>,
+): string | undefined {
+  const versionWith = (label: string) =>
+    Object.entries(VersionIdsToStages).find(([, labels]) => labels.includes(label))?.[0];
+  const [previous, current] = [versionWith('AWSPREVIOUS'), versionWith('AWSCURRENT')];
+  return previous && current
+    ? `Put the last token back first, then rotate: aws secretsmanager update-secret-version-stage --secret-id ${id} --version-stage AWSCURRENT --move-to-version-id ${previous} --remove-from-version-id ${current} && aws secretsmanager rotate-secret --secret-id ${id}`
+    : undefined;
 }
 
 /** The token's time and scopes, where whoever runs this may read it. */
@@ -102,7 +125,7 @@ async function lookAtToken(
   place: Place,
   id: string,
   value: GetSecretValueCommandOutput,
-  rotate: string,
+  { rotate, putBack = rotate }: { rotate: string; putBack: string | undefined },
   needed: string[],
 ): Promise<void> {
   const { findings } = place;
@@ -117,6 +140,6 @@ async function lookAtToken(
     if (lacking.length === 0) findings.ok(`${id}: scopes`);
     else findings.missing(`${id}: scopes`, `it lacks ${lacking.join(', ')}`, howToGrant(lacking, place));
   } catch (error) {
-    findings.missing(id, (error as Error).message, rotate);
+    findings.missing(id, (error as Error).message, putBack);
   }
 }

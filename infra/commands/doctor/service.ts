@@ -9,6 +9,7 @@ type Json = Record<string, unknown>;
 export type Get = (path: string) => Promise<Json>;
 
 const ANSWER_WITHIN_MS = 35_000;
+const TOKEN_ENTRIES = 'See "Token rejected" and "Token not rotated" in docs/runbook.md';
 
 /** Undefined where the stack has no API. */
 export function apiOf({ client, region }: Place, { outputs }: Stack): Get | undefined {
@@ -23,7 +24,10 @@ export function apiOf({ client, region }: Place, { outputs }: Stack): Get | unde
   };
 }
 
-/** Whether the service sees an organization's remaining access: it is null where the token lacks the scope. */
+/**
+ * Whether the service sees an organization's remaining access: it is null where the token lacks the scope. Auth0 is asked with the
+ * token for that, so it is tried, too.
+ */
 export async function lookAtRemainingAccess(place: Place, get: Get, organization: string): Promise<void> {
   const { findings } = place;
   const what = 'remaining access';
@@ -39,6 +43,8 @@ export async function lookAtRemainingAccess(place: Place, get: Get, organization
         howToGrant([GRANTS_SCOPE], place),
       );
   } catch (error) {
-    findings.unknown(what, (error as Error).message);
+    const { message } = error as Error;
+    if (/"code":"management_token_/.test(message)) findings.missing('management token', message, TOKEN_ENTRIES);
+    else findings.unknown(what, message);
   }
 }
