@@ -130,6 +130,8 @@ describe('a restored table', () => {
     expect(outcomeOf({ ...event('completed'), source: 'billing' })).toBeUndefined();
     expect(outcomeOf(event('failed', { offboarding_id: null }))).toBeUndefined();
     expect(outcomeOf(event('drifted'))).toBeUndefined();
+    const error = { code: 'invalid_message', message: 'detail.organization_id: is missing' };
+    expect(outcomeOf(event('failed', { organization_id: null, error }))).toBeUndefined();
   });
   test('when an event of the service lacks what it should have, it is malformed and the others count', () => {
     const bodies = [

@@ -20,6 +20,8 @@ const ORDER: Record<string, number> = {
   ...{ superseded: 4, completed: 5, failed: 5, cancelled: 5 },
 };
 const PREFIX = 'organization.offboarding.';
+/** A request by event that fails with one of these was never accepted, and has no record. */
+const REFUSED = ['invalid_message', 'idempotency_key_reused'];
 const ORGANIZATION_ID = /^org_[A-Za-z0-9]{1,50}$/;
 const SHOWN = 50;
 const SHOWN_CHARACTERS = 200;
@@ -145,9 +147,8 @@ export function outcomeOf(event: Json | undefined): Outcome | 'malformed' | unde
   const { 'detail-type': type, source, time, detail } = event;
   const status = String(type).replace(PREFIX, '');
   if (source !== 'org-connections' || !Object.hasOwn(ORDER, status)) return undefined;
-  const { organization_id, offboarding_id, dry_run } = Object(detail);
-  // A request that cannot be read fails without a record.
-  if (dry_run === true || offboarding_id === null) return undefined;
+  const { organization_id, offboarding_id, dry_run, error } = Object(detail);
+  if (dry_run === true || offboarding_id === null || REFUSED.includes(Object(error).code)) return undefined;
   const isText = typeof offboarding_id === 'string' && offboarding_id !== '' && typeof time === 'string';
   return isText && ORGANIZATION_ID.test(organization_id)
     ? { organization_id, offboarding_id, status, time }
