@@ -41,7 +41,7 @@ interface Options {
   visibilityTimeout?: number;
   /** Whether queues and schedules invoke functions by themselves; they do, unless this is false. */
   connected?: boolean;
-  functions?: Pick<FunctionOptions, 'execArgv' | 'timeout' | 'freezes'>;
+  functions?: Pick<FunctionOptions, 'execArgv' | 'timeout' | 'freezes' | 'logsErrors'>;
   /** What makes a container of a function; a process of its own when left out. */
   createContainer?: typeof createFunction;
   /** AWS's own retries come so many times as soon. */

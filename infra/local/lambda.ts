@@ -18,6 +18,8 @@ export interface FunctionOptions {
   freezes?: boolean;
   /** The file that exports `handler`, where it is none of the service's own. */
   bundle?: string;
+  /** Logs what the function throws, as Lambda's runtime does. */
+  logsErrors?: boolean;
   /** More arguments for the process, such as a module to load before the bundle. */
   execArgv?: string[];
 }
@@ -39,13 +41,20 @@ interface Said {
   initError?: string;
 }
 
+/** "Error: it failed", as Lambda's runtime logs it in JSON (developer guide, "Log and monitor Node.js Lambda functions"). */
+function errorLine(name: string, error: string): string {
+  const [, errorType = 'Error', errorMessage = error] = /^([\w.]+): (.*)$/s.exec(error) ?? [];
+  const message = { errorType, errorMessage };
+  return JSON.stringify({ timestamp: new Date().toISOString(), level: 'ERROR', function: name, message });
+}
+
 /** A container for `dist/{name}.mjs`, started at its first invocation. */
 export function createFunction(
   name: string,
   { environment, timeout = 30_000, onLog = () => {}, execArgv = [], ...options }: FunctionOptions,
 ) {
   let container: ChildProcess | undefined;
-  const { freezes = false, bundle = `${DIST}/${name}.mjs` } = options;
+  const { freezes = false, logsErrors = false, bundle = `${DIST}/${name}.mjs` } = options;
   const waiting = new Map<string, Settle>();
 
   function start(): ChildProcess {
@@ -72,8 +81,9 @@ export function createFunction(
       waiting.delete(id);
       clearTimeout(settle.timer);
       if (freezes && waiting.size === 0) child.kill('SIGSTOP');
-      if (error === undefined) settle.resolve(JSON.parse(result));
-      else settle.reject(new Error(error));
+      if (error === undefined) return settle.resolve(JSON.parse(result));
+      if (logsErrors) onLog(errorLine(name, error));
+      settle.reject(new Error(error));
     });
     child.on('exit', (code, signal) => {
       if (container === child) container = undefined;

@@ -32,6 +32,7 @@ const local = await startEnvironment({
   awsPort,
   tenantPort,
   bundles: built,
+  functions: { logsErrors: true },
 }).catch(stop);
 started.push(local);
 setDemoTenant(local.tenant);
