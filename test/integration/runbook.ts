@@ -134,7 +134,7 @@ export async function startTerminal(service: Service) {
 
   /** Runs `command` as it stands, but that nobody is asked and that its files lie in a folder; to what it prints. */
   async function run(command: string, env: Record<string, string> = {}): Promise<string> {
-    const unasked = command.replace(/offboard -- (apply|cancel) \S+/g, '$& --yes');
+    const unasked = command.replace(/offboard -- (apply|cancel)(?= )/g, '$& --yes');
     const script = unasked.replace(/\b(plan|provider|client)\.json/g, `${folder}/$1.json`);
     const AUTH0_TOKEN = tenant.issueToken(scopes.join(' '));
     const environment = { PATH, HOME: folder, ...credentials, ...places, ...set, AUTH0_TOKEN, ...env };
@@ -151,9 +151,9 @@ export async function startTerminal(service: Service) {
     run,
     /** Makes a fault as the game day has it. */
     play: (title: string, env?: Record<string, string>) => run(playOf(title), env),
-    /** Types an entry's commands, or those that `which` fits, in one terminal. */
+    /** Types an entry's commands, or those that `which` fits, in one terminal; one that stands there twice is typed once. */
     mend(title: string, which = /./, env?: Record<string, string>): Promise<string> {
-      const commands = commandsOf(title).filter((line) => which.test(line));
+      const commands = [...new Set(commandsOf(title))].filter((line) => which.test(line));
       if (commands.length === 0) throw new Error(`docs/runbook.md, "${title}" has no command like ${which}`);
       return run(commands.join('\n'), env);
     },
