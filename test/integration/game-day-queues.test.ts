@@ -49,6 +49,26 @@ test('an event that was not delivered: it says why, and is carried out when it i
   expect(service.enabled()).toEqual({ [CON]: false });
 });
 
+test('a removal that Scheduler may not send: it is undelivered, and one command finds it', async () => {
+  await terminal.play('a removal that Scheduler may not send');
+  await expect.poll(() => statusOf(), { timeout: 20_000 }).toBe('scheduled');
+  await service.worker.idle();
+  await service.makeDue();
+  expect(await statusOf()).toBe('scheduled');
+  expect(await terminal.mend('Removals undelivered')).toMatch(/Requeued: 1 organization.*offboarding\.due/s);
+  await expect.poll(() => service.enabled(), { timeout: 20_000 }).toEqual({});
+});
+
+test('callers get 5xx, and Auth0 refuses to end sessions: the log says which code and why', async () => {
+  await terminal.play('callers get 5xx');
+  await expect.poll(() => service.logged('request_answered').map(({ status }) => status)).toContain(502);
+  await terminal.run('curl -s $TENANT/_tenant/clearFaults');
+  service.tenant.addMembers(ORG, ['auth0|maria']);
+  await terminal.play('Auth0 refuses to end sessions');
+  const [line] = await terminal.found('Sessions not ended');
+  expect(line).toMatchObject({ error: { code: 'end_sessions_refused' } });
+});
+
 test("Lambda takes the worker for a loop: the runbook's command has it invoked again", async () => {
   await terminal.play('Lambda takes the worker for a loop');
   const FUNCTION = 'org-connections-local-offboard-organization';
