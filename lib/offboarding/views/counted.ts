@@ -1,4 +1,4 @@
-import { getItems } from '../../aws/table.ts';
+import { getItem } from '../../aws/table.ts';
 import type { OpenRequest } from '../model/organization.ts';
 import { byRequestedAt, isAccepted } from '../rules/requests.ts';
 import { batchKey, fromBatchItem } from '../store/items.ts';
@@ -9,7 +9,8 @@ import { batchKey, fromBatchItem } from '../store/items.ts';
  */
 export async function countedOf(requests: OpenRequest[]): Promise<OpenRequest[]> {
   const ids = new Set(requests.flatMap(({ batch }) => (batch && !batch.is_accepted ? [batch.id] : [])));
-  const batches = ids.size > 0 ? (await getItems([...ids].map(batchKey))).map(fromBatchItem) : [];
+  const items = await Promise.all([...ids].map((id) => getItem(batchKey(id))));
+  const batches = items.flatMap((item) => (item ? [fromBatchItem(item)] : []));
   const isOfAccepted = ({ batch }: OpenRequest) =>
     batches.some((one) => one.batch_id === batch?.id && one.attempt === batch.attempt && one.status === 'accepted');
   return requests.filter((one) => isAccepted(one) || isOfAccepted(one)).sort(byRequestedAt);
