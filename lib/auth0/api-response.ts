@@ -82,10 +82,8 @@ export function failureOf(attempt: Attempt, response: Response): Failed {
     };
   const refusal = own && refusalOf(attempt, own, upstream);
   if (refusal) return { verdict: 'final', problem: refusal };
-  const problem = new Problem('auth0_unavailable', `Auth0 answered ${status}, not as it documents`, {
-    upstream,
-    mayBeDone,
-  });
+  const why = status < 500 ? `Auth0 answered ${status}, not as it documents` : `Auth0 answered ${status}`;
+  const problem = new Problem('auth0_unavailable', why, { upstream, mayBeDone });
   // Redirects, and errors of Auth0's own that this API does not have, will be the same again.
   return { verdict: status >= 300 && status < (own ? 500 : 400) ? 'final' : 'transient', problem };
 }

@@ -9,6 +9,7 @@ export interface AwsSettings {
   /** What the dispatcher answers. */
   requeued: number;
   redriven: number;
+  left: number;
 }
 export interface Invocation {
   name: string;
@@ -18,13 +19,13 @@ export interface Invocation {
 /** Answers a request for one of these services, and notes invocations; false where it is for none of them. */
 export function answerAsAws(
   { request, response, body }: { request: IncomingMessage; response: ServerResponse; body: string },
-  { arn, apiUrl, requeued, redriven }: AwsSettings,
+  { arn, apiUrl, requeued, redriven, left }: AwsSettings,
   invocations: Invocation[],
 ): boolean {
   if (request.url?.startsWith('/2015-03-31/functions/')) {
     const payload = JSON.parse(body);
     invocations.push({ name: request.url.split('/')[3] ?? '', payload });
-    response.end(JSON.stringify('redrive' in payload ? { redriven } : { requeued }));
+    response.end(JSON.stringify('redrive' in payload ? { redriven, left } : { requeued }));
     return true;
   }
   const action = new URLSearchParams(body).get('Action');

@@ -55,6 +55,7 @@ export async function startContractService() {
     arn: 'arn:aws:sts::123456789012:assumed-role/operators/kim',
     requeued: 2,
     redriven: 1,
+    left: 0,
     /** The address that the stack's output has; undefined for the service's own. */
     apiUrl: undefined as string | undefined,
     /** While true, API Gateway refuses the caller's session as one that has ended. */

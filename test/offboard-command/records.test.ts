@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
+import type { Offboarding } from '../../infra/commands/offboard/records.ts';
 import { ACME, apply, at, GLOBEX, KEYS, makePlan, NOBODY, service, url } from './customers.ts';
 import { offboard, offboardInTerminal } from './terminal.ts';
 
@@ -117,6 +118,37 @@ test('requeue and redrive invoke the stage’s dispatcher, and say who does it w
     { name, payload: { requeue: { organization_id: ACME } } },
     { name, payload: { redrive: 'all' } },
   ]);
+});
+
+test('redrive says what stayed: of all, that is somebody’s to look at; of one organization, it may be others’', async () => {
+  const env = { ...KEYS, AWS_ENDPOINT_URL: service.url };
+  service.settings.left = 2;
+  expect(await offboard(['redrive', '--all', '--stage', 'prod'], { env })).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('! 2 dead letters stayed: the "reason" of each says why'),
+  });
+  expect(await offboard(['redrive', ACME, '--stage', 'prod'], { env })).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('2 dead letters stayed: of other organizations, or such as nobody can read.'),
+  });
+});
+
+test('status says which connection is left enabled, and why, when somebody enables it again and again', async () => {
+  await makePlan();
+  await apply();
+  const record = service.records.findLast(
+    (one) => !one.dry_run && one.organization_id === ACME,
+  ) as unknown as Offboarding;
+  const times = [1, 2, 3].map((hour) => new Date(Date.now() - hour * 3_600_000).toISOString());
+  Object.assign(record, { on_reenable: 'disable_again', watch: 'on' });
+  const enabledAgain = (reenabled_at: string[]) => {
+    Object.assign(record.connections[0] ?? {}, { name: 'acme-okta', drifted_at: times[0], reenabled_at });
+    return offboard(['status', ACME, ...url]);
+  };
+  expect((await enabledAgain(times.slice(1))).stdout).not.toContain('left enabled');
+  expect((await enabledAgain(times)).stdout).toContain(
+    '! acme-okta is left enabled: it was enabled 3 times within a day. Stop what enables it, then ask for the offboarding anew.',
+  );
 });
 
 test('status of an organization shows its connections now, what remains, and what was done; one offboarding is found by its id', async () => {

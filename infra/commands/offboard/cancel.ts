@@ -85,7 +85,7 @@ async function question(service: Service, all: Offboarding[], yes: boolean | und
   if (grants.length > 0) print(`Will be restored: ${many(grants.length, 'client grant')}.`);
   if (of('completed').length > 0)
     print(
-      `! Not enabled: what is completed (${of('completed').length}) stays as it is; its watch ends. "restore" prints the calls that put it back.`,
+      `! Not enabled: what is completed (${of('completed').length}) stays as it is, and stays watched. "restore" prints the calls that put it back; "cancel" of the organization itself ends its watch.`,
     );
   if (removed.length > 0) print(`! Removed already, not put back: ${many(removed.length, 'connection')}.`);
   if (of('removing').length > 0)

@@ -30,8 +30,10 @@ export async function redrive(organization: string | undefined, { all, ...place 
   const { redriven, left = 0 } = await dispatch(place, { redrive: what }, 'redriven');
   if (redriven === 0) print('There was no dead letter to move back.');
   else print(`Moved back: ${many(redriven, 'dead letter')}. "list" shows how they go on.`);
-  if (left > 0) print(`! ${many(left, 'dead letter')} stayed: the log of dispatch-due-work says why.`);
-  return left > 0 ? 1 : 0;
+  if (left === 0) return 0;
+  if (organization) print(`${many(left, 'dead letter')} stayed: of other organizations, or such as nobody can read.`);
+  else print(`! ${many(left, 'dead letter')} stayed: the "reason" of each says why (the runbook, "Dead letters").`);
+  return organization ? 0 : 1;
 }
 
 function scopeOf(organization: string | undefined, all: string | undefined, option: string) {

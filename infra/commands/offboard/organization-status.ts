@@ -4,7 +4,7 @@ import { linesOf } from './lines.ts';
 import { grantOf, type Offboarding, type RemainingAccess, records } from './records.ts';
 import { writeReport } from './report.ts';
 import { connect, type Place, type Service } from './service.ts';
-import { standingOf } from './standing.ts';
+import { leftEnabled, standingOf } from './standing.ts';
 import { hasFailed, show } from './summary.ts';
 import { placeOptions } from './target.ts';
 import { dateOf, plain, print } from './terminal.ts';
@@ -68,7 +68,8 @@ async function showCurrent(service: Service, organization_id: string): Promise<v
   print(
     `${organization_id}${current.organization_name ? `  ${plain(current.organization_name)}` : ''}: ${plain(status ?? 'nothing is pending or done')}`,
   );
-  print(`Connections, ${source}:${connections.length === 0 ? ' none' : ''}`);
+  const isKnown = current.connections_source === 'auth0' || connections.length > 0;
+  print(`Connections, ${source}:${connections.length > 0 ? '' : isKnown ? ' none' : ' not known'}`);
   for (const one of connections) {
     const state = one.is_enabled === null ? 'not known' : one.is_enabled ? 'ENABLED' : 'disabled';
     const ours = one.disabled_by_offboarding ? ' (by an offboarding: "cancel" enables it)' : '';
@@ -83,9 +84,11 @@ async function showCurrent(service: Service, organization_id: string): Promise<v
       print(`! Remaining: ${grantOf(access)}: machines of the customer still get in.`);
   if (current.watch === 'on')
     print(
-      `Drift checks: last ${current.last_drift_check_at ? dateOf(current.last_drift_check_at) : 'not made yet'}, next ${current.next_drift_check_at ? dateOf(current.next_drift_check_at) : 'not planned'}; drift found ${current.drift_count ?? 0} times.`,
+      `Drift checks: last ${current.last_drift_check_at ? dateOf(current.last_drift_check_at) : 'not made yet'}, next ${current.next_drift_check_at ? dateOf(current.next_drift_check_at) : 'not planned'}; drift found ${timesOf(current.drift_count ?? 0)}.`,
     );
 }
+
+const timesOf = (count: number) => (count === 1 ? 'once' : `${count} times`);
 
 /** One offboarding with its dates and people. */
 export function showOffboarding(record: Offboarding, where: string): void {
@@ -98,6 +101,6 @@ export function showOffboarding(record: Offboarding, where: string): void {
     const { at, requested_by, caller, reason } = record.cancelled;
     print(`  cancelled on ${dateOf(at)} by ${plain(requested_by ?? caller)}${reason ? `: ${plain(reason)}` : ''}`);
   }
-  for (const line of standingOf(record, where)) print(`  ${line}`);
+  for (const line of [...standingOf(record, where), ...leftEnabled(record)]) print(`  ${line}`);
   show(linesOf(undefined, [record]));
 }

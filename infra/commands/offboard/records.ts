@@ -15,6 +15,9 @@ export interface Connection {
   before?: Record<string, unknown> | null;
   error: Fault | null;
   disabled_by_offboarding?: boolean;
+  /** Since when it is enabled again, and the last times that this happened. */
+  drifted_at?: string;
+  reenabled_at?: string[];
 }
 /** What lets the customer in without a connection, and stays. Kinds may be added. */
 export interface RemainingAccess {

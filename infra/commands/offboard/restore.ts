@@ -70,7 +70,9 @@ function introduce(all: Offboarding[]): void {
       '# An offboarding is still pending: "cancel" is the way back, and without it what you enable is taken away again.',
     );
   if (all.some(({ watch }) => watch === 'on'))
-    print('# It is watched for drift: "cancel" ends the watch first (disable_again would disable it anew).');
+    print(
+      '# It is watched for drift: "cancel" of the organization itself ends the watch first (disable_again would disable it anew).',
+    );
 }
 
 async function scopesOf(names: string[], options: Place): Promise<{ service: Service; scopes: Scope[] }> {
