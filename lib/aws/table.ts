@@ -50,7 +50,7 @@ const NOBODY = 'none';
 /** For priming: one read of the table. */
 export const primeTable = (): Promise<unknown> => getItem({ organization_id: NOBODY, offboarding_id: NOBODY });
 /** For priming a function that lists. */
-export const primeQuery = (): Promise<unknown> => readPartition(NOBODY, ['offboarding_id']).next();
+export const primeQuery = (): Promise<unknown> => readPartition(NOBODY).next();
 
 /** The items of these keys as they are now, in the same order; what is not there is left out. At most 100. */
 export async function getItems(keys: Key[]): Promise<Item[]> {
@@ -122,17 +122,16 @@ export async function setNotice(key: Key, due_at: string, notice_at: number): Pr
   });
 }
 
-/** The items of an organization as they are now, with these attributes of each; strongly consistent. */
-export async function* readPartition(organization_id: string, attributes: string[]) {
+/** The items of an organization as they are now, the greatest key first; strongly consistent. */
+export async function* readPartition(organization_id: string) {
   let ExclusiveStartKey: dynamodb.QueryCommandInput['ExclusiveStartKey'];
   do {
     const query = new dynamodb.QueryCommand({
       TableName,
       KeyConditionExpression: 'organization_id = :id',
-      ExpressionAttributeNames: Object.fromEntries(attributes.map((name, index) => [`#${index}`, name])),
       ExpressionAttributeValues: marshall({ ':id': organization_id }),
-      ProjectionExpression: attributes.map((_, index) => `#${index}`).join(', '),
       ConsistentRead: true,
+      ScanIndexForward: false,
       ExclusiveStartKey,
     });
     const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);

@@ -2,7 +2,7 @@ import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
 import { BATCH } from '../model/batch.ts';
-import { ORGANIZATION } from '../model/organization.ts';
+import { emptyOrganization, ORGANIZATION } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
@@ -14,7 +14,6 @@ import {
   statusShard,
   unbegunOf,
 } from '../store/items.ts';
-import { readOrganization } from '../store/table-shell.ts';
 import { countedOf } from './counted.ts';
 
 // The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
@@ -77,24 +76,25 @@ async function listOrganization(
   { limit, offboarding_id }: Page,
   after?: string,
 ): Promise<Found> {
-  // First the item, then the records: a request leaves the item only after its record is written.
-  const item = await readOrganization(organization_id);
-  const positions = new Map<string, string>();
-  for await (const one of readPartition(organization_id, ['offboarding_id', 'position']))
-    if (one.offboarding_id !== ORGANIZATION && one.offboarding_id !== BATCH)
-      positions.set(one.offboarding_id, String(one.position));
+  let item = emptyOrganization(organization_id);
+  const stored = new Map<string, Item>();
+  // First comes the item, then the records, whose ids are UUIDs: a request leaves the item only after its record is written.
+  for await (const one of readPartition(organization_id))
+    if (one.offboarding_id === ORGANIZATION) item = fromOrganizationItem(one);
+    else if (one.offboarding_id !== BATCH) stored.set(one.offboarding_id, one);
+  const positions = new Map([...stored].map(([id, { position }]) => [id, String(position)]));
   const open = await countedOf(item.requests);
   for (const one of open) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
   const isWanted = ([id, position]: [string, string]) =>
     (!offboarding_id || id === offboarding_id) && (!after || position < after);
   const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
   const onPage = wanted.slice(0, limit);
-  const keys = onPage.map(([id]) => ({ organization_id, offboarding_id: id }));
-  const stored = new Map((await getItems(keys)).map((one) => [one.offboarding_id, fromRecordItem(one)]));
   const shown = onPage.flatMap(([id, place]) => {
     const own = open.find((one) => one.offboarding_id === id);
+    const found = stored.get(id);
+    const known = found && fromRecordItem(found);
     // As the organization's item has it, or, where it has left that, its record.
-    const record = own ? recordOf(item, own, stored.get(id)) : stored.get(id);
+    const record = own ? recordOf(item, own, known) : known;
     return record ? [{ record, place }] : [];
   });
   return { shown, next: wanted.length > limit ? onPage.at(-1)?.[1] : undefined };
