@@ -139,7 +139,8 @@ export async function startTerminal(service: Service) {
     const AUTH0_TOKEN = tenant.issueToken(scopes.join(' '));
     const environment = { PATH, HOME: folder, ...credentials, ...places, ...set, AUTH0_TOKEN, ...env };
     const options = { cwd: ROOT, env: environment, timeout: 90_000 };
-    const typed = ['-ec', `${functions}\n${script}`];
+    // Bash takes a socket for a remote shell, and would read the user's own start file.
+    const typed = ['--norc', '-ec', `${functions}\n${script}`];
     const { stdout } = await promisify(execFile)('bash', typed, options).catch((error) => {
       throw Object.assign(error, { message: `${error.message}\n${error.stdout}` });
     });

@@ -36,7 +36,7 @@ async function type(line: string): Promise<string> {
     AWS_ENDPOINT_URL: service.awsUrl,
     PATH: `${folder}:${process.env.PATH}`,
   };
-  const { stdout } = await promisify(execFile)('bash', ['-ec', script], { cwd: ROOT, env });
+  const { stdout } = await promisify(execFile)('bash', ['--norc', '-ec', script], { cwd: ROOT, env });
   return stdout;
 }
 const commandsOf = (page: string) => blocksOf(text(page), 'sh').flatMap((block) => block.trim().split('\n'));
