@@ -84,8 +84,8 @@ export async function startContractService() {
     const remaining_access = all.map(({ grant_id: _, ...grant }) => ({ kind: 'client_grant', ...grant }));
     if (!body.end_machine_access) return { remaining_access };
     const client_grants = all.map((grant) => ({ ...grant, outcome: 'removed', error: null }));
-    // A dry run removes none of them.
-    return { client_grants, remaining_access: body.dry_run ? remaining_access : [] };
+    // A dry run says what would remain.
+    return { client_grants, remaining_access: [] };
   }
 
   function recordOf(organization_id: string, body: Record_): Record_ {

@@ -48,7 +48,9 @@ async function inFlightOf(sqs: SQSClient, QueueUrl: string): Promise<number> {
 
 /** Adds to `received` while it reads, so that a read that fails leaves what is to be released. */
 async function receiveAll(sqs: SQSClient, QueueUrl: string, received: Message[]): Promise<void> {
-  for (let empty = 0; empty < READS_WITHOUT_ANY; ) {
+  // After that the first come again.
+  const end = Date.now() + HIDDEN_S * 1000;
+  for (let empty = 0; empty < READS_WITHOUT_ANY && Date.now() < end; ) {
     const query = { QueueUrl, MaxNumberOfMessages: MOST_AT_ONCE, VisibilityTimeout: HIDDEN_S, WaitTimeSeconds: 1 };
     const { Messages = [] } = await sqs.send(new ReceiveMessageCommand(query));
     empty = Messages.length > 0 ? 0 : empty + 1;

@@ -99,24 +99,9 @@ export async function* records(service: Service, query: Record<string, string>):
   let cursor: string | null | undefined;
   do {
     const page = await service.call('GET', listOf({ ...query, ...(cursor && { cursor }) }));
-    for (const record of (page.offboardings ?? []) as Offboarding[]) yield withoutWhatWouldEnd(record);
+    for (const record of (page.offboardings ?? []) as Offboarding[]) yield record;
     cursor = page.cursor as string | null | undefined;
   } while (cursor);
-}
-
-/** A dry run has removed nothing, so that what remains lists the client grants that it would remove, too. */
-function withoutWhatWouldEnd(record: Offboarding): Offboarding {
-  const { dry_run, remaining_access, client_grants = [] } = record;
-  if (!dry_run || !remaining_access) return record;
-  const keyOf = ({ client_id, audience }: Partial<ClientGrant>) => JSON.stringify([client_id, audience]);
-  const ending = client_grants.filter(({ outcome }) => outcome === 'removed').map(keyOf);
-  const isStaying = (access: RemainingAccess) => {
-    // One for one: a client may have two grants for an audience.
-    const place = access.kind === 'client_grant' ? ending.indexOf(keyOf(access)) : -1;
-    if (place >= 0) ending.splice(place, 1);
-    return place < 0;
-  };
-  return { ...record, remaining_access: remaining_access.filter(isStaying) };
 }
 
 export const listOf = (query: Record<string, string>) => withQuery('/offboardings', query);

@@ -1,5 +1,6 @@
 // How a pending offboarding stands: what it waits for and since when, and whether somebody should look at it.
 
+import { FIGHTING } from '../../../lib/offboarding/rules/drift.ts';
 import { waitOf } from './polling.ts';
 import { type Offboarding, PENDING } from './records.ts';
 import { dateOf, lengthOf, plain } from './terminal.ts';
@@ -7,17 +8,14 @@ import { dateOf, lengthOf, plain } from './terminal.ts';
 /** The service finds lost work within the hour; what is later than this is worth a line, milliseconds. */
 const LATE_MS = 10 * 60_000;
 
-/** So often within a day, and a connection is left enabled: somebody's tool works against the service (the event `drifted`). */
-const FIGHT = 3;
-
 /** Lines about connections that were enabled again and again, and are left as they are. */
 export const leftEnabled = ({ on_reenable, watch, connections }: Offboarding): string[] =>
   connections
-    .filter(({ drifted_at, reenabled_at = [] }) => drifted_at && reenabled_at.length >= FIGHT)
+    .filter(({ drifted_at, reenabled_at = [] }) => drifted_at && reenabled_at.length >= FIGHTING)
     .filter(() => on_reenable === 'disable_again' && watch === 'on')
     .map(
       ({ name, connection_id }) =>
-        `! ${plain(name ?? connection_id)} is left enabled: it was enabled ${FIGHT} times within a day. Stop what enables it, then ask for the offboarding anew.`,
+        `! ${plain(name ?? connection_id)} is left enabled: it was enabled ${FIGHTING} times within a day. Stop what enables it, then ask for the offboarding anew.`,
     );
 
 /** Lines about a pending offboarding at `now` (Unix ms); none for one that has ended. */

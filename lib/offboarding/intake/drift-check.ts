@@ -2,7 +2,7 @@ import type { Core, EffectError } from '../model/effects.ts';
 import { perform } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
-import { watchedOf } from '../rules/drift.ts';
+import { NOTIFICATIONS_COUNT_AS_ONE_MS, watchedOf } from '../rules/drift.ts';
 import { acceptedOf, isPending } from '../rules/requests.ts';
 import { CLOCKS_APART_MS } from '../worker/lease.ts';
 import { updateOrganization, type Writer } from './update.ts';
@@ -38,12 +38,16 @@ export function* requestDriftCheck(
     // Of a flood one is enough, unless a check is being made just now.
     const known = item.changed_by ?? [];
     const isKnown = !changed_by || known.some((one) => one.connection_id === connection_id && one.name === changed_by);
-    if (isDue && !item.lease && isKnown) return { value: true };
+    const isJustRequested = Date.parse(item.drift_check_requested_at ?? '') > at - NOTIFICATIONS_COUNT_AS_ONE_MS;
+    if (isDue && !item.lease && isKnown && isJustRequested) return { value: true };
     const named = [...known, ...(isKnown ? [] : [{ connection_id, name: changed_by, at: iso(at) }])];
     const who = { changed_by: named.slice(-MOST_CHANGES) };
     const next_drift_check_at = isDue ? item.next_drift_check_at : iso(at);
-    const asked = { drift_checks_requested: (item.drift_checks_requested ?? 0) + 1, drift_check_requested_at: iso(at) };
-    return { item: { ...item, ...who, ...asked, next_drift_check_at }, value: true };
+    const requested = {
+      drift_checks_requested: (item.drift_checks_requested ?? 0) + 1,
+      drift_check_requested_at: iso(at),
+    };
+    return { item: { ...item, ...who, ...requested, next_drift_check_at }, value: true };
   });
   if (updated.is !== 'done') return { is: 'unavailable', error: updated.error };
   if (!updated.value) return { is: 'nothing' };

@@ -14,8 +14,11 @@ import {
 import { acceptedOf, isPending } from './requests.ts';
 
 const DAY_MS = 86_400_000;
+/** Notifications within so long are about one moment, milliseconds: of a flood not each is written. */
+export const NOTIFICATIONS_COUNT_AS_ONE_MS = 1000;
+
 /** Enabled again this often within a day, a connection is left as it is: somebody's tool works against us. */
-const FIGHTING = 3;
+export const FIGHTING = 3;
 export const FIGHT: Failure = {
   code: 'reenabled_repeatedly',
   message: 'Enabled again three times within a day; it is left as it is until somebody stops what enables it',
@@ -42,14 +45,14 @@ function enabledOf(item: Organization, listing: Listing): Found[] {
   const connections = listing.connections
     .filter((one) => one.is_enabled === true && !isTooNew(item, 'connection', one.connection_id, listing))
     .map(({ connection_id }) => connection_id);
-  const machines = watched.find(({ parameters }) => parameters.end_machine_access);
+  // What failed decides nothing for those before it.
+  const newestOf = (covering: OpenRequest[]) => covering.find(({ status }) => status !== 'failed') ?? covering[0];
+  const machines = newestOf(watched.filter(({ parameters }) => parameters.end_machine_access));
   const listed = machines ? (listing.grants ?? []).map(({ id }) => id) : [];
   const grants = listed.filter((id) => !isTooNew(item, 'client_grant', id, listing));
   return [
     ...connections.flatMap((id): Found[] => {
-      const covering = watched.filter((one) => covers(one, id));
-      // What failed decides nothing for those before it.
-      const request = covering.find(({ status }) => status !== 'failed') ?? covering[0];
+      const request = newestOf(watched.filter((one) => covers(one, id)));
       return request ? [{ kind: 'connection', id, request }] : [];
     }),
     ...grants.flatMap((id): Found[] => (machines ? [{ kind: 'client_grant', id, request: machines }] : [])),

@@ -200,25 +200,24 @@ export function withoutOverdueWatches(item: Organization, now: number, stage: St
 const MOST_WATCHED = 10;
 
 /**
- * The organization in which the newest of many failed offboardings hold what they disabled: an older one gives its claims up where
- * newer ones have them, too. A cancellation gives all of it back by these.
+ * The organization in which the newest of many failed offboardings alone claim what was disabled: an older one gives its claims up
+ * where newer ones have them, too. A cancellation gives all of it back by these.
  */
 export function withoutOldClaims(item: Organization, now: number): Organization {
   const failed = acceptedOf(item).filter((one) => one.status === 'failed' && disabledBy(item, one).length > 0);
   const old = failed.slice(0, Math.max(0, failed.length - MOST_FAILED));
-  const given = old.find((one, index) => isHeldBy(disabledBy(item, one), failed.slice(index + 1)));
+  const given = old.find((one, index) => areClaimedBy(disabledBy(item, one), failed.slice(index + 1)));
   if (!given) return item;
   const { offboarding_id } = given;
+  const disabled = disabledBy(item, given);
   const ledger = item.ledger.map((entry) =>
-    entry.claims.includes(offboarding_id)
-      ? { ...entry, claims: entry.claims.filter((id) => id !== offboarding_id) }
-      : entry,
+    disabled.includes(entry) ? { ...entry, claims: entry.claims.filter((id) => id !== offboarding_id) } : entry,
   );
   return withRequest({ ...item, ledger }, { ...given, updated_at: iso(now), is_unrecorded: true });
 }
 const MOST_FAILED = 10;
 
-const isHeldBy = (entries: LedgerEntry[], newer: OpenRequest[]): boolean =>
+const areClaimedBy = (entries: LedgerEntry[], newer: OpenRequest[]): boolean =>
   entries.every(({ claims }) => newer.some(({ offboarding_id }) => claims.includes(offboarding_id)));
 
 /** Whether newer watches are about everything that this one is about. */

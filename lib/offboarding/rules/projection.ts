@@ -128,8 +128,9 @@ const pickParameters = ({ reason, requested_by }: OffboardingRecord) => ({ reaso
 /** Final connections with what drift checks have found since. */
 function withDrift(final: ConnectionRecord[], now: ConnectionRecord[]): ConnectionRecord[] {
   const known = final.map((one) => {
-    const { drifted_at, reenabled_at } = now.find(({ connection_id }) => connection_id === one.connection_id) ?? {};
-    return { ...one, drifted_at, reenabled_at };
+    const own = now.find(({ connection_id }) => connection_id === one.connection_id);
+    const { drifted_at, reenabled_at, disabled_by_offboarding = false } = own ?? {};
+    return { ...one, drifted_at, reenabled_at, disabled_by_offboarding };
   });
   const added = now.filter(
     (one) => one.added && !final.some(({ connection_id }) => connection_id === one.connection_id),

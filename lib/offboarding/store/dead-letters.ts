@@ -43,6 +43,8 @@ export async function redrive(what: unknown, deadline: number): Promise<Redriven
 interface Round {
   url: string;
   deadline: number;
+  /** When it began (Unix ms): what is sent since then is none of its letters, and may be one that it moved and that came back. */
+  began: number;
   held: sqs.Message[];
   /** Ids of the letters that this round has put behind their group. */
   copies: Set<string | undefined>;
@@ -53,25 +55,33 @@ interface Round {
  * the round is done when only such copies come. What stays of the last receive keeps its place.
  */
 async function redriveFrom(url: string, wanted: v.InferOutput<typeof Redrive>, deadline: number): Promise<Redriven> {
-  const round: Round = { url, deadline, held: [], copies: new Set() };
+  const round: Round = { url, deadline, began: Date.now(), held: [], copies: new Set() };
   const total = { redriven: 0, left: 0 };
   let isDone = Date.now() >= deadline;
-  while (Date.now() < deadline && !isDone) {
-    const messages = await receive(round);
-    const staying: sqs.Message[] = [];
-    for (const message of messages.filter(({ MessageId }) => !round.copies.has(MessageId))) {
-      const isMoved = await moveBack(url, message, wanted);
-      total[isMoved ? 'redriven' : 'left'] += 1;
-      if (!isMoved) staying.push(message);
-    }
-    round.held.push(...messages.filter(({ MessageId }) => round.copies.has(MessageId)));
-    if (messages.length === MOST_AT_ONCE) await putBehind(round, staying);
-    else round.held.push(...staying);
-    isDone = messages.length === 0 && !(await goesOn(round));
+  try {
+    while (Date.now() < deadline && !isDone) isDone = await receiveSome(round, wanted, total);
+  } finally {
+    await release(round);
   }
-  await release(round);
   // What nobody has looked at stays as well.
   return isDone ? total : { ...total, left: Math.max(total.left, await countOf(url)) };
+}
+
+/** One receive of a round; true once it is done. */
+async function receiveSome(round: Round, wanted: v.InferOutput<typeof Redrive>, total: Redriven): Promise<boolean> {
+  const messages = await receive(round);
+  const isOld = ({ Attributes }: sqs.Message) => Number(Attributes?.SentTimestamp ?? 0) <= round.began;
+  const isLetter = (message: sqs.Message) => isOld(message) && !round.copies.has(message.MessageId);
+  const staying: sqs.Message[] = [];
+  for (const message of messages.filter(isLetter)) {
+    const isMoved = await moveBack(round.url, message, wanted);
+    total[isMoved ? 'redriven' : 'left'] += 1;
+    if (!isMoved) staying.push(message);
+  }
+  round.held.push(...messages.filter((message) => !isLetter(message)));
+  if (messages.length === MOST_AT_ONCE) await putBehind(round, staying);
+  else round.held.push(...staying);
+  return messages.length === 0 && !(await goesOn(round));
 }
 
 async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
@@ -85,7 +95,7 @@ async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
       // Only a receive that waits asks all of SQS's servers.
       WaitTimeSeconds: Math.min(seconds, 2),
       MessageAttributeNames: ['All'],
-      MessageSystemAttributeNames: ['MessageGroupId'],
+      MessageSystemAttributeNames: ['MessageGroupId', 'SentTimestamp'],
     }),
   );
   return Messages;
@@ -93,7 +103,8 @@ async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
 
 /** Where nothing more comes although something is there, groups are blocked by what is held: whether that was put behind them. */
 async function goesOn(round: Round): Promise<boolean> {
-  const staying = round.held.filter(({ MessageId }) => !round.copies.has(MessageId));
+  const isOld = ({ Attributes }: sqs.Message) => Number(Attributes?.SentTimestamp ?? 0) <= round.began;
+  const staying = round.held.filter((one) => isOld(one) && !round.copies.has(one.MessageId));
   if (staying.length === 0 || !round.url.endsWith('.fifo') || (await countOf(round.url, VISIBLE)) === 0) return false;
   round.held = round.held.filter((one) => !staying.includes(one));
   await putBehind(round, staying);

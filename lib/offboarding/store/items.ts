@@ -6,7 +6,7 @@ import type { OffboardingRecord } from '../model/record.ts';
 import { iso } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { dueOf } from '../rules/due-work.ts';
-import { byRequestedAt } from '../rules/requests.ts';
+import { byRequestedAt, isAccepted } from '../rules/requests.ts';
 import { batchExpiresAfter, expiresAfter } from '../rules/retention.ts';
 
 // How an organization, a batch and a record lie in the table: what decides is text, for Auth0's settings hold numbers and depths
@@ -19,7 +19,7 @@ export const batchKey = (batch_id: string) => ({ organization_id: batch_id, offb
 export function toOrganizationItem(organization: Organization, now: number): Item {
   const { organization_id, version, notice_at, lease } = organization;
   const { due_at, work_due_at, priority } = dueOf(organization);
-  const [waiting] = unbegunOf(organization);
+  const waiting = unbegunOf(organization);
   const isIdle = organization.requests.length === 0 && organization.outbox.length === 0;
   return {
     ...organizationKey(organization_id),
@@ -41,9 +41,16 @@ export function toOrganizationItem(organization: Organization, now: number): Ite
   };
 }
 
-/** The requests that no worker has begun and no record shows, in their order; members of batches that may not count among them. */
-export const unbegunOf = ({ requests }: Organization): OpenRequest[] =>
-  requests.filter(({ status, is_unrecorded }) => status === 'requested' && is_unrecorded).sort(byRequestedAt);
+/**
+ * The first request that no worker has begun and no record shows; a member of a batch that may not count where there is no other. A
+ * worker begins all of them at once.
+ */
+export function unbegunOf({ requests }: Organization): OpenRequest | undefined {
+  const all = requests
+    .filter(({ status, is_unrecorded }) => status === 'requested' && is_unrecorded)
+    .sort(byRequestedAt);
+  return all.find(isAccepted) ?? all[0];
+}
 
 export const fromOrganizationItem = ({ state }: Item): Organization => JSON.parse(String(state));
 

@@ -2,7 +2,7 @@ import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
 import { BATCH } from '../model/batch.ts';
-import { emptyOrganization, ORGANIZATION } from '../model/organization.ts';
+import { emptyOrganization, ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
@@ -76,17 +76,19 @@ async function listOrganization(
   { limit, offboarding_id }: Page,
   after?: string,
 ): Promise<Found> {
+  const isWanted = ([id, position]: [string, string]) =>
+    (!offboarding_id || id === offboarding_id) && (!after || position < after);
   let item = emptyOrganization(organization_id);
   const stored = new Map<string, Item>();
   // First comes the item, then the records, whose ids are UUIDs: a request leaves the item only after its record is written.
-  for await (const one of readPartition(organization_id))
+  for await (const one of readPartition(organization_id)) {
     if (one.offboarding_id === ORGANIZATION) item = fromOrganizationItem(one);
     else if (one.offboarding_id !== BATCH) stored.set(one.offboarding_id, one);
+    if (stored.size > MOST_KEPT) forgetOthers(stored, item, isWanted, limit);
+  }
   const positions = new Map([...stored].map(([id, { position }]) => [id, String(position)]));
   const open = await countedOf(item.requests);
   for (const one of open) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
-  const isWanted = ([id, position]: [string, string]) =>
-    (!offboarding_id || id === offboarding_id) && (!after || position < after);
   const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
   const onPage = wanted.slice(0, limit);
   const shown = onPage.flatMap(([id, place]) => {
@@ -98,6 +100,23 @@ async function listOrganization(
     return record ? [{ record, place }] : [];
   });
   return { shown, next: wanted.length > limit ? onPage.at(-1)?.[1] : undefined };
+}
+
+/** So many records of an organization are kept while it is read; it may have thousands. */
+const MOST_KEPT = 500;
+
+/** Leaves in `stored` what is on the page or may still come to be on it, and what the organization's item is still about. */
+function forgetOthers(
+  stored: Map<string, Item>,
+  { requests }: Organization,
+  isWanted: (one: [string, string]) => boolean,
+  limit: number,
+): void {
+  const open = new Set(requests.map(({ offboarding_id }) => offboarding_id));
+  const wanted = [...stored].map(([id, { position }]): [string, string] => [id, String(position)]).filter(isWanted);
+  const kept = wanted.sort(([, a], [, b]) => (a > b ? -1 : 1)).slice(0, limit + 1);
+  const ids = new Set([...open, ...kept.map(([id]) => id)]);
+  for (const id of stored.keys()) if (!ids.has(id)) stored.delete(id);
 }
 
 const INDEXES = {
@@ -125,37 +144,33 @@ async function listIndex(by: 'batch_id' | 'status', value: string, page: Page, a
   const parts = (await Promise.all(keys.map(readPart))).flat().filter((item) => item[position] !== after);
   const ascending = (a: Item, b: Item) => (String(a[position]) < String(b[position]) ? -1 : 1);
   const items = parts.sort(isByStatus ? ascending : (a, b) => -ascending(a, b)).slice(0, limit);
-  const recordsOf = await readListed(items);
-  const shown: Found['shown'] = [];
-  const recorded = new Set(items.map(({ offboarding_id }) => offboarding_id));
-  for (const [index, item] of items.entries()) {
+  const recordOfItem = await readListed(items);
+  const shown = items.flatMap((item) => {
+    const record = recordOfItem(item);
     // The index may be late: what has another status by now is not one of these.
-    const isOnce = ({ offboarding_id: id }: OffboardingRecord) => id === item.offboarding_id || !recorded.has(id);
-    const records = recordsOf(item).filter((record) => record[by] === value && isOnce(record));
-    if (index > 0 && shown.length + records.length > limit)
-      return { shown, next: String(items[index - 1]?.[position]) };
-    shown.push(...records.map((record) => ({ record, place: String(item[position]) })));
-  }
+    return record?.[by] === value ? [{ record, place: String(item[position]) }] : [];
+  });
   return { shown, next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined };
 }
 
-/** What an index lists, as the table has it: a record, or an organization's item for those of its requests that have none yet. */
-async function readListed(listed: Item[]): Promise<(item: Item) => OffboardingRecord[]> {
+/** What an index lists, as the table has it: a record, or an organization's item for its first request that has none yet. */
+async function readListed(listed: Item[]): Promise<(item: Item) => OffboardingRecord | undefined> {
   const idOf = ({ organization_id, offboarding_id }: Item) => `${organization_id} ${offboarding_id}`;
   const stored = new Map((await getItems(listed)).map((one) => [idOf(one), one]));
   const organizations = [...stored.values()].filter(({ offboarding_id }) => offboarding_id === ORGANIZATION);
-  const unbegun = organizations.map(fromOrganizationItem).map((item) => ({ item, requests: unbegunOf(item) }));
-  const counted = new Set(await countedOf(unbegun.flatMap(({ requests }) => requests)));
+  const unbegun = organizations.map(fromOrganizationItem).map((item) => ({ item, request: unbegunOf(item) }));
+  const counted = new Set(await countedOf(unbegun.flatMap(({ request }) => request ?? [])));
   const ofOrganization = new Map(
-    unbegun.map(({ item, requests }) => [
-      item.organization_id,
-      requests.filter((one) => counted.has(one)).map((one) => recordOf(item, one)),
-    ]),
+    unbegun.flatMap(({ item, request }) =>
+      request && counted.has(request) && !stored.has(`${item.organization_id} ${request.offboarding_id}`)
+        ? [[item.organization_id, recordOf(item, request)] as const]
+        : [],
+    ),
   );
   return (item) => {
-    if (item.offboarding_id === ORGANIZATION) return ofOrganization.get(item.organization_id) ?? [];
+    if (item.offboarding_id === ORGANIZATION) return ofOrganization.get(item.organization_id);
     const record = stored.get(idOf(item));
-    return record ? [fromRecordItem(record)] : [];
+    return record && fromRecordItem(record);
   };
 }
 

@@ -265,12 +265,11 @@ function afterFailedWrite(state: VisitState, error: EffectError): VisitState {
 /** An item that the table never takes: what begins now has no room, and fails. What was done at Auth0 is not forgotten for that. */
 function afterRejectedWrite(state: VisitState, error: EffectError): VisitState {
   const { stored, facts, now, failures } = state;
-  const begun = stored ? acceptedOf(stored).filter(({ status }) => status === 'requested') : [];
+  const first = stored && acceptedOf(stored).find(({ status }) => status === 'requested');
   const isDone = facts.some(({ is }) => is === 'called');
-  if (!stored || isDone || begun.length === 0 || failures > 0) return endedBy(state, error);
+  if (!first || isDone || failures > 0) return endedBy(state, error);
   const failure = { code: 'conflict', message: whyFull(stored) };
-  const item = begun.reduce((next, one) => failWith(next, one, failure, now), stored);
-  return { ...state, facts: [], item, failures: 1 };
+  return { ...state, facts: [], item: failWith(stored, first, failure, now), failures: 1 };
 }
 
 /** The effect is performed again; after a few failures in a row that is for later. */

@@ -5,6 +5,7 @@ import type { OpenRequest, Organization } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
+import { NOTIFICATIONS_COUNT_AS_ONE_MS } from '../rules/drift.ts';
 import { dueOf } from '../rules/due-work.ts';
 import { isPending } from '../rules/requests.ts';
 import { CRASHED } from './next-step.ts';
@@ -74,13 +75,16 @@ export const OUT_OF_TIME: EffectError = {
   may_be_done: false,
 };
 
+/** What is due so soon is waited for where the message is, milliseconds. */
+const SOON_MS = 10_000;
+
 export function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
   const { error, now, uncertainUntil = 0, item } = state;
   if (error?.code === 'out_of_time') return { is: 'later', wait_ms: 0 };
   if (error) return { is: 'later', wait_ms: waitAfter(error, state), error };
   const due = item ? dueOf(item).due_at : undefined;
   const isLeft = due !== undefined && due <= iso(now);
-  const isSoon = item !== undefined && due !== undefined && isCheckedAgainSoon(item, due);
+  const isSoon = item !== undefined && due !== undefined && due < iso(now + SOON_MS) && isCheckedAgainSoon(item, due);
   if (isSoon && !isLeft && state.input.mode === 'work') return { is: 'later', wait_ms: Date.parse(due) - now };
   if (isLeft && isUncertain) return { is: 'later', wait_ms: uncertainUntil + CLOCKS_APART_MS - now };
   return isLeft && state.input.mode === 'work' ? { is: 'later', wait_ms: state.input.waitMs } : { is: 'done' };
@@ -88,7 +92,8 @@ export function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
 
 /** Whether what is due is the drift check that a list could not answer yet: it is waited for in place. */
 function isCheckedAgainSoon({ ledger, drift_check_requested_at = '' }: Organization, due: string): boolean {
-  const moments = [Date.parse(drift_check_requested_at), ...ledger.map(({ changed }) => changed?.at ?? Number.NaN)];
+  const notified = Date.parse(drift_check_requested_at) + NOTIFICATIONS_COUNT_AS_ONE_MS;
+  const moments = [notified, ...ledger.map(({ changed }) => changed?.at ?? Number.NaN)];
   return moments.some((at) => Date.parse(due) === at + LIST_IS_OLD_MS + 1);
 }
 

@@ -12,7 +12,7 @@ import {
   nextConnectionStep,
   unfinishedOf,
 } from '../rules/connections.ts';
-import { isTooNew, nextDriftStep, watchedOf } from '../rules/drift.ts';
+import { isTooNew, NOTIFICATIONS_COUNT_AS_ONE_MS, nextDriftStep, watchedOf } from '../rules/drift.ts';
 import { asDryRun } from '../rules/dry-run.ts';
 import { momentsOf, sessionsDueAt, stepDueAt } from '../rules/due-work.ts';
 import {
@@ -318,8 +318,8 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
   if (!listing) return undefined;
   // What a notification is about may be newer than the list.
   if (listing.checks !== (item.drift_checks_requested ?? 0)) return { do: 'list', grants: false, isCheck: true };
-  // It was made too soon after a change of ours, and a newer one tells by now.
-  if ((sureFrom(item, listing) ?? now + 1) <= now) return { do: 'list', grants: false, isCheck: true };
+  // It was made too soon after a change, and a newer one tells by now.
+  if ((checkedSurelyFrom(item, listing) ?? now + 1) <= now) return { do: 'list', grants: false, isCheck: true };
   const step = nextDriftStep(item, listing, now, tried);
   if (step?.is === 'changed') return { do: 'change', item: step.item };
   if (step?.is === 'call')
@@ -331,23 +331,23 @@ function toCheck(item: Organization, state: VisitState): Step | undefined {
 
 const isScope = ({ code }: EffectError) => code === 'management_token_scope_missing';
 
-/** From when on a list shows what this one may be too old for, Unix ms; undefined where it shows all. */
-function sureFrom(item: Organization, listing: Listing): number | undefined {
-  const tooNew = item.ledger.filter(({ kind, id }) => isTooNew(item, kind, id, listing));
-  const newest = Math.max(...tooNew.map(({ changed }) => changed?.at ?? 0));
-  return tooNew.length > 0 ? newest + LIST_IS_OLD_MS + 1 : undefined;
-}
-
-/** The same of what the last notification was about: a list that was made a moment after it may be from before it. */
-function sureOfNotification({ drift_check_requested_at = '' }: Organization, { at }: Listing): number | undefined {
-  const sure = Date.parse(drift_check_requested_at) + LIST_IS_OLD_MS + 1;
-  return at < sure ? sure : undefined;
+/**
+ * From when on a list shows what this one may be too old for, Unix ms: a change of ours, or what the last notification was about.
+ * Undefined where it shows all.
+ */
+function checkedSurelyFrom(item: Organization, listing: Listing): number | undefined {
+  const changes = item.ledger
+    .filter(({ kind, id }) => isTooNew(item, kind, id, listing))
+    .map(({ changed }) => (changed?.at ?? 0) + LIST_IS_OLD_MS + 1);
+  const notified = Date.parse(item.drift_check_requested_at ?? '') + NOTIFICATIONS_COUNT_AS_ONE_MS + LIST_IS_OLD_MS + 1;
+  const all = listing.at < notified ? [...changes, notified] : changes;
+  return all.length > 0 ? Math.max(...all) : undefined;
 }
 
 /** When the next drift check is due after one that has ended now. */
 export function nextCheckAt(item: Organization, { now, input, tried, listing }: VisitState): string {
   const isOpen = item.ledger.some((entry) => tried.includes(keyOf(entry)) && entry.intent !== undefined);
-  const sure = listing && (sureFrom(item, listing) ?? sureOfNotification(item, listing));
+  const sure = listing && checkedSurelyFrom(item, listing);
   if (sure !== undefined) return iso(sure);
   return iso(isOpen ? now + CHECK_AGAIN_MS : after(now, input.stage.watchInterval));
 }

@@ -3,7 +3,7 @@ import { type CheckInput, requestDriftCheck } from '../../../lib/offboarding/int
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
 import { LIST_IS_OLD_MS } from '../../../lib/offboarding/rules/connections.ts';
 import { CLOCKS_APART_MS } from '../../../lib/offboarding/worker/lease.ts';
-import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request } from '../items.ts';
+import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request, SECOND } from '../items.ts';
 import { AWAY, World } from '../play.ts';
 
 const watched = (changes: Partial<Organization> = {}) =>
@@ -52,7 +52,7 @@ describe('a notification of a change', () => {
     expect(notify(new World(watched()), { time: ago(HOUR) })).toBe(true);
   });
   test('when a check is due already, of a flood one is enough', () => {
-    const due = { next_drift_check_at: ago(0) };
+    const due = { next_drift_check_at: ago(0), drift_check_requested_at: ago(SECOND - 1) };
     const world = new World(watched(due));
     expect(notify(world)).toBe(true);
     expect(world.all('writeOrganization')).toEqual([]);
@@ -61,6 +61,12 @@ describe('a notification of a change', () => {
     const same = new World(watched(by));
     notify(same, { changed_by: 'My Tool' });
     expect(same.all('writeOrganization')).toEqual([]);
+  });
+  test('when the flood began a second ago, it is newer than what the check is to show', () => {
+    const due = { next_drift_check_at: ago(0), drift_check_requested_at: ago(SECOND) };
+    const world = new World(watched(due));
+    notify(world);
+    expect(world.item).toMatchObject({ drift_checks_requested: 1, drift_check_requested_at: ago(0) });
   });
   test('when somebody else changed it, that is kept although a check is due', () => {
     const world = new World(watched({ next_drift_check_at: ago(MINUTE), changed_by: [{ name: 'A', at: ago(HOUR) }] }));

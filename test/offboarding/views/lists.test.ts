@@ -198,18 +198,21 @@ describe('the list of a status', () => {
       lists.listOffboardings('status', 'requested', { limit: 100, since: at(0), until: '2034', ...page });
     const batch = await putBatch({ organization_ids: [id] });
     const ofBatch = unbegun('u2', 2, { batch: { id: batch, attempt: 1, is_accepted: false } });
-    const ofNone = unbegun('u3', 3, { batch: { id: 'none', attempt: 1, is_accepted: false } });
-    await putItem(id, { requests: [ofBatch, unbegun('u1', 1), ofNone] });
+    const ofNone = unbegun('u1', 1, { batch: { id: 'none', attempt: 1, is_accepted: false } });
+    await putItem(id, { requests: [ofBatch, unbegun('u3', 3), ofNone] });
     await putItem(newOrganization(), { requests: [unbegun('u4', 4)] });
-    expect(idsOf(await requested())).toEqual(['u1', 'u2', 'u4']);
-    // What an organization's item stands for comes on one page.
+    const member = newOrganization();
+    await putItem(member, { requests: [ofNone, { ...ofBatch, offboarding_id: 'u5', requested_at: at(5) }] });
+    const other = newOrganization();
+    await putItem(other, { requests: [{ ...ofBatch, offboarding_id: 'u6', requested_at: at(6) }] });
+    // Of several the first that counts for sure, or else the first; a member of a batch that is none does not count.
+    expect(idsOf(await requested())).toEqual(['u3', 'u4', 'u6']);
     const first = await requested({ limit: 2 });
-    expect(idsOf(first)).toEqual(['u1', 'u2']);
-    expect(idsOf(await requested({ limit: 2, cursor: first.cursor ?? '' }))).toEqual(['u4']);
-    const [, , other] = (await requested()).offboardings as unknown as OffboardingRecord[];
-    const organization_id = other?.organization_id ?? '';
-    await putRecord(organization_id, unbegun('u4', 4, { is_unrecorded: undefined }));
-    expect(idsOf(await requested())).toEqual(['u1', 'u2', 'u4']);
+    expect(idsOf(first)).toEqual(['u3']);
+    expect(idsOf(await requested({ limit: 2, cursor: first.cursor ?? '' }))).toEqual(['u4', 'u6']);
+    expect(idsOf(await requested({ since: at(4), until: at(4) }))).toEqual(['u4']);
+    await putRecord(other, { ...ofBatch, offboarding_id: 'u6', requested_at: at(6), is_unrecorded: undefined });
+    expect(idsOf(await requested())).toEqual(['u3', 'u4', 'u6']);
   });
   test('when a page is more than Lambda may answer, the rest is on the next one', async () => {
     const id = newOrganization();

@@ -73,10 +73,10 @@ describe('an item that the table never takes', () => {
     world.answers.listConnections = () => [{ connection_id: 'con_1', is_enabled: true }];
     world.fail('writeOrganization', REJECTED);
     work(world);
-    expect(world.records.A).toMatchObject({ status: 'failed', error: { code: 'conflict' } });
-    expect(world.records.B).toMatchObject({ status: 'failed', error: { code: 'conflict' } });
-    expect(world.all('publish').flatMap((one) => one.events.map(({ event }) => event))).toEqual(['failed', 'failed']);
-    expect(world.all('change')).toEqual([]);
+    expect(world.records.A).toMatchObject({ status: 'failed', error: { code: 'conflict' }, connections: [] });
+    expect(world.records.B).toMatchObject({ status: 'scheduled', connections: [{ outcome: 'disabled' }] });
+    const published = world.all('publish').flatMap((one) => one.events.map(({ event }) => event));
+    expect(published).toEqual(['failed', 'scheduled']);
   });
   test('when the table does not take that, either, the visit ends with its error', () => {
     const world = new World(organization({ requests: [request('A')] }));
@@ -170,12 +170,26 @@ describe('a drift check that a notification asked for', () => {
   test('when its list may be from before the change, there is another one soon, which is waited for', () => {
     const world = watched(SECOND);
     world.answers.listConnections = () => [off('con_1')];
-    expect(work(world)).toEqual({ is: 'later', wait_ms: 5001 });
-    world.now += 5001;
+    expect(work(world)).toEqual({ is: 'later', wait_ms: 6001 });
+    world.now += 6001;
     world.answers.listConnections = () => [{ connection_id: 'con_1', is_enabled: true }];
     work(world);
     expect(world.all('publish').flatMap((one) => one.events.map(({ event }) => event))).toEqual(['drifted']);
     expect(events(world.item)).toEqual([]);
+  });
+  test('when Auth0 takes longer for its list than that, it is asked again at once, and the check ends', () => {
+    const world = watched(0);
+    world.takes.listConnections = 7100;
+    world.answers.listConnections = () => [off('con_1')];
+    expect(work(world)).toEqual({ is: 'done' });
+    expect(world.all('listConnections')).toHaveLength(2);
+    expect(world.item.next_drift_check_at).toMatch(/^2026-11-25T09:00/);
+  });
+  test('when a clock is far ahead, the message does not wait for that', () => {
+    const world = watched(-60 * SECOND);
+    world.answers.listConnections = () => [off('con_1')];
+    expect(work(world)).toEqual({ is: 'done' });
+    expect(world.item.next_drift_check_at).toBe(ago(-67 * SECOND - 1));
   });
   test('when its list is later than that, the next check is the stage’s', () => {
     const world = watched(10 * SECOND);
