@@ -53,7 +53,7 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
       const what = steps.length === 0 ? checkRest(world, scenario) : undefined;
       if (what) return violated(what, pathTo(key, seen));
       for (const step of steps) {
-        const wrong = checkStep(world, step.world, scenario);
+        const wrong = attempt(() => checkStep(world, step.world, scenario));
         if (wrong) return violated(wrong, [...pathTo(key, seen), step.label]);
         const reached = lookedAt(step.world);
         const id = keyOf(reached);
@@ -68,11 +68,11 @@ export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): E
   return { name, states: seen.size, ends, left: 0 };
 }
 
-/** The core throws where its own rules are broken: that is a violation, too. */
+/** The core throws where its own rules are broken, and the oracle where an item has not its form: that is a violation, too. */
 function attempt<T>(work: () => T): T | string {
   try {
     return work();
   } catch (error) {
-    return `The core throws: ${error instanceof Error ? error.message : error}`;
+    return `It throws: ${error instanceof Error ? error.message : error}`;
   }
 }
