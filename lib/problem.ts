@@ -108,8 +108,8 @@ export class RetryLater extends Error {
 }
 
 /**
- * Thrown by a write that was not sent to Auth0, because the lease under which it was to be made is over. `mayBeDone`: an earlier
- * attempt of the same call may have been carried out.
+ * Thrown by a write that was not sent to Auth0, because the lease under which it was to be made is over, or the list that a removal is
+ * based on is too old. `mayBeDone`: an earlier attempt of the same call may have been carried out.
  */
 export class LeaseEnded extends RetryLater {
   override readonly name = 'LeaseEnded';

@@ -91,7 +91,7 @@ function open({ method, origin, path, headers }: Request, json: string | undefin
   });
 }
 
-/** The response, once its head is there. An answer that is none (101 Switching Protocols) closes the request, and throws no error. */
+/** The response, once its head is there. An answer without a response (101 Switching Protocols) closes the request, and throws no error. */
 const responseTo = (outgoing: http.ClientRequest) =>
   new Promise<http.IncomingMessage>((resolve, reject) => {
     outgoing.once('response', resolve).once('error', reject);

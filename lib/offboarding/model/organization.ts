@@ -218,7 +218,7 @@ export interface Organization {
   last_drift_check_at?: string | undefined;
   /** Counts the drift checks that notifications asked for: one that arrives during a check leads to another. */
   drift_checks_requested?: number | undefined;
-  /** When the last of these was asked for. */
+  /** When the last of these was requested. */
   drift_check_requested_at?: string | undefined;
   /** Who changed which connection, as notifications said since the last drift check; the latest last. */
   changed_by?: { connection_id?: string | undefined; name: string; at: string }[] | undefined;

@@ -67,18 +67,20 @@ async function redriveFrom(url: string, wanted: v.InferOutput<typeof Redrive>, d
   return isDone ? total : { ...total, left: Math.max(total.left, await countOf(url)) };
 }
 
+/** Whether a message is one of a round's letters: it was there when the round began, and is no copy that the round made. */
+const isLetterOf = ({ began, copies }: Round, { Attributes, MessageId }: sqs.Message): boolean =>
+  Number(Attributes?.SentTimestamp ?? 0) <= began && !copies.has(MessageId);
+
 /** One receive of a round; true once it is done. */
 async function receiveSome(round: Round, wanted: v.InferOutput<typeof Redrive>, total: Redriven): Promise<boolean> {
   const messages = await receive(round);
-  const isOld = ({ Attributes }: sqs.Message) => Number(Attributes?.SentTimestamp ?? 0) <= round.began;
-  const isLetter = (message: sqs.Message) => isOld(message) && !round.copies.has(message.MessageId);
   const staying: sqs.Message[] = [];
-  for (const message of messages.filter(isLetter)) {
+  for (const message of messages.filter((one) => isLetterOf(round, one))) {
     const isMoved = await moveBack(round.url, message, wanted);
     total[isMoved ? 'redriven' : 'left'] += 1;
     if (!isMoved) staying.push(message);
   }
-  round.held.push(...messages.filter((message) => !isLetter(message)));
+  round.held.push(...messages.filter((one) => !isLetterOf(round, one)));
   if (messages.length === MOST_AT_ONCE) await putBehind(round, staying);
   else round.held.push(...staying);
   return messages.length === 0 && !(await goesOn(round));
@@ -103,8 +105,7 @@ async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
 
 /** Where nothing more comes although something is there, groups are blocked by what is held: whether that was put behind them. */
 async function goesOn(round: Round): Promise<boolean> {
-  const isOld = ({ Attributes }: sqs.Message) => Number(Attributes?.SentTimestamp ?? 0) <= round.began;
-  const staying = round.held.filter((one) => isOld(one) && !round.copies.has(one.MessageId));
+  const staying = round.held.filter((one) => isLetterOf(round, one));
   if (staying.length === 0 || !round.url.endsWith('.fifo') || (await countOf(round.url, VISIBLE)) === 0) return false;
   round.held = round.held.filter((one) => !staying.includes(one));
   await putBehind(round, staying);

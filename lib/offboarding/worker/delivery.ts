@@ -198,7 +198,7 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
   // Out of a replay it was given up before (EventBridge marks what it replays).
   if (Object(raw)['replay-name'] !== undefined) context.log.warn('replayed_event_ignored', { error });
   else {
-    // It may come back and be accepted then: before it is told, it is where it can be found.
+    // It may come back and be accepted then: before the failure is published, it is where it can be found.
     await setAside(work, error);
     await publish(work, 'failed', { ...readableDetail(raw), error });
     context.log.error('offboarding_dead_lettered', { error });

@@ -196,7 +196,7 @@ function toConnections(item: Organization, request: OpenRequest, state: VisitSta
   const needsList = isEnabling
     ? unfinished.some(({ lowered_level, disabled_by_us }) => disabled_by_us && lowered_level)
     : unfinished.length > 0;
-  // What remains is told as it is at the removal, too.
+  // The event shows what remains at the removal, too.
   const needsGrants = !isEnabling && (request.parameters.end_machine_access || request.status === 'removing');
   const list = needsList ? toList(state, LIST_SERVES_MS, needsGrants) : undefined;
   if (list) return list;
