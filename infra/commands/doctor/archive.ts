@@ -1,5 +1,6 @@
 // A restored table against what the service has said since: outcome events, which a replay of the archive has put into a queue, and
 // Auth0's present state.
+import { parseJson } from '../../../lib/json.ts';
 import { HIDDEN_S, type Replayed, replayedEvents } from './archive-queue.ts';
 import type { Place } from './place.ts';
 import type { Get } from './service.ts';
@@ -133,12 +134,8 @@ export function outcomesOf(bodies: string[]) {
 }
 
 function eventIn(body: string): Json | undefined {
-  try {
-    const value = JSON.parse(body);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(body);
+  return typeof value === 'object' && value !== null ? (value as Json) : undefined;
 }
 
 /** What an event of the bus says of an offboarding's record; undefined where it says nothing of one. */

@@ -99,7 +99,7 @@ export async function* records(service: Service, query: Record<string, string>):
   let cursor: string | null | undefined;
   do {
     const page = await service.call('GET', listOf({ ...query, ...(cursor && { cursor }) }));
-    for (const record of (page.offboardings ?? []) as Offboarding[]) yield record;
+    yield* (page.offboardings ?? []) as Offboarding[];
     cursor = page.cursor as string | null | undefined;
   } while (cursor);
 }

@@ -9,14 +9,15 @@ import { dateOf, lengthOf, plain } from './terminal.ts';
 const LATE_MS = 10 * 60_000;
 
 /** Lines about connections that were enabled again and again, and are left as they are. */
-export const leftEnabled = ({ on_reenable, watch, connections }: Offboarding): string[] =>
-  connections
+export function leftEnabled({ on_reenable, watch, connections }: Offboarding): string[] {
+  if (on_reenable !== 'disable_again' || watch !== 'on') return [];
+  return connections
     .filter(({ drifted_at, reenabled_at = [] }) => drifted_at && reenabled_at.length >= FIGHTING)
-    .filter(() => on_reenable === 'disable_again' && watch === 'on')
     .map(
       ({ name, connection_id }) =>
         `! ${plain(name ?? connection_id)} is left enabled: it was enabled ${FIGHTING} times within a day. Stop what enables it, then ask for the offboarding anew.`,
     );
+}
 
 /** Lines about a pending offboarding at `now` (Unix ms); none for one that has ended. */
 export function standingOf(record: Offboarding, where: string, now = Date.now()): string[] {
