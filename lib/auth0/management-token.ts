@@ -1,6 +1,6 @@
-import * as secrets from '@aws-sdk/client-secrets-manager';
+import type { GetSecretValueCommandOutput } from '@aws-sdk/client-secrets-manager';
 import * as v from 'valibot';
-import { AWS_CLIENT } from '../aws/clients.ts';
+import { getSecretValue } from '../aws/secrets-manager.ts';
 import { parseSecret } from '../aws/stored-secret.ts';
 import { withDeadline } from '../deadline.ts';
 import { type Log, registerSecret } from '../log.ts';
@@ -31,7 +31,7 @@ export type ManagementToken = ReturnType<typeof parseManagementToken>;
  * A secret's value as a token: when it expires (Unix time in milliseconds), its scope (empty when neither the secret nor the
  * token says), and the secret's version. Throws an error that says what is wrong and quotes nothing.
  */
-export function parseManagementToken(secret: secrets.GetSecretValueCommandOutput) {
+export function parseManagementToken(secret: GetSecretValueCommandOutput) {
   const malformed = (what: string) => new Error(`The management token secret ${what}`);
   const { access_token: value, expires_at, scope } = parseSecret(secret, ManagementTokenSecret, malformed);
   registerSecret(value);
@@ -40,9 +40,6 @@ export function parseManagementToken(secret: secrets.GetSecretValueCommandOutput
   if (!Number.isFinite(expiresAt)) throw malformed('is malformed: expires_at: is missing');
   return { value, expiresAt, scope: scope ?? scopeOf(claims), versionId: secret.VersionId };
 }
-
-/** The one client of Secrets Manager that a function has. */
-export const secretsManager = new secrets.SecretsManagerClient(AWS_CLIENT);
 
 export type TokenSource = ReturnType<typeof createTokenSource>;
 
@@ -53,10 +50,10 @@ export type TokenSource = ReturnType<typeof createTokenSource>;
 export function createTokenSource(SecretId: string) {
   let current: ManagementToken | undefined;
   let reading: Promise<ManagementToken> | undefined;
-  const requestRotation = createRotationRequest(secretsManager, SecretId);
+  const requestRotation = createRotationRequest(SecretId);
 
   async function readSecret(): Promise<ManagementToken> {
-    current = parseManagementToken(await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId })));
+    current = parseManagementToken(await getSecretValue({ SecretId }));
     if (current.expiresAt > Date.now()) return current;
     throw new Error(`The token expired at ${new Date(current.expiresAt).toISOString()}`);
   }

@@ -1,4 +1,4 @@
-import * as secrets from '@aws-sdk/client-secrets-manager';
+import { describeSecret, rotateSecret } from '../aws/secrets-manager.ts';
 import { describeError, type Log } from '../log.ts';
 
 /**
@@ -25,14 +25,14 @@ interface Rotation {
  * The function that it returns takes the version of the rejected token, and gives the request that was made, also where that was a
  * moment ago. It never rejects.
  */
-export function createRotationRequest(client: secrets.SecretsManagerClient, SecretId: string) {
+export function createRotationRequest(SecretId: string) {
   let latest: Promise<Rotation> | undefined;
   let nextAt = 0;
 
   return async (versionId: string | undefined, log: Log): Promise<Rotation> => {
     if (!latest || Date.now() > nextAt) {
       nextAt = Date.now() + PAUSE_MS;
-      latest = requestRotation(client, SecretId, versionId, log);
+      latest = requestRotation(SecretId, versionId, log);
     }
     const rotation = await latest;
     nextAt = rotation.nextAt;
@@ -40,16 +40,11 @@ export function createRotationRequest(client: secrets.SecretsManagerClient, Secr
   };
 }
 
-async function requestRotation(
-  client: secrets.SecretsManagerClient,
-  SecretId: string,
-  versionId: string | undefined,
-  log: Log,
-): Promise<Rotation> {
+async function requestRotation(SecretId: string, versionId: string | undefined, log: Log): Promise<Rotation> {
   const requestedAt = Date.now();
   const about = { requestedAt, nextAt: requestedAt + PAUSE_MS, versionId };
   try {
-    const description = await client.send(new secrets.DescribeSecretCommand({ SecretId }));
+    const description = await describeSecret({ SecretId });
     const since_rotation_ms = Date.now() - (description.LastRotatedDate?.getTime() ?? 0);
     const pause = PAUSE_MS - since_rotation_ms;
     if (!description.RotationEnabled) {
@@ -61,7 +56,7 @@ async function requestRotation(
       log.error('rotation_not_requested', { reason, since_rotation_ms, next_request_in_s: Math.ceil(pause / 1000) });
       return { ...about, result: 'too early', nextAt: Date.now() + pause };
     }
-    const answer = await client.send(new secrets.RotateSecretCommand({ SecretId, RotateImmediately: true }));
+    const answer = await rotateSecret({ SecretId, RotateImmediately: true });
     const result = (answer.VersionId ?? versionId) === versionId ? 'not requested' : 'started';
     log.warn('rotation_requested', { rotation: result });
     return { ...about, result };

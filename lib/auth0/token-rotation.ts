@@ -1,4 +1,4 @@
-import * as secrets from '@aws-sdk/client-secrets-manager';
+import * as secrets from '../aws/secrets-manager.ts';
 import { retry } from '../deadline.ts';
 import { auth0Tenant, required } from '../environment.ts';
 import { parseJson } from '../json.ts';
@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { auth0ErrorOf, lacksScope } from './api-response.ts';
 import { ClientCredentialsError, parseClientCredentials, requestToken } from './client-credentials.ts';
 import { type Response, send } from './http-client.ts';
-import { parseManagementToken, secretsManager } from './management-token.ts';
+import { parseManagementToken } from './management-token.ts';
 import { ORGANIZATION_NAME_SCOPE, REQUIRED_SCOPES, SESSION_SCOPES, WANTED_SCOPES } from './scopes.ts';
 import { claimsOf, scopeOf } from './token-claims.ts';
 
@@ -69,7 +69,7 @@ export async function rotate(step: string, SecretId: string, versionId: string, 
  * not be rotated.
  */
 async function findPair(SecretId: string, versionId: string) {
-  const secret = await secretsManager.send(new secrets.DescribeSecretCommand({ SecretId }));
+  const secret = await secrets.describeSecret({ SecretId });
   // Secrets Manager names the secret by its ARN, the configuration may by its name.
   const pair = PAIRS.find(({ tokenSecret }) => [SecretId, secret.ARN, secret.Name].includes(tokenSecret));
   if (!pair) throw new Error('The secret is not the management token');
@@ -88,11 +88,11 @@ async function createSecret(rotation: Rotation): Promise<void> {
   const pending = await readToken(SecretId, 'AWSPENDING', versionId).catch(() => undefined);
   if (pending && pending.expiresAt > Date.now()) return;
   if (pending) await discard(rotation, 'other', 'The pending token has expired');
-  const stored = await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId: pair.clientSecret }));
+  const stored = await secrets.getSecretValue({ SecretId: pair.clientSecret });
   const { value, expiresAt, scope } = await requestToken(origin, audience, parseClientCredentials(stored), deadline);
   const secret = { access_token: value, expires_at: new Date(expiresAt).toISOString(), scope };
   const put = { SecretId, ClientRequestToken: versionId, VersionStages: ['AWSPENDING'] };
-  await secretsManager.send(new secrets.PutSecretValueCommand({ ...put, SecretString: JSON.stringify(secret) }));
+  await secrets.putSecretValue({ ...put, SecretString: JSON.stringify(secret) });
 }
 
 /** Proves the pending token, and warns of its scopes. */
@@ -162,7 +162,7 @@ function verdictOf(response: Response) {
  */
 async function discard({ SecretId, versionId }: Rotation, reason: string, why: string): Promise<never> {
   const label = { SecretId, VersionStage: 'AWSPENDING', RemoveFromVersionId: versionId };
-  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(label));
+  await secrets.updateSecretVersionStage(label);
   throw new ClientCredentialsError(reason, why);
 }
 
@@ -174,14 +174,12 @@ async function finishSecret(rotation: Rotation): Promise<void> {
   const { SecretId, versionId, currentId } = rotation;
   const { expiresAt } = await provePending(rotation);
   const move = { SecretId, VersionStage: 'AWSCURRENT', MoveToVersionId: versionId, RemoveFromVersionId: currentId };
-  await secretsManager.send(new secrets.UpdateSecretVersionStageCommand(move));
+  await secrets.updateSecretVersionStage(move);
   reportTimeToExpiry(rotation, expiresAt, 'taken');
 }
 
 const readToken = async (SecretId: string, VersionStage: string, VersionId?: string) =>
-  parseManagementToken(
-    await secretsManager.send(new secrets.GetSecretValueCommand({ SecretId, VersionStage, VersionId })),
-  );
+  parseManagementToken(await secrets.getSecretValue({ SecretId, VersionStage, VersionId }));
 
 /**
  * How long the current token has still to live. One that Auth0 rejects (revoked, or signed with a key that is no more) has no time

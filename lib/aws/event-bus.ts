@@ -1,12 +1,11 @@
-import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import type { PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import pMap from 'p-map';
 import { backoff, sleep } from '../deadline.ts';
 import { required } from '../environment.ts';
 import { chunksOf } from '../json.ts';
-import { AWS_CLIENT } from './clients.ts';
+import * as eventbridge from './eventbridge.ts';
 
 const EventBusName = required('EVENT_BUS_NAME');
-const client = new EventBridgeClient(AWS_CLIENT);
 
 const MAX_ATTEMPTS = 4;
 /** What PutEvents takes in one call: entries, and bytes of all of them together ("less than 1 MB"). */
@@ -15,7 +14,7 @@ const MAX_BYTES = 1_000_000;
 const CALLS_AT_ONCE = 10;
 
 /** For priming: a call without an event, which EventBridge refuses (API reference, PutEvents: at least one entry). */
-export const primeBus = (): Promise<unknown> => client.send(new PutEventsCommand({ Entries: [] }));
+export const primeBus = (): Promise<unknown> => eventbridge.putEvents({ Entries: [] });
 
 /**
  * Puts events on the stage's bus, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix
@@ -55,7 +54,7 @@ function inCalls(entries: PutEventsRequestEntry[]): PutEventsRequestEntry[][] {
  */
 async function putEntries(entries: PutEventsRequestEntry[], deadline: number, attempts = 1): Promise<void> {
   if (Date.now() >= deadline) throw new Error('The event bus did not take all events in time');
-  const { Entries = [] } = await client.send(new PutEventsCommand({ Entries: entries }));
+  const { Entries = [] } = await eventbridge.putEvents({ Entries: entries });
   const first = entries.findIndex((_, index) => !Entries[index]?.EventId);
   if (first < 0) return;
   if (attempts >= MAX_ATTEMPTS) {

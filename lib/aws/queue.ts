@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import * as sqs from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
-import { AWS_CLIENT } from './clients.ts';
+import * as sqs from './sqs.ts';
 
 // What both queues have in common. Which queue it is, and when a message comes back, is its owner's.
-
-export const client = new sqs.SQSClient(AWS_CLIENT);
 
 export const receiveCountOf = ({ attributes }: SQSRecord) => Number(attributes?.ApproximateReceiveCount ?? 1);
 
 /** Hides a delivered message for `seconds` from now on. */
 export async function changeVisibility(QueueUrl: string, message: SQSRecord, seconds: number): Promise<void> {
   const change = { QueueUrl, ReceiptHandle: message.receiptHandle, VisibilityTimeout: seconds };
-  await client.send(new sqs.ChangeMessageVisibilityCommand(change));
+  await sqs.changeMessageVisibility(change);
 }
 
 /** Sends a message to the end of its group; `reason` becomes an attribute of it. */
@@ -21,5 +18,5 @@ export async function sendMessage(QueueUrl: string, MessageBody: string, group: 
   const fifo = { MessageGroupId: group, MessageDeduplicationId: randomUUID() };
   const attributes = reason && { reason: { DataType: 'String', StringValue: reason.slice(0, 500) } };
   const options = { ...(QueueUrl.endsWith('.fifo') && fifo), ...(attributes && { MessageAttributes: attributes }) };
-  await client.send(new sqs.SendMessageCommand({ QueueUrl, MessageBody, ...options }));
+  await sqs.sendMessage({ QueueUrl, MessageBody, ...options });
 }

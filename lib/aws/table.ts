@@ -1,14 +1,13 @@
-import * as dynamodb from '@aws-sdk/client-dynamodb';
+import type { PutItemCommandInput, QueryCommandInput } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { backoff, sleep } from '../deadline.ts';
 import { required } from '../environment.ts';
 import { Problem } from '../problem.ts';
-import { AWS_CLIENT } from './clients.ts';
+import * as dynamodb from './dynamodb.ts';
 
 // The one table: items that are read as they are now, and written upon the version that their writer expects.
 
 const TableName = required('OFFBOARDINGS_TABLE');
-const client = new dynamodb.DynamoDBClient(AWS_CLIENT);
 const UNAVAILABLE_RETRY_S = 5;
 /** How often the keys that a batch read left over are asked for again. */
 const MAX_ATTEMPTS = 8;
@@ -27,9 +26,11 @@ export class ItemRejected extends Error {
   override readonly name = 'ItemRejected';
 }
 
+const isRefused = (error: unknown) => Object(error).name === 'ConditionalCheckFailedException';
+
 /** For `catch`: what DynamoDB throws, but for a refused condition, as the problem `record_unavailable`. */
 function unavailable(cause: unknown): never {
-  if (cause instanceof dynamodb.ConditionalCheckFailedException) throw cause;
+  if (isRefused(cause)) throw cause;
   const { name = '' } = Object(cause);
   if (NEVER_TAKEN.test(name)) throw new ItemRejected('The table will never take this item', { cause });
   const options = { retryAfter: UNAVAILABLE_RETRY_S, mayBeDone: !NOT_WRITTEN.test(name), cause };
@@ -40,8 +41,7 @@ const keyOf = ({ organization_id, offboarding_id }: Key) => marshall({ organizat
 
 /** The item as it is now; a strongly consistent read. Throws `record_unavailable`, as everything here does. */
 export async function getItem(key: Key): Promise<Item | undefined> {
-  const get = new dynamodb.GetItemCommand({ TableName, Key: keyOf(key), ConsistentRead: true });
-  const { Item } = await client.send(get).catch(unavailable);
+  const { Item } = await dynamodb.getItem({ TableName, Key: keyOf(key), ConsistentRead: true }).catch(unavailable);
   return Item && (unmarshall(Item) as Item);
 }
 
@@ -59,7 +59,7 @@ export async function getItems(keys: Key[]): Promise<Item[]> {
   let Keys = keys.map(keyOf);
   for (let attempts = 1; Keys.length > 0; attempts++) {
     const RequestItems = { [TableName]: { Keys, ConsistentRead: true } };
-    const response = await client.send(new dynamodb.BatchGetItemCommand({ RequestItems })).catch(unavailable);
+    const response = await dynamodb.batchGetItem({ RequestItems }).catch(unavailable);
     const items = (response.Responses?.[TableName] ?? []).map((item) => unmarshall(item) as Item);
     for (const item of items) found.set(nameOf(item), item);
     Keys = response.UnprocessedKeys?.[TableName]?.Keys ?? [];
@@ -95,50 +95,52 @@ export const putProjection = (item: Item & { revision: number }): Promise<boolea
 
 async function put(
   item: Item,
-  condition: Pick<dynamodb.PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
+  condition: Pick<PutItemCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
 ) {
   // As JSON has it: what is undefined in it, at any depth, is left out and not null.
   const Item = marshall(JSON.parse(JSON.stringify(item)));
   try {
-    await client.send(new dynamodb.PutItemCommand({ TableName, Item, ...condition })).catch(unavailable);
+    await dynamodb.putItem({ TableName, Item, ...condition }).catch(unavailable);
     return true;
   } catch (error) {
-    if (error instanceof dynamodb.ConditionalCheckFailedException) return false;
+    if (isRefused(error)) return false;
     throw error;
   }
 }
 
 /** Sets `notice_at` (Unix ms) of an item whose `due_at` is still this one; its version stays. */
 export async function setNotice(key: Key, due_at: string, notice_at: number): Promise<void> {
-  const update = new dynamodb.UpdateItemCommand({
+  const update = {
     TableName,
     Key: keyOf(key),
     UpdateExpression: 'SET notice_at = :notice',
     ConditionExpression: 'due_at = :due',
     ExpressionAttributeValues: marshall({ ':notice': notice_at, ':due': due_at }),
-  });
-  await client.send(update).catch((error) => {
-    if (!(error instanceof dynamodb.ConditionalCheckFailedException)) unavailable(error);
+  };
+  await dynamodb.updateItem(update).catch((error) => {
+    if (!isRefused(error)) unavailable(error);
   });
 }
 
-/** The items of an organization as they are now, the greatest key first; strongly consistent. */
-export async function* readPartition(organization_id: string) {
-  let ExclusiveStartKey: dynamodb.QueryCommandInput['ExclusiveStartKey'];
+/** The items that a query finds, page after page; as many as the reader takes. */
+async function* itemsOf(query: QueryCommandInput): AsyncGenerator<Item> {
+  let ExclusiveStartKey: QueryCommandInput['ExclusiveStartKey'];
   do {
-    const query = new dynamodb.QueryCommand({
-      TableName,
-      KeyConditionExpression: 'organization_id = :id',
-      ExpressionAttributeValues: marshall({ ':id': organization_id }),
-      ConsistentRead: true,
-      ScanIndexForward: false,
-      ExclusiveStartKey,
-    });
-    const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
+    const { Items = [], LastEvaluatedKey } = await dynamodb.query({ ...query, ExclusiveStartKey }).catch(unavailable);
     yield* Items.map((item) => unmarshall(item) as Item);
     ExclusiveStartKey = LastEvaluatedKey;
   } while (ExclusiveStartKey);
 }
+
+/** The items of an organization as they are now, the greatest key first; strongly consistent. */
+export const readPartition = (organization_id: string): AsyncGenerator<Item> =>
+  itemsOf({
+    TableName,
+    KeyConditionExpression: 'organization_id = :id',
+    ExpressionAttributeValues: marshall({ ':id': organization_id }),
+    ConsistentRead: true,
+    ScanIndexForward: false,
+  });
 
 /** What part of an index is read: the items whose `attribute` is `value`, from `above` to `below` of `position`, both included. */
 export interface Part {
@@ -160,31 +162,16 @@ const queryOf = ({ index, attribute, value, position, above = ' ', below = '\uff
 
 /** A page of at most `limit` items of an index, which may be late, and the cursor of the next; undefined where it is the last. */
 export async function readIndexPage(part: Part, limit: number, cursor?: string) {
-  const query = new dynamodb.QueryCommand({
-    ...queryOf(part),
-    Limit: limit,
-    ...(cursor && { ExclusiveStartKey: marshall(JSON.parse(cursor)) }),
-  });
-  const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
+  const after = cursor && { ExclusiveStartKey: marshall(JSON.parse(cursor)) };
+  const query = { ...queryOf(part), Limit: limit, ...after };
+  const { Items = [], LastEvaluatedKey } = await dynamodb.query(query).catch(unavailable);
   const next = LastEvaluatedKey && JSON.stringify(unmarshall(LastEvaluatedKey));
   return { items: Items.map((item) => unmarshall(item) as Item), cursor: next };
 }
 
 /** The items of an index, which may be late, in pages of `limit`; as many as the reader takes. */
-export async function* readIndex(part: Part, options: { descending?: boolean; limit?: number } = {}) {
-  let ExclusiveStartKey: dynamodb.QueryCommandInput['ExclusiveStartKey'];
-  do {
-    const query = new dynamodb.QueryCommand({
-      ...queryOf(part),
-      ScanIndexForward: !options.descending,
-      Limit: options.limit,
-      ExclusiveStartKey,
-    });
-    const { Items = [], LastEvaluatedKey } = await client.send(query).catch(unavailable);
-    yield* Items.map((item) => unmarshall(item) as Item);
-    ExclusiveStartKey = LastEvaluatedKey;
-  } while (ExclusiveStartKey);
-}
+export const readIndex = (part: Part, { descending = false, limit }: { descending?: boolean; limit?: number } = {}) =>
+  itemsOf({ ...queryOf(part), ScanIndexForward: !descending, Limit: limit });
 
 /** An index whose key many items share is spread over this many partitions: one takes 1,000 writes a second (DynamoDB: "Using write sharding"). */
 export const SHARDS = [0, 1, 2, 3];

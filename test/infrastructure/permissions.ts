@@ -12,18 +12,10 @@ interface Statement {
 }
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
-/** The prefix of a client's actions in IAM. */
-const PREFIXES: Record<string, string> = {
-  dynamodb: 'dynamodb',
-  eventbridge: 'events',
-  scheduler: 'scheduler',
-  'secrets-manager': 'secretsmanager',
-  sqs: 'sqs',
-};
+/** The prefix of a service's actions in IAM, where that is not its namespace. */
+const PREFIXES: Record<string, string> = { eventbridge: 'events' };
 /** Operations whose action has another name. */
 const ACTIONS: Record<string, string> = { 'sqs:SendMessageBatch': 'sqs:SendMessage' };
-/** In every bundle with a DynamoDB client; only AWS_ENABLE_ENDPOINT_DISCOVERY, which nothing sets, has it called. */
-const NEVER_CALLED = new Set(['dynamodb:DescribeEndpoints']);
 /** What AWS asks of the caller of an operation beside its own action; its table is silent about these. */
 const DEPENDENT: Record<string, [action: string, document: string]> = {
   'secretsmanager:RotateSecret': [
@@ -60,7 +52,6 @@ const RESOURCE_TYPES: Record<string, string> = {
 
 /** The actions that a function needs, each with where that is from. */
 function neededBy(name: string, template: Template): Map<string, string> {
-  const { outputs } = JSON.parse(readFileSync(`${DIST}${name}.meta.json`, 'utf8'));
   const needed = new Map(EVERY_FUNCTION);
   const logicalId = `${name.replace(/^\w/, (c) => c.toUpperCase()).replaceAll('-', 'Dash')}LambdaFunction`;
   const mappings = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::Lambda::EventSourceMapping');
@@ -71,18 +62,23 @@ function neededBy(name: string, template: Template): Map<string, string> {
   );
   if (destinations.some((one) => JSON.stringify(one.Properties.FunctionName).includes(logicalId)))
     needed.set(...FAILURE_QUEUE);
-  for (const { inputs } of Object.values<{ inputs: Record<string, { bytesInOutput: number }> }>(outputs)) {
-    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
-      const [, client = '', operation] = /@aws-sdk\/client-([\w-]+)\/.*\/commands\/(\w+)Command\.js$/.exec(path) ?? [];
-      const called = `${PREFIXES[client]}:${operation}`;
-      if (!operation || bytesInOutput === 0 || NEVER_CALLED.has(called)) continue;
-      const action = ACTIONS[called] ?? called;
-      needed.set(action, `the bundle calls ${called}`);
-      const dependent = DEPENDENT[action];
-      if (dependent) needed.set(...dependent);
-    }
+  for (const called of operationsOf(readFileSync(`${DIST}${name}.mjs`, 'utf8'))) {
+    const action = ACTIONS[called] ?? called;
+    needed.set(action, `the bundle calls ${called}`);
+    const dependent = DEPENDENT[action];
+    if (dependent) needed.set(...dependent);
   }
   return needed;
+}
+
+/** The AWS operations that a bundle holds, such as `sqs:SendMessage`: the SDK describes each as `[9, namespace, name, …]`. */
+function operationsOf(bundle: string): string[] {
+  const textOf = (variable = '', pattern: string) =>
+    new RegExp(`[ ,;]${variable.replaceAll('$', '\\$')}="${pattern}"`).exec(bundle)?.[1];
+  return [...bundle.matchAll(/\[9,([\w$]+),([\w$]+),/g)].map(([, namespace, operation]) => {
+    const service = textOf(namespace, 'com\\.amazonaws\\.(\\w+)') ?? '';
+    return `${PREFIXES[service] ?? service}:${textOf(operation, '([A-Z]\\w+)')}`;
+  });
 }
 
 function typeOf(resource: unknown, template: Template): string | undefined {

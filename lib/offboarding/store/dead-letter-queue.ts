@@ -1,5 +1,5 @@
-import * as sqs from '@aws-sdk/client-sqs';
-import * as queue from '../../aws/queue.ts';
+import { sendMessage } from '../../aws/queue.ts';
+import { getQueueAttributes } from '../../aws/sqs.ts';
 import { required } from '../../environment.ts';
 import type { Priority } from '../model/organization.ts';
 
@@ -7,8 +7,7 @@ const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 
 /** The dead-letter queue that the queue's own redrive policy names. Throws when there is none. */
 export async function deadLetterQueueUrl(): Promise<string> {
-  const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
-  const { Attributes } = await queue.client.send(query);
+  const { Attributes } = await getQueueAttributes({ QueueUrl, AttributeNames: ['RedrivePolicy'] });
   const arn: string = JSON.parse(Attributes?.RedrivePolicy ?? '{}').deadLetterTargetArn ?? '';
   const name = arn.split(':').at(-1);
   if (!name) throw new Error('The queue has no dead-letter queue');
@@ -17,4 +16,4 @@ export async function deadLetterQueueUrl(): Promise<string> {
 
 /** Sends a message to the dead-letter queue, at once and with its reason as an attribute. */
 export const sendDeadLetter = async (body: string, group: Priority, reason: string): Promise<void> =>
-  queue.sendMessage(await deadLetterQueueUrl(), body, group, reason);
+  sendMessage(await deadLetterQueueUrl(), body, group, reason);

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import * as sqs from '@aws-sdk/client-sqs';
+import type { Message, QueueAttributeName } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import * as queue from '../../aws/queue.ts';
+import { sendMessage } from '../../aws/queue.ts';
+import * as sqs from '../../aws/sqs.ts';
 import { required } from '../../environment.ts';
 import { OrganizationId } from '../../ids.ts';
 import { parseJson } from '../../json.ts';
@@ -45,7 +46,7 @@ interface Round {
   deadline: number;
   /** When it began (Unix ms): what is sent since then is none of its letters, and may be one that it moved and that came back. */
   began: number;
-  held: sqs.Message[];
+  held: Message[];
   /** Ids of the letters that this round has put behind their group. */
   copies: Set<string | undefined>;
 }
@@ -68,13 +69,13 @@ async function redriveFrom(url: string, wanted: v.InferOutput<typeof Redrive>, d
 }
 
 /** Whether a message is one of a round's letters: it was there when the round began, and is no copy that the round made. */
-const isLetterOf = ({ began, copies }: Round, { Attributes, MessageId }: sqs.Message): boolean =>
+const isLetterOf = ({ began, copies }: Round, { Attributes, MessageId }: Message): boolean =>
   Number(Attributes?.SentTimestamp ?? 0) <= began && !copies.has(MessageId);
 
 /** One receive of a round; true once it is done. */
 async function receiveSome(round: Round, wanted: v.InferOutput<typeof Redrive>, total: Redriven): Promise<boolean> {
   const messages = await receive(round);
-  const staying: sqs.Message[] = [];
+  const staying: Message[] = [];
   for (const message of messages.filter((one) => isLetterOf(round, one))) {
     const isMoved = await moveBack(round.url, message, wanted);
     total[isMoved ? 'redriven' : 'left'] += 1;
@@ -86,20 +87,18 @@ async function receiveSome(round: Round, wanted: v.InferOutput<typeof Redrive>, 
   return messages.length === 0 && !(await goesOn(round));
 }
 
-async function receive({ url, deadline }: Round): Promise<sqs.Message[]> {
+async function receive({ url, deadline }: Round): Promise<Message[]> {
   const seconds = Math.ceil((deadline - Date.now()) / 1000);
-  const { Messages = [] } = await queue.client.send(
-    new sqs.ReceiveMessageCommand({
-      QueueUrl: url,
-      MaxNumberOfMessages: MOST_AT_ONCE,
-      // Until the round is over, nothing comes twice.
-      VisibilityTimeout: Math.min(seconds, 900) + 10,
-      // Only a receive that waits asks all of SQS's servers.
-      WaitTimeSeconds: Math.min(seconds, 2),
-      MessageAttributeNames: ['All'],
-      MessageSystemAttributeNames: ['MessageGroupId', 'SentTimestamp'],
-    }),
-  );
+  const { Messages = [] } = await sqs.receiveMessage({
+    QueueUrl: url,
+    MaxNumberOfMessages: MOST_AT_ONCE,
+    // Until the round is over, nothing comes twice.
+    VisibilityTimeout: Math.min(seconds, 900) + 10,
+    // Only a receive that waits asks all of SQS's servers.
+    WaitTimeSeconds: Math.min(seconds, 2),
+    MessageAttributeNames: ['All'],
+    MessageSystemAttributeNames: ['MessageGroupId', 'SentTimestamp'],
+  });
   return Messages;
 }
 
@@ -113,15 +112,15 @@ async function goesOn(round: Round): Promise<boolean> {
 }
 
 /** Puts letters at the end of their group: first a copy is sent, then the letter is deleted. */
-async function putBehind(round: Round, letters: sqs.Message[]): Promise<void> {
+async function putBehind(round: Round, letters: Message[]): Promise<void> {
   if (!round.url.endsWith('.fifo')) return void round.held.push(...letters);
   for (const { Body: MessageBody, ReceiptHandle, Attributes, MessageAttributes } of letters) {
     // No message equals another: SQS would accept a second one and never deliver it.
     const fifo = { MessageGroupId: Attributes?.MessageGroupId, MessageDeduplicationId: randomUUID() };
     const copy = { QueueUrl: round.url, MessageBody, MessageAttributes, ...fifo };
-    const { MessageId } = await queue.client.send(new sqs.SendMessageCommand(copy));
+    const { MessageId } = await sqs.sendMessage(copy);
     round.copies.add(MessageId);
-    await queue.client.send(new sqs.DeleteMessageCommand({ QueueUrl: round.url, ReceiptHandle }));
+    await sqs.deleteMessage({ QueueUrl: round.url, ReceiptHandle });
   }
 }
 
@@ -129,7 +128,7 @@ async function putBehind(round: Round, letters: sqs.Message[]): Promise<void> {
 const release = ({ url, held }: Round) =>
   Promise.allSettled(
     held.map(({ ReceiptHandle }) =>
-      queue.client.send(new sqs.ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 })),
+      sqs.changeMessageVisibility({ QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 }),
     ),
   );
 
@@ -137,22 +136,21 @@ const VISIBLE = ['ApproximateNumberOfMessages'] as const;
 const ALL = [...VISIBLE, 'ApproximateNumberOfMessagesNotVisible'] as const;
 
 /** About how many messages a queue has: those that nobody holds, or all. */
-async function countOf(QueueUrl: string, names: readonly sqs.QueueAttributeName[] = ALL): Promise<number> {
-  const query = new sqs.GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...names] });
-  const { Attributes = {} } = await queue.client.send(query);
+async function countOf(QueueUrl: string, names: readonly QueueAttributeName[] = ALL): Promise<number> {
+  const { Attributes = {} } = await sqs.getQueueAttributes({ QueueUrl, AttributeNames: [...names] });
   return names.reduce((sum, name) => sum + Number(Attributes[name] ?? 0), 0);
 }
 
 async function moveBack(
   url: string,
-  { Body = '', ReceiptHandle }: sqs.Message,
+  { Body = '', ReceiptHandle }: Message,
   wanted: v.InferOutput<typeof Redrive>,
 ): Promise<boolean> {
   const parsed = v.safeParse(OffboardingMessage, parseJson(Body));
   const isWanted =
     parsed.success && (wanted === 'all' || parsed.output.detail.organization_id === wanted.organization_id);
   if (!isWanted) return false;
-  await queue.sendMessage(QueueUrl, Body, 'single');
-  await queue.client.send(new sqs.DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));
+  await sendMessage(QueueUrl, Body, 'single');
+  await sqs.deleteMessage({ QueueUrl: url, ReceiptHandle });
   return true;
 }

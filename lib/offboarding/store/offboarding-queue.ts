@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import * as sqs from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import pMap from 'p-map';
 import * as queue from '../../aws/queue.ts';
+import * as sqs from '../../aws/sqs.ts';
 import { required } from '../../environment.ts';
 import { chunksOf } from '../../json.ts';
 import type { DueNotice } from '../model/effects.ts';
@@ -29,8 +29,7 @@ export const changeVisibility = (message: SQSRecord, ms: number) =>
 export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, message.body, groupOf(message));
 
 /** For priming: a batch without a message, which SQS refuses (API reference, SendMessageBatch: `EmptyBatchRequest`). */
-export const primeQueue = (): Promise<unknown> =>
-  queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries: [] }));
+export const primeQueue = (): Promise<unknown> => sqs.sendMessageBatch({ QueueUrl, Entries: [] });
 
 /** Sends a due notice for each of these organizations, in the message group of its priority. Throws when the queue does not take all of them. */
 export async function sendDue(notices: DueNotice[]): Promise<void> {
@@ -41,7 +40,7 @@ export async function sendDue(notices: DueNotice[]): Promise<void> {
       MessageGroupId: priority,
       MessageDeduplicationId: randomUUID(),
     }));
-    const { Failed = [] } = await queue.client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries }));
+    const { Failed = [] } = await sqs.sendMessageBatch({ QueueUrl, Entries });
     if (Failed.length > 0) throw new Error(`The queue rejected messages: ${Failed[0]?.Code}`);
   };
   await pMap(chunksOf(notices, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { CreateScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
-import { AWS_CLIENT } from '../../aws/clients.ts';
+import { createSchedule } from '../../aws/scheduler.ts';
 import { required } from '../../environment.ts';
 import { DUE } from '../model/messages.ts';
 
-const client = new SchedulerClient(AWS_CLIENT);
 const GroupName = required('REMOVAL_SCHEDULE_GROUP');
 /** Scheduler takes on the role: it may send to the offboarding queue and to that of what it could not deliver. */
 const RoleArn = required('REMOVAL_SCHEDULE_ROLE_ARN');
@@ -41,5 +39,5 @@ export async function scheduleNotice(organization_id: string, moment: string): P
   const Name = `${organization_id}-${id.slice(0, 13)}`;
   const time = { ScheduleExpression: `at(${at.toISOString().slice(0, 19)})`, ScheduleExpressionTimezone: 'UTC' };
   const Target = { ...QUEUE, Input: JSON.stringify(message) };
-  await client.send(new CreateScheduleCommand({ Name, GroupName, ...time, ...ONE_TIME, Target }));
+  await createSchedule({ Name, GroupName, ...time, ...ONE_TIME, Target });
 }

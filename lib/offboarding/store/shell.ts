@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { CALLS_AT_ONCE } from '../../aws/clients.ts';
+import { CALLS_AT_ONCE } from '../../aws/client.ts';
 import { ItemRejected } from '../../aws/table.ts';
 import { sleep, withDeadline } from '../../deadline.ts';
 import { describeError, type Log } from '../../log.ts';
