@@ -1,6 +1,7 @@
-// The first answer of builds side by side, turn by turn: `first-answer.run.ts ROUNDS NAME=DIST…`, where DIST is a folder of bundles
-// and the first one is what the others are compared with. Both sides speak TLS, by a certificate that is made on the
-// spot. Prints a row a function and build, milliseconds: medians (and quartiles), and the ratio.
+// The first answer of builds side by side, turn by turn: `first-answer.run.ts [--plain] ROUNDS NAME=DIST[,STAND-INS]…`, where DIST is
+// a folder of bundles and the first one is what the others are compared with. A build that reads other items brings its own
+// stand-ins, the file of that name in its tree. Both sides speak TLS, by a certificate that is made on the spot, or plain HTTP.
+// Prints a row a function and build, milliseconds: medians (and quartiles), and the ratio.
 //
 // - `whole core`: loading the module and handling the first event, both on a whole core.
 // - `0.3 core`: the module is loaded on a whole core, and the event is handled on 0.3 of one. That is Lambda at 512 MB: it loads a
@@ -13,14 +14,16 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { createCertificate } from '../certificate.ts';
 import { benchmarkEvent } from './event.ts';
 
-const [rounds = '15', ...builds] = process.argv.slice(2);
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { plain: { type: 'boolean' } } });
+const [rounds = '15', ...builds] = positionals;
 const FUNCTIONS = [
   'disable-connection',
   'remove-connection',
@@ -38,8 +41,9 @@ const certificate = createCertificate();
 const cert = join(folder, 'cert.pem');
 writeFileSync(cert, certificate.cert);
 
-/** The same service behind TLS. */
+/** The same service behind TLS, where that is wanted. */
 async function behindTls(url: string): Promise<string> {
+  if (values.plain) return url;
   const { hostname: host, port } = new URL(url);
   const server = createServer(certificate, (outer) => {
     const inner = connect({ host, port: Number(port) });
@@ -50,18 +54,40 @@ async function behindTls(url: string): Promise<string> {
   return `https://localhost:${(server.address() as AddressInfo).port}`;
 }
 
-const standIns = fork(here('stand-ins.ts'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-const [given] = (await once(standIns, 'message')) as [Record<string, string>];
-const { AWS_ENDPOINT_URL: aws = '' } = given;
-const secureAws = await behindTls(aws);
-// A queue's address names its host, too.
-const toSecure = ([name, value]: [string, string]) => [name, value.replace(aws, secureAws)];
-const environment = {
-  ...Object.fromEntries(Object.entries(given).map(toSecure)),
-  AUTH0_DOMAIN: await behindTls(given.AUTH0_DOMAIN ?? ''),
-  AUTH0_AUDIENCE: `${given.AUTH0_DOMAIN}/api/v2/`,
-  NODE_EXTRA_CA_CERTS: cert,
-};
+/** Starts stand-ins behind TLS: the environment of a function, and what makes them ready for one. */
+async function startStandIns(file: string) {
+  const process_ = fork(file, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const [given] = (await once(process_, 'message')) as [Record<string, string>];
+  const { AWS_ENDPOINT_URL: aws = '' } = given;
+  const secureAws = await behindTls(aws);
+  // A queue's address names its host, too.
+  const toSecure = ([name, value]: [string, string]) => [name, value.replace(aws, secureAws)];
+  const environment = {
+    ...Object.fromEntries(Object.entries(given).map(toSecure)),
+    AUTH0_DOMAIN: await behindTls(given.AUTH0_DOMAIN ?? ''),
+    AUTH0_AUDIENCE: `${given.AUTH0_DOMAIN}/api/v2/`,
+    NODE_EXTRA_CA_CERTS: cert,
+  };
+  async function reset(name: string): Promise<void> {
+    process_.send({ reset: name });
+    await once(process_, 'message');
+  }
+  return { environment, reset, close: () => process_.disconnect() };
+}
+
+interface Build {
+  name: string;
+  dist: string;
+  standIns: Awaited<ReturnType<typeof startStandIns>>;
+}
+const started = new Map<string, Build['standIns']>();
+const compared: Build[] = [];
+for (const build of builds) {
+  const [, name = '', dist = '', file = here('stand-ins.ts')] = /^(\w+)=([^,]+)(?:,(.+))?$/.exec(build) ?? [];
+  const standIns = started.get(file) ?? (await startStandIns(resolve(file)));
+  started.set(file, standIns);
+  compared.push({ name, dist: resolve(dist), standIns });
+}
 
 const isStopped = (pid: number) => / T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, ''));
 
@@ -72,11 +98,10 @@ interface Report {
 }
 
 /** One fresh process: its load, and its first event on a share of a core where `isShare`, milliseconds. */
-async function measure(name: string, dist: string, isShare: boolean): Promise<Report> {
-  standIns.send({ reset: name });
-  await once(standIns, 'message');
+async function measure(name: string, { dist, standIns }: Build, isShare: boolean): Promise<Report> {
+  await standIns.reset(name);
   const arguments_ = [here('runtime.mjs'), join(dist, `${name}.mjs`), JSON.stringify(benchmarkEvent(name))];
-  const env = { PATH: process.env.PATH, AWS_LAMBDA_FUNCTION_NAME: name, ...environment };
+  const env = { PATH: process.env.PATH, AWS_LAMBDA_FUNCTION_NAME: name, ...standIns.environment };
   const child = spawn(process.execPath, arguments_, {
     env: { ...env, ...(isShare && { STOP_AFTER_LOAD: '1' }) },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -106,7 +131,7 @@ function toText(times: number[], against: number[] = []): string {
 console.log('| function | build | whole core | ratio | 0.3 core | ratio | by CPU | ratio | event alone | ratio |');
 console.log('|---|---|---|---|---|---|---|---|---|---|');
 for (const name of FUNCTIONS) {
-  const figures = builds.map(() => ({
+  const figures = compared.map(() => ({
     whole: [] as number[],
     share: [] as number[],
     cpu: [] as number[],
@@ -114,9 +139,8 @@ for (const name of FUNCTIONS) {
   }));
   // The first round warms the disk's cache.
   for (let round = 0; round <= Number(rounds); round++) {
-    for (const [index, build] of builds.entries()) {
-      const dist = build.split('=')[1] ?? '';
-      const [whole, share] = [await measure(name, dist, false), await measure(name, dist, true)];
+    for (const [index, build] of compared.entries()) {
+      const [whole, share] = [await measure(name, build, false), await measure(name, build, true)];
       if (round === 0) continue;
       figures[index]?.whole.push(whole.cold);
       figures[index]?.share.push(share.cold);
@@ -132,9 +156,9 @@ for (const name of FUNCTIONS) {
       toText(cpu, first?.cpu),
       toText(event, first?.event),
     ];
-    console.log(`| ${name} | ${builds[index]?.split('=')[0]} | ${columns.join(' | ')} |`);
+    console.log(`| ${name} | ${compared[index]?.name} | ${columns.join(' | ')} |`);
   }
 }
-standIns.kill();
+for (const { close } of started.values()) close();
 rmSync(folder, { recursive: true });
 process.exit(0);
