@@ -33,6 +33,8 @@ const environment = () => {
     AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
     AWS_SECRET_ACCESS_KEY: 'secret',
     AWS_SESSION_TOKEN: 'session',
+    AWS_LAMBDA_FUNCTION_NAME: 'function',
+    _X_AMZN_TRACE_ID: 'Root=1-5759e988-bd862e3fe1be46a994272793',
   };
   for (const [name, value] of Object.entries({ AWS_ENDPOINT_URL: url, ...given })) vi.stubEnv(name, value);
 };
