@@ -3,8 +3,7 @@ import { type Core, type EffectError, perform } from '../offboarding/model/effec
 import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
 import { areMembersLeft, noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
 import { after, iso, type Stage } from '../offboarding/model/stage.ts';
-import { areSessionsLeft } from '../offboarding/rules/progress.ts';
-import { withEvent } from '../offboarding/rules/requests.ts';
+import { areSessionsLeft, withEvent } from '../offboarding/rules/requests.ts';
 
 // Ends the sessions of an organization's members, page by page. What is done stands in the organization's item, and before every
 // member it is asked whether a cancellation has stopped it.
@@ -184,6 +183,6 @@ function* savePage(
     const saved = { ...sessions, sent_at: known.sent_at, updated_at: isProgress ? iso(written) : before.updated_at };
     const changed: OpenRequest = { ...request, sessions: saved };
     if (areMembersLeft(saved)) return { item: withRequest(item, changed), value: true };
-    return { item: withEvent(item, changed, 'sessions_ended', iso(written)), value: true };
+    return { item: withEvent(item, changed, 'sessions_ended', written), value: true };
   });
 }

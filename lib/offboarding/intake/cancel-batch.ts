@@ -4,8 +4,8 @@ import type { Act } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
-import { acceptMember, areSessionsLeft } from '../rules/progress.ts';
-import { isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
+import { acceptMember } from '../rules/members.ts';
+import { areSessionsLeft, isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
 import { CUT_OFF_MS, type FinishInput, recordRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
 

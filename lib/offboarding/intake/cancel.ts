@@ -5,7 +5,7 @@ import type { OffboardingRecord } from '../model/record.ts';
 import type { Stage } from '../model/stage.ts';
 import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
-import { acceptMember, isVoid, withoutMember } from '../rules/progress.ts';
+import { withMember } from '../rules/members.ts';
 import { recordOf } from '../rules/projection.ts';
 import { CLOCKS_APART_MS } from '../worker/lease.ts';
 import { visit } from '../worker/visit.ts';
@@ -103,8 +103,7 @@ function* settleMembers(
     if (!batch || batch.is_accepted) continue;
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.id });
     if (read.error) return { item, error: read.error };
-    if (isVoid(read.value, batch)) settled = withoutMember(settled, member);
-    else if (read.value?.status === 'accepted') settled = acceptMember(settled, member, now);
+    settled = withMember(settled, member, read.value ?? null, now);
   }
   return { item: settled };
 }

@@ -66,6 +66,9 @@ export interface LedgerEntry {
   added?: true | undefined;
 }
 
+/** One with a call of Auth0 that is to be made. */
+export type PlannedEntry = LedgerEntry & { intent: Intent };
+
 export interface SessionCounts {
   members: number;
   revocations_requested: number;

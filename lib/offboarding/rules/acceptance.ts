@@ -1,9 +1,15 @@
-import type { Cancellation, Failure, OpenRequest, Organization } from '../model/organization.ts';
+import {
+  type Cancellation,
+  type Failure,
+  type OpenRequest,
+  type Organization,
+  requestOf,
+} from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { hasRoom, hasRoomForCancelled, whyFull } from './bounds.ts';
-import { isCoveredOnArrival } from './cancellation.ts';
-import { actOf, inStatus, isAccepted, withEvent } from './requests.ts';
+import { isCoveredOnArrival, toCancelling } from './cancellation.ts';
+import { actOf, isAccepted, withEvent } from './requests.ts';
 
 /** A request as it arrives. `requested_at` is given for an event alone: its `time`, never later than now. */
 export type NewRequest = Pick<OpenRequest, 'offboarding_id' | 'parameters' | 'caller'> &
@@ -50,19 +56,14 @@ export function acceptRequest(item: Organization, given: NewRequest, now: number
     cancellation: isAccepted(request) ? cancellationAfter(cancellation, request) : cancellation,
   };
   if (isEvent && cancellation && !request.parameters.dry_run && isCoveredOnArrival(request, cancellation)) {
-    const cancelled = inStatus(
-      inStatus({ ...request, cancelled: actOf(cancellation) }, 'cancelling', now),
-      'cancelled',
-      now,
-    );
-    const ended = withEvent(counted, { ...cancelled, ended_at: iso(now) }, 'cancelled', iso(now));
+    const ended = toCancelling(counted, { ...request, cancelled: actOf(cancellation) }, now);
     return hasRoomForCancelled(ended)
-      ? { is: 'accepted', item: ended, request: cancelled }
+      ? { is: 'accepted', item: ended, request: requestOf(ended, request.offboarding_id) ?? request }
       : { ...refused('conflict', whyFull(item)), isForNow: true };
   }
   if (!hasRoom(item, counted)) return refused('conflict', whyFull(item));
   // The event that a publisher put is in the archive already; a dry run is nobody's business there.
-  return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', iso(now)), request };
+  return { is: 'accepted', item: isEvent ? counted : withEvent(counted, request, 'requested', now), request };
 }
 
 /** After a later request that counts, a repeated cancellation is about something new, and not answered as the last one. */

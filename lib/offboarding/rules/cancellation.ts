@@ -1,7 +1,16 @@
 import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
-import { areMembersLeft, withRequest } from '../model/organization.ts';
-import { iso, latestOf } from '../model/stage.ts';
-import { actOf, inStatus, isAccepted, isCancellable, isPending, isRemoving, withEvent } from './requests.ts';
+import { withRequest } from '../model/organization.ts';
+import { latestOf } from '../model/stage.ts';
+import {
+  actOf,
+  areSessionsLeft,
+  inStatus,
+  isAccepted,
+  isCancellable,
+  isPending,
+  isRemoving,
+  withEvent,
+} from './requests.ts';
 
 /** A cancellation is about everything that was requested before `at`; by event `at` has whole seconds. */
 export interface CancellationRequest extends Act {
@@ -68,16 +77,11 @@ export const cancellationScope = (item: Organization, request: CancellationReque
       (isCancellable(item, one) ||
         one.status === 'cancelling' ||
         one.watch === 'on' ||
-        hasSessionsToStop(one) ||
+        areSessionsLeft(one) ||
         isUnaccepted(one)),
   );
 
 const isUnaccepted = (one: OpenRequest) => !isAccepted(one) && one.status === 'requested' && !one.cancelled;
-const hasSessionsToStop = ({ sessions, parameters, status, watch }: OpenRequest) =>
-  parameters.end_sessions &&
-  status !== 'cancelled' &&
-  (status !== 'failed' || watch === 'on') &&
-  areMembersLeft(sessions);
 
 /** One request of the organization, cancelled by `act` as far as that takes no call of Auth0. */
 export function cancelRequest(item: Organization, request: OpenRequest, act: Act, now: number): Organization {
@@ -91,12 +95,10 @@ export function cancelRequest(item: Organization, request: OpenRequest, act: Act
 /** A cancellation of what has not begun and disabled nothing has nothing left to do. */
 export function toCancelling(item: Organization, request: OpenRequest, now: number): Organization {
   const hasBegun = item.ledger.some(({ claims }) => claims.includes(request.offboarding_id));
-  const watchOver = { watch: undefined, superseded_by: undefined, ended_at: undefined, error: undefined };
-  const over = { ...request, ...watchOver, removal_due_at: request.removal_due_at, notice_due_at: undefined };
-  const cancelling = inStatus({ ...over, outcomes: removedOf(over) }, 'cancelling', now);
+  const over = { ...request, watch: undefined, superseded_by: undefined, error: undefined };
+  const cancelling = inStatus({ ...over, outcomes: removedOf(request) }, 'cancelling', now);
   if (hasBegun) return withRequest(item, cancelling);
-  const cancelled = { ...inStatus(cancelling, 'cancelled', now), ended_at: iso(now) };
-  return withEvent(item, cancelled, 'cancelled', iso(now));
+  return withEvent(item, inStatus(cancelling, 'cancelled', now), 'cancelled', now);
 }
 
 /** What is removed stays shown as removed. All else is decided anew. */
@@ -105,5 +107,5 @@ const removedOf = ({ outcomes }: OpenRequest) =>
 
 /** The watch of an offboarding is over. Nothing is enabled. */
 export function endWatch(item: Organization, request: OpenRequest, act: Act, now: number): Organization {
-  return withEvent(item, { ...request, watch: 'ended', watch_ended: actOf(act) }, 'watch_ended', iso(now));
+  return withEvent(item, { ...request, watch: 'ended', watch_ended: actOf(act) }, 'watch_ended', now);
 }

@@ -1,5 +1,13 @@
 import type { ListedConnection, ListedGrant } from '../model/effects.ts';
-import type { Goal, LedgerEntry, OpenRequest, Organization, Outcome } from '../model/organization.ts';
+import type {
+  Goal,
+  Intent,
+  LedgerEntry,
+  OpenRequest,
+  Organization,
+  Outcome,
+  PlannedEntry,
+} from '../model/organization.ts';
 import { entryOf, keyOf, withEntry, withRequest } from '../model/organization.ts';
 import { boundedGrant, boundedSettings } from './bounds.ts';
 import { claimantsOf } from './requests.ts';
@@ -135,17 +143,10 @@ export const unfinishedOf = (item: Organization, { offboarding_id, outcomes }: O
     .filter((entry) => entry.claims.includes(offboarding_id) && outcomes[keyOf(entry)] === undefined)
     .sort((a, b) => (a.kind === b.kind ? 0 : a.kind === 'connection' ? -1 : 1));
 
-/** A call of Auth0 that brings a connection or grant to its goal. */
-export interface Change {
-  entry: LedgerEntry;
-  goal: Goal;
-  level: string | undefined;
-}
-
-/** `wait`: a newer list tells. */
+/** `call`: a call of Auth0 brings it to its goal. `wait`: a newer list tells. */
 export type ConnectionStep =
   | { is: 'known'; outcome: Outcome; is_given_back: boolean }
-  | { is: 'call'; change: Change }
+  | { is: 'call'; goal: Goal; level: string | undefined }
   | { is: 'wait' };
 
 const known = (
@@ -182,11 +183,11 @@ export function nextConnectionStep(
 function stepToDisabled(entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
   if (listed?.is_enabled && !current?.is_enabled) {
     if (entry.changed?.goal === 'disabled' && !entry.disabled_by_us) return { is: 'wait' };
-    return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(listed) } };
+    return { is: 'call', goal: 'disabled', level: levelToSet(listed) };
   }
   if (!current) return known('unchanged', { is_given_back: true });
   if (!current.is_enabled) return known(isUncertain(entry) ? 'disabled' : 'unchanged');
-  return { is: 'call', change: { entry, goal: 'disabled', level: levelToSet(current) } };
+  return { is: 'call', goal: 'disabled', level: levelToSet(current) };
 }
 
 function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Current, listed: Current): ConnectionStep {
@@ -197,20 +198,20 @@ function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Curren
     if (listed.is_enabled || current?.is_enabled)
       return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
   }
-  return { is: 'call', change: { entry, goal: 'removed', level: undefined } };
+  return { is: 'call', goal: 'removed', level: undefined };
 }
 
 /** A client grant is removed when a connection is disabled or removed, and stays so at the removal of the connections. */
 function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
   if (!current) return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
   if (request.status === 'removing') return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
-  return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
+  return { is: 'call', goal: 'disabled', level: undefined };
 }
 
 /** Nobody knows whether it is there: at first the call tells, and at the removal of the connections it stays as it is. */
 function stepOfUnlistedGrant(request: OpenRequest, entry: LedgerEntry): ConnectionStep {
   if (request.status === 'removing') return known(entry.disabled_by_us ? 'disabled' : 'unchanged');
-  return { is: 'call', change: { entry, goal: 'disabled', level: undefined } };
+  return { is: 'call', goal: 'disabled', level: undefined };
 }
 
 /** What we disabled is enabled whatever a listing says, which may be some seconds old; unless another offboarding wants it disabled. */
@@ -221,8 +222,18 @@ function stepToEnabled(item: Organization, request: OpenRequest, entry: LedgerEn
   // What a list does not have is ours, too: it may be some seconds old.
   const current = currentOf(entry, listing);
   const isOurs = !current || ['readonly', lowered_level].includes(String(current.level));
-  return { is: 'call', change: { entry, goal: 'enabled', level: isOurs ? lowered_level : undefined } };
+  return { is: 'call', goal: 'enabled', level: isOurs ? lowered_level : undefined };
 }
 
 /** Whether Auth0 may have carried out a call for this entry that nobody knows the outcome of. */
 export const isUncertain = ({ intent }: LedgerEntry): boolean => intent?.is_uncertain === true;
+
+/** A ledger entry with the intent of a call. An attempt of unknown end stays one, and what was reported stays so. */
+export function withIntent(entry: LedgerEntry, { goal, offboarding_id, level }: Intent): PlannedEntry {
+  const { intent } = entry;
+  if (intent?.goal === goal && intent.offboarding_id === offboarding_id && intent.level === level)
+    return entry as PlannedEntry;
+  const { is_uncertain, is_reported } = intent ?? {};
+  const kept = { ...(is_uncertain && { is_uncertain }), ...(is_reported && { is_reported }) };
+  return { ...entry, intent: { goal, offboarding_id, level, ...kept } };
+}

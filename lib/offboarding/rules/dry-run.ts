@@ -4,7 +4,7 @@ import { type ConnectionStep, type Listing, openEntry } from './connections.ts';
 // A dry run goes the way of its request, looks, and changes nothing.
 
 function outcomeOf(step: ConnectionStep): Outcome {
-  if (step.is === 'call') return { outcome: step.change.goal };
+  if (step.is === 'call') return { outcome: step.goal };
   return step.is === 'known' ? step.outcome : { outcome: 'unchanged' };
 }
 

@@ -3,8 +3,7 @@ import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { watchedOf } from './drift.ts';
 import { priorityOf } from './priority.ts';
-import { areSessionsLeft } from './progress.ts';
-import { isAccepted, publishableOf } from './requests.ts';
+import { areSessionsLeft, isAccepted, publishableOf } from './requests.ts';
 
 /** A POST of a batch ends within this time; what is not accepted by then never is, milliseconds. */
 export const BATCH_IS_OPEN_MS = 120_000;

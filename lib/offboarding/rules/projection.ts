@@ -3,7 +3,7 @@ import type { LedgerEntry, OpenRequest, Organization, Outcome, RemainingAccess }
 import { keyOf } from '../model/organization.ts';
 import type { ConnectionRecord, GrantRecord, OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
-import { isOver } from './progress.ts';
+import { isOver } from './leaving.ts';
 import { disabledBy, isAccepted } from './requests.ts';
 import { recordExpiresAt } from './retention.ts';
 

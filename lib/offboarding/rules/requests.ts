@@ -1,5 +1,5 @@
 import type { Act, LedgerEntry, OpenRequest, Organization, OutboxEntry, OutcomeEvent } from '../model/organization.ts';
-import { keyOf, withRequest } from '../model/organization.ts';
+import { areMembersLeft, keyOf, withRequest } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded, withStatus } from '../model/status.ts';
 
@@ -41,6 +41,13 @@ export const disabledBy = (
     ? []
     : ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(offboarding_id));
 
+/** Whether the sessions of the members are still to be ended. */
+export const areSessionsLeft = ({ parameters, status, sessions, watch }: OpenRequest): boolean =>
+  parameters.end_sessions &&
+  (['completed', 'scheduled', 'superseded'].includes(status) || (status === 'failed' && watch === 'on')) &&
+  watch !== 'ended' &&
+  areMembersLeft(sessions);
+
 /** Whether a cancellation has something to do here. A dry run changes nothing. */
 export const isCancellable = (item: Organization, request: OpenRequest): boolean =>
   !request.parameters.dry_run &&
@@ -48,7 +55,8 @@ export const isCancellable = (item: Organization, request: OpenRequest): boolean
     (request.status === 'failed' && disabledBy(item, request).length > 0));
 
 /** The organization with an event of `request` in the outbox, and its record out of date. */
-export function withEvent(item: Organization, request: OpenRequest, event: OutcomeEvent, at: string): Organization {
+export function withEvent(item: Organization, request: OpenRequest, event: OutcomeEvent, now: number): Organization {
+  const at = iso(now);
   const entry: OutboxEntry = { event, offboarding_id: request.offboarding_id, at, outcomes: request.outcomes };
   const next = withRequest(item, { ...request, updated_at: at, is_unrecorded: true });
   return { ...next, outbox: [...item.outbox, entry] };
@@ -60,12 +68,14 @@ export function publishableOf({ outbox, requests }: Pick<Organization, 'outbox' 
   return outbox.filter(({ offboarding_id }) => !waiting.has(offboarding_id));
 }
 
-/** A request in its next status; what it waited for belongs to the status before. */
+/** A request in its next status; what it waited for belongs to the status before, and so does its end. */
 export const inStatus = (request: OpenRequest, status: OpenRequest['status'], now: number): OpenRequest => ({
   ...withStatus(request, status),
   attempts: 0,
   last_error: undefined,
   next_try_at: undefined,
+  notice_due_at: status === 'scheduled' ? request.notice_due_at : undefined,
+  ended_at: hasEnded({ status }) ? iso(now) : undefined,
   updated_at: iso(now),
   is_unrecorded: true,
 });

@@ -21,7 +21,7 @@ const stepOf = (item: Organization, one: OpenRequest, of: LedgerEntry, list: Lis
   const real = nextConnectionStep(item, one, of, list);
   const step = one.parameters.dry_run ? asDryRun(real, item, of, list) : real;
   if (step.is === 'wait') return 'wait';
-  if (step.is === 'call') return `call ${step.change.goal}${step.change.level ? ` ${step.change.level}` : ''}`;
+  if (step.is === 'call') return `call ${step.goal}${step.level ? ` ${step.level}` : ''}`;
   const { outcome, error } = step.outcome;
   return `${outcome}${error ? ` ${error.code}` : ''}${step.is_given_back ? ', given back' : ''}`;
 };

@@ -1,34 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { Batch } from '../../../lib/offboarding/model/batch.ts';
 import type { OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
-import {
-  acceptMember,
-  areSessionsLeft,
-  begin,
-  beginRemoval,
-  failWith,
-  finish,
-  isOver,
-  isVoid,
-  withoutMember,
-  withoutOver,
-  withoutOverdueWatches,
-} from '../../../lib/offboarding/rules/progress.ts';
+import { begin, beginRemoval, failWith, finish } from '../../../lib/offboarding/rules/progress.ts';
 import {
   ago,
   byEvent,
-  DAY,
   entry,
   events,
   found,
-  grant,
   HOUR,
   listing,
-  MINUTE,
   NOW,
-  off,
   organization,
-  outbox,
   request,
   SECOND,
   STAGE,
@@ -293,172 +275,4 @@ describe('a failure', () => {
     const one = request('A', { status: 'scheduled' });
     expect(statuses(failWith(with_(one), one, ERROR, NOW))).toEqual({ A: 'failed' });
   });
-});
-
-describe('a member of a batch', () => {
-  const batch = { id: 'X', attempt: 2, is_accepted: false };
-  test('when its batch is accepted, it counts', () => {
-    const one = request('A', { batch });
-    expect(found(acceptMember(with_(one), one, NOW), 'A')).toMatchObject({
-      status: 'requested',
-      batch: { ...batch, is_accepted: true },
-    });
-  });
-  test('when it was cancelled meanwhile, it is cancelled at once', () => {
-    const one = request('A', { batch, cancelled: { at: ago(SECOND), caller: 'c' } });
-    const next = acceptMember(with_(one), one, NOW);
-    expect(found(next, 'A')).toMatchObject({
-      status: 'cancelled',
-      batch: { is_accepted: true },
-      cancelled: { at: ago(SECOND) },
-    });
-  });
-  test('when its attempt was given up, overtaken or is gone, it never counts; an attempt that may come does not tell', () => {
-    const of = (status: Batch['status'], attempt: number) =>
-      isVoid(
-        { batch_id: 'X', status, attempt, fingerprint: 'f', organization_ids: [], created_at: ago(MINUTE) },
-        { attempt: 2 },
-      );
-    expect(isVoid(undefined, { attempt: 2 })).toBe(true);
-    for (const status of ['open', 'accepted', 'void', 'cancelled'] as const) {
-      expect(of(status, 3)).toBe(true);
-      expect(of(status, 2)).toBe(status === 'void');
-      expect(of(status, 1)).toBe(false);
-    }
-  });
-  test('when its batch is void, it leaves no trace', () => {
-    const item = organization({
-      requests: [request('A', { batch }), request('B')],
-      outbox: [outbox('requested', 'A'), outbox('requested', 'B')],
-    });
-    const next = withoutMember(item, found(item, 'A'));
-    expect([statuses(next), events(next)]).toEqual([{ B: 'requested' }, ['requested B']]);
-  });
-});
-
-describe('watches that are over', () => {
-  const watched = (id: string, changes: Partial<OpenRequest> = {}) =>
-    request(id, { status: 'completed', watch: 'on', ended_at: ago(DAY), ...changes });
-  const tidy = (...requests: OpenRequest[]) => withoutOverdueWatches(organization({ requests }), NOW, STAGE);
-
-  test('when the time of a watch is over, it ends with its event; a millisecond earlier it does not', () => {
-    const end = Date.parse('2025-10-20T09:00:00.500Z');
-    expect(NOW - end).toBe(400 * DAY);
-    expect(tidy(watched('A', { ended_at: ago(400 * DAY) })).outbox).toEqual([]);
-    const next = tidy(watched('A', { ended_at: ago(400 * DAY + 1) }));
-    expect(events(next)).toEqual(['watch_ended A']);
-    expect(found(next, 'A')).toMatchObject({
-      watch: 'ended',
-      watch_ended: { at: ago(0), caller: 'org-connections', requested_by: null, reason: 'watched for long enough' },
-    });
-    expect(events(tidy(watched('A', { ended_at: undefined, accepted_at: ago(401 * DAY) })))).toEqual(['watch_ended A']);
-  });
-  test('when a watch has ended, it does not end again', () => {
-    expect(events(tidy(watched('A', { watch: 'ended', ended_at: ago(500 * DAY) })))).toEqual([]);
-  });
-  test('when an offboarding is scheduled, its watch does not end', () => {
-    expect(events(tidy(watched('A', { status: 'scheduled', ended_at: ago(500 * DAY) })))).toEqual([]);
-  });
-  test('when more than ten are watched, the oldest end', () => {
-    const all = Array.from({ length: 12 }, (_, index) =>
-      watched(`r${String(index).padStart(2, '0')}`, { requested_at: ago(DAY - index) }),
-    );
-    const next = tidy(...all);
-    expect(events(next)).toEqual(['watch_ended r00', 'watch_ended r01']);
-    expect(found(next, 'r00').watch_ended?.reason).toBe('later offboardings are watched');
-    expect(tidy(...all.slice(2)).outbox).toEqual([]);
-  });
-});
-
-describe('what is over', () => {
-  const over = (one: OpenRequest, changes: Partial<Organization> = {}) => isOver(with_(one, changes), one);
-  const completed = (changes: Partial<OpenRequest> = {}, of = {}) =>
-    request('A', { status: 'completed', ...changes }, of);
-
-  test('when a request has ended, is on record, published and not watched, it is over', () => {
-    expect(over(completed())).toBe(true);
-    expect(over(completed({ watch: 'ended' }))).toBe(true);
-    expect(over(completed({ is_unrecorded: true }))).toBe(false);
-    expect(over(completed({ watch: 'on' }))).toBe(false);
-    expect(over(request('A', { status: 'scheduled' }))).toBe(false);
-    expect(over(completed({ batch: { id: 'X', attempt: 1, is_accepted: false } }))).toBe(false);
-    expect(over(completed(), { outbox: [outbox('completed', 'A')] })).toBe(false);
-    expect(over(completed(), { outbox: [outbox('completed', 'B')] })).toBe(true);
-  });
-  test('when it failed and disabled something, it is not over: it can be given back', () => {
-    const failed = request('A', { status: 'failed' });
-    expect(over(failed, { ledger: [entry('con_1', ['A'])] })).toBe(false);
-    expect(over(failed, { ledger: [entry('con_1', ['A'], { disabled_by_us: false }), entry('con_2', ['B'])] })).toBe(
-      true,
-    );
-    expect(over(completed(), { ledger: [entry('con_1', ['A'])] })).toBe(true);
-  });
-  test('when sessions are still to be ended, it is not over', () => {
-    expect(areSessionsLeft(completed({}, { end_sessions: true }))).toBe(true);
-    expect(over(completed({}, { end_sessions: true }))).toBe(false);
-    expect(over(completed())).toBe(true);
-  });
-
-  const left = (item: Organization) => withoutOver(item, NOW);
-  test('when a carried out request leaves, it stays known as the current one, unless a later one is', () => {
-    const item = organization({
-      requests: [completed({ requested_at: ago(HOUR) }), request('B', { status: 'failed', requested_at: ago(MINUTE) })],
-    });
-    expect(left(item)).toMatchObject({ requests: [], current: { offboarding_id: 'B', requested_at: ago(MINUTE) } });
-    const later = { offboarding_id: 'Z', requested_at: ago(0) };
-    expect(left({ ...item, current: later }).current).toEqual(later);
-    expect(left({ ...item, current: { offboarding_id: 'Y', requested_at: ago(DAY) } }).current?.offboarding_id).toBe(
-      'B',
-    );
-    expect(left({ ...item, current: { offboarding_id: 'Y', requested_at: ago(MINUTE) } }).current?.offboarding_id).toBe(
-      'Y',
-    );
-  });
-  test('when several leave at once, the one requested last is the current one', () => {
-    const requests = [HOUR, DAY, MINUTE].map((ms) => request(`r${ms}`, { status: 'completed', requested_at: ago(ms) }));
-    expect(left(organization({ requests })).current?.offboarding_id).toBe(`r${MINUTE}`);
-  });
-  test('when a cancelled, superseded or dry request leaves, it is no current one', () => {
-    for (const one of [
-      request('A', { status: 'cancelled' }),
-      request('A', { status: 'superseded' }),
-      completed({}, { dry_run: true }),
-    ])
-      expect(left(with_(one))).toMatchObject({ requests: [], current: undefined });
-  });
-  test('when nothing is over, nothing changes', () => {
-    const item = organization({ requests: [request('A')], ledger: [entry('con_1', ['gone'])] });
-    expect(left(item)).toBe(item);
-  });
-  test('when the last claim of a connection leaves, it is forgotten, unless a call is open or a list may not show it', () => {
-    const ledger = [
-      entry('con_1', ['A']),
-      entry('con_2', ['A', 'B']),
-      entry('con_3', ['A'], { intent: { goal: 'disabled', offboarding_id: 'A' } }),
-      entry('con_4', ['A'], { changed: { goal: 'disabled', at: NOW - 59_999 } }),
-      entry('con_5', ['A'], { changed: { goal: 'disabled', at: NOW - 60_000 } }),
-      grant('cgr_1', ['C']),
-    ];
-    const open = [request('B', { status: 'scheduled' }), request('C', { status: 'completed', watch: 'on' })];
-    const next = left(organization({ requests: [completed(), ...open], ledger }));
-    expect(next.ledger.map(({ id, claims, disabled_by_us }) => [id, claims, disabled_by_us])).toEqual([
-      ['con_2', ['B'], true],
-      ['con_3', [], false],
-      ['con_4', [], false],
-      ['cgr_1', ['C'], false],
-    ]);
-  });
-  test('when only a dry run claims what we disabled, nobody can give it back', () => {
-    const ledger = [entry('con_1', ['A', 'D'])];
-    const dry = request('D', { status: 'working' }, { dry_run: true });
-    expect(left(organization({ requests: [completed(), dry], ledger })).ledger).toEqual([
-      entry('con_1', ['D'], { disabled_by_us: false }),
-    ]);
-  });
-});
-
-test('when a list shows a connection as off, a request still begins with it', () => {
-  const one = request('A', {}, { action: 'disable' });
-  const next = begin(with_(one), one, listing([off('con_1')]), NOW, STAGE);
-  expect(next.ledger.map(({ id, claims }) => [id, claims])).toEqual([['con_1', ['A']]]);
 });

@@ -1,7 +1,7 @@
 // What becomes due later: removals with their notices, the sessions of members, and drift checks.
 import { describe, expect, test } from 'vitest';
 import type { LedgerEntry, OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
-import { nextCheckAt } from '../../../lib/offboarding/worker/next-step.ts';
+import { nextCheckAt } from '../../../lib/offboarding/worker/check-steps.ts';
 import {
   ago,
   DAY,
@@ -13,14 +13,17 @@ import {
   listing,
   MINUTE,
   NOW,
+  ORG,
   off,
   organization,
   request,
   SECOND,
   statuses,
 } from '../items.ts';
-import { changed, listed, short, stage, stateOf, step } from './states.ts';
+import { changed, listed, OPEN_BATCH, short, stage, stateOf, step } from './states.ts';
 
+/** The visit has its lease. */
+const LEASED = { lease: { owner: 'n', until: NOW + HOUR } };
 const CHECKED = { next_drift_check_at: ago(-DAY) };
 const later = (id: string, changes: Partial<OpenRequest> = {}, of: object = {}) =>
   request(id, { status: 'scheduled', watch: 'on', removal_due_at: ago(-HOUR), ...changes }, of);
@@ -49,11 +52,11 @@ describe('a removal', () => {
     const decides = (changes: Partial<OpenRequest>, of: object = {}) =>
       short(
         step(itemOf(due, request('B', { requested_at: ago(0), accepted_at: ago(-DAY), ...changes }, of)), {
-          error: undefined,
+          batches: { X: OPEN_BATCH },
         }),
       );
     const batch = { id: 'X', attempt: 1, is_accepted: false };
-    expect(decides({ status: 'requested' })).toBe('list');
+    expect(decides({ status: 'requested' })).toBe('listConnections');
     expect(decides({ batch })).toBe('change');
     expect(decides({ status: 'completed', watch: 'on', ended_at: ago(0) })).toBe('change');
     expect(statuses(changed(itemOf(due, later('B', { requested_at: ago(0), removal_due_at: ago(0) }))))).toEqual({
@@ -110,15 +113,17 @@ describe('the sessions of members', () => {
   test('when connections are ended, the item says first that they are due; then a message goes out, once a visit', () => {
     const next = changed(itemOf(ended()));
     expect(found(next, 'A').sessions).toEqual({ ...NONE, updated_at: ago(0) });
-    expect(step(next)).toEqual({ do: 'send sessions', request: found(next, 'A') });
-    expect(short(step(next, { sent: ['sessions A'] }))).toBe('rest');
+    const stored = { ...next, ...LEASED };
+    expect(step(next)).toEqual({ do: 'save' });
+    expect(step(stored)).toEqual({ do: 'sendSessionsDue', organization_id: ORG, offboarding_id: 'A' });
+    expect(short(step(stored, { sent: ['sessions A'] }))).toBe('rest');
     const other = { ...next, requests: [...next.requests, { ...ended(), offboarding_id: 'B' }] };
     expect(found(changed(other, { sent: ['sessions A'] }), 'B').sessions).toBeDefined();
   });
   test('when a message was sent, it is not sent again before half an hour', () => {
     const sent = (ms: number) =>
-      short(step(itemOf(ended({ sessions: { ...NONE, sent_at: ago(ms), updated_at: ago(ms) } }))));
-    expect([sent(30 * MINUTE - 1), sent(30 * MINUTE)]).toEqual(['rest', 'send sessions']);
+      short(step({ ...itemOf(ended({ sessions: { ...NONE, sent_at: ago(ms), updated_at: ago(ms) } })), ...LEASED }));
+    expect([sent(30 * MINUTE - 1), sent(30 * MINUTE)]).toEqual(['rest', 'sendSessionsDue']);
   });
   test('when the stage has stopped ending sessions, they failed for that, with what was done', () => {
     const none = stage({ canEndSessions: false });
@@ -149,10 +154,11 @@ describe('a drift check', () => {
     expect(short(step(organization({ next_drift_check_at: ago(0) })))).toBe('rest');
   });
   test('when it is due, connections are listed for it, and grants where they were ended', () => {
-    expect(step(watched())).toEqual({ do: 'list', grants: false, isCheck: true });
+    expect(step(watched())).toEqual({ do: 'save' });
+    expect(step(watched(LEASED))).toEqual({ do: 'listConnections', organization_id: ORG });
     expect(short(step(watched({ next_drift_check_at: ago(-1) })))).toBe('rest');
-    const machines = watched({}, { end_machine_access: true });
-    expect(step(machines, list)).toEqual({ do: 'list', grants: true, isCheck: true });
+    const machines = watched(LEASED, { end_machine_access: true });
+    expect(step(machines, list)).toEqual({ do: 'listGrants', organization_id: ORG });
     expect(short(step(machines, listed(listing([], { grants: null }))))).toBe('checked');
     expect(short(step(watched(), list))).toBe('checked');
   });
@@ -161,12 +167,12 @@ describe('a drift check', () => {
     expect(short(step(watched(), { ...list, postponed: ['con_2'], tried: ['con_2'] }))).toBe('checked');
   });
   test('when a notification came after the list, it is listed anew', () => {
-    const notified = watched({ drift_checks_requested: 2 });
-    expect(step(notified, listed(listing([]), { checks: 1 }))).toEqual({ do: 'list', grants: false, isCheck: true });
+    const notified = watched({ drift_checks_requested: 2, ...LEASED });
+    expect(short(step(notified, listed(listing([]), { checks: 1 })))).toBe('listConnections');
     expect(short(step(notified, listed(listing([]), { checks: 2 })))).toBe('checked');
   });
   test('when Auth0 has no such organization any more, nothing has drifted', () => {
-    const gone = listed(listing([], { grants: undefined }), { isUnknown: true });
+    const gone = listed(listing([], { grants: [] }));
     expect(short(step(watched({}, { end_machine_access: true }), gone))).toBe('checked');
   });
   test('when a connection drifted, it is reported, or disabled again', () => {
@@ -174,7 +180,7 @@ describe('a drift check', () => {
     expect(events(changed(watched(), enabled))).toEqual(['drifted A']);
     const next = step(watched({}, { on_reenable: 'disable_again' }), enabled);
     expect(next).toMatchObject({
-      ...{ do: 'call', isDrift: true, change: { goal: 'disabled' }, request: { offboarding_id: 'A' } },
+      ...{ do: 'call', entry: { intent: { goal: 'disabled', offboarding_id: 'A' } } },
       item: { ledger: [{ id: 'con_1', intent: { goal: 'disabled' } }] },
     });
     const tried = step(watched({}, { on_reenable: 'disable_again' }), { ...enabled, tried: ['con_1'] });
@@ -186,8 +192,7 @@ describe('a drift check', () => {
 
 describe('the date of the next check', () => {
   const intent = { goal: 'disabled' as const, offboarding_id: 'A' };
-  const next = (ledger: LedgerEntry[], changes: object = {}) =>
-    nextCheckAt(organization({ ledger }), stateOf(organization(), changes));
+  const next = (ledger: LedgerEntry[], changes: object = {}) => nextCheckAt(stateOf(organization({ ledger }), changes));
   test('when all is done, it is the stage’s interval later', () => {
     expect(next([entry('con_1', ['A'])])).toBe(ago(-DAY));
     expect(next([entry('con_1', ['A'], { intent })])).toBe(ago(-DAY));

@@ -1,9 +1,11 @@
 // What a visit knows at some moment, with defaults: a test says only what it is about.
-import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import type { Batch } from '../../../lib/offboarding/model/batch.ts';
+import { emptyOrganization, type Organization } from '../../../lib/offboarding/model/organization.ts';
 import type { Listing } from '../../../lib/offboarding/rules/connections.ts';
-import { nextStep, type Step } from '../../../lib/offboarding/worker/next-step.ts';
+import { nextStep } from '../../../lib/offboarding/worker/next-step.ts';
+import type { Step } from '../../../lib/offboarding/worker/step.ts';
 import { startVisit, type VisitInput, type VisitState } from '../../../lib/offboarding/worker/visit-state.ts';
-import { NOW, ORG, SECOND, STAGE } from '../items.ts';
+import { ago, NOW, ORG, SECOND, STAGE } from '../items.ts';
 
 export const WAIT_MS = 5000;
 export const INPUT: VisitInput = {
@@ -11,15 +13,20 @@ export const INPUT: VisitInput = {
   stage: STAGE,
 };
 
-/** A visit that has just read `item`. */
-export const stateOf = (item: Organization | undefined, changes: Partial<VisitState> = {}): VisitState => ({
+/** A batch whose members do not count yet. */
+export const OPEN_BATCH: Batch = {
+  ...{ batch_id: 'X', status: 'open', attempt: 1, fingerprint: 'f', organization_ids: [ORG], created_at: ago(0) },
+};
+
+/** A visit that has just read `item`; an empty one where there is none. */
+export const stateOf = (item = emptyOrganization(ORG), changes: Partial<VisitState> = {}): VisitState => ({
   ...startVisit(INPUT, NOW),
   ...{ isRead: true, stored: item, item },
   ...changes,
 });
 
 export const listed = (list: Listing, changes: object = {}) => ({ listing: { ...list, checks: 0, ...changes } });
-export const step = (item: Organization, changes: Partial<VisitState> = {}) => nextStep(item, stateOf(item, changes));
+export const step = (item: Organization, changes: Partial<VisitState> = {}) => nextStep(stateOf(item, changes));
 export const stage = (changes: Partial<typeof STAGE>) => ({ input: { ...INPUT, stage: { ...STAGE, ...changes } } });
 /** The item that a step makes. */
 export function changed(item: Organization, changes: Partial<VisitState> = {}): Organization {
@@ -29,7 +36,5 @@ export function changed(item: Organization, changes: Partial<VisitState> = {}): 
 }
 /** A step in short. */
 export function short(next: Step): string {
-  if (next.do === 'call') return `${next.change.goal} ${next.change.entry.id}${next.isDrift ? ' again' : ''}`;
-  if (next.do === 'list') return `list${next.grants ? ' grants' : ''}${next.isCheck ? ' to check' : ''}`;
-  return next.do;
+  return next.do === 'call' ? `${next.entry.intent.goal} ${next.entry.id}` : next.do;
 }

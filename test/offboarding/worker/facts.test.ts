@@ -1,16 +1,27 @@
 // What a visit has learned, applied to the organization's item, also where somebody else has written it meanwhile.
 import { describe, expect, test } from 'vitest';
-import type { LedgerEntry, OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
 import {
-  applyFact,
-  applyFacts,
-  type Fact,
-  isWorkPostponed,
-  levelAfter,
-  startVisit,
-  uncertainEntry,
-} from '../../../lib/offboarding/worker/visit-state.ts';
-import { ago, entry, found, grant, HOUR, listedGrant, MINUTE, NOW, organization, outbox, request } from '../items.ts';
+  emptyOrganization,
+  type LedgerEntry,
+  type OpenRequest,
+  type Organization,
+} from '../../../lib/offboarding/model/organization.ts';
+import { applyFact, type Fact, levelAfter, uncertainEntry } from '../../../lib/offboarding/worker/facts.ts';
+import { isWorkPostponed, startVisit } from '../../../lib/offboarding/worker/visit-state.ts';
+import {
+  ago,
+  entry,
+  found,
+  grant,
+  HOUR,
+  listedGrant,
+  MINUTE,
+  NOW,
+  ORG,
+  organization,
+  outbox,
+  request,
+} from '../items.ts';
 import { INPUT } from './states.ts';
 
 type Called = Extract<Fact, { is: 'called' }>;
@@ -31,6 +42,7 @@ test('when a visit begins, it knows nothing but what it was given', () => {
   expect(startVisit({ ...INPUT, retries: 2 }, NOW)).toEqual({
     ...{ input: { ...INPUT, retries: 2 }, now: NOW, writes: 0, isRead: false, facts: [], batches: {}, records: {} },
     ...{ postponed: [], tried: [], unsettled: {}, retriesLeft: 2, sent: [], failures: 0 },
+    ...{ stored: emptyOrganization(ORG), item: emptyOrganization(ORG) },
   });
 });
 
@@ -309,8 +321,6 @@ describe('what else a visit learns', () => {
       { is: 'named', name: 'a' },
       { is: 'named', name: 'b' },
     ];
-    expect(applyFacts(organization(), facts).name).toBe('b');
-    const item = organization();
-    expect(applyFacts(item, [])).toBe(item);
+    expect(facts.reduce(applyFact, organization()).name).toBe('b');
   });
 });
