@@ -1,7 +1,7 @@
 import { type Updated, updateOrganization } from '../offboarding/intake/update.ts';
 import { type Core, type EffectError, perform } from '../offboarding/model/effects.ts';
-import type { OpenRequest, Organization, Sessions } from '../offboarding/model/organization.ts';
-import { areMembersLeft, noSessions, requestOf, withRequest } from '../offboarding/model/organization.ts';
+import { type OpenRequest, requestOf, withRequest } from '../offboarding/model/organization.ts';
+import { areMembersLeft, noSessions, type Sessions } from '../offboarding/model/sessions.ts';
 import { after, iso, type Stage } from '../offboarding/model/stage.ts';
 import { areSessionsLeft, withEvent } from '../offboarding/rules/requests.ts';
 
@@ -175,7 +175,7 @@ function* savePage(
   const writer = { nonce: `${nonce}.${pages}`, deadline: deadline + MEMBER_TAKES_MS };
   const isProgress =
     sessions.members > before.members || sessions.cursor !== before.cursor || sessions.status !== before.status;
-  return yield* updateOrganization<boolean>(organization_id, writer, now, (item: Organization, written: number) => {
+  return yield* updateOrganization<boolean>(organization_id, writer, now, (item, written) => {
     const request = requestOf(item, offboarding_id);
     const known = request && (request.sessions ?? before);
     if (!known || known.cursor !== before.cursor || known.members !== before.members || known.status !== before.status)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LocalEnvironment } from '../../infra/local/environment.ts';
-import { noSessions } from '../../lib/offboarding/model/organization.ts';
+import { noSessions } from '../../lib/offboarding/model/sessions.ts';
 import { organization, request } from '../offboarding/items.ts';
 import { putItem } from '../stored-items.ts';
 

@@ -1,6 +1,6 @@
 // How the sessions of an organization's members are ended, page by page, as long as no cancellation stops it.
 import { describe, expect, test } from 'vitest';
-import type { Sessions } from '../../lib/offboarding/model/organization.ts';
+import type { Sessions } from '../../lib/offboarding/model/sessions.ts';
 import { ago, events, MINUTE, NOW, ORG, organization, SECOND } from '../offboarding/items.ts';
 import { AWAY, World } from '../offboarding/play.ts';
 import { due, end, ended, now, sessions, worldOf } from './members.ts';

@@ -1,5 +1,6 @@
 // Members of an organization whose sessions are to be ended, as Auth0 lists them.
-import type { OpenRequest, Sessions } from '../../lib/offboarding/model/organization.ts';
+import type { OpenRequest } from '../../lib/offboarding/model/organization.ts';
+import type { Sessions } from '../../lib/offboarding/model/sessions.ts';
 import { type EndSessionsInput, endSessions } from '../../lib/sessions/end-sessions.ts';
 import { ago, found, HOUR, MINUTE, NOW, ORG, organization, request, STAGE } from '../offboarding/items.ts';
 import { World } from '../offboarding/play.ts';

@@ -1,8 +1,7 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
 import type { RequestMessage } from '../model/messages.ts';
-import { OWN_SOURCE, timeOf } from '../model/messages.ts';
-import type { Failure } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
+import { timeOf } from '../model/messages.ts';
+import { type Failure, OWN_SOURCE, requestOf } from '../model/organization.ts';
 import { after, type Stage } from '../model/stage.ts';
 import { acceptOffboarding } from './accept.ts';
 import type { Writer } from './update.ts';

@@ -1,4 +1,5 @@
 import { type Core, perform } from '../model/effects.ts';
+import { OWN_SOURCE } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelBatch } from './cancel-batch.ts';
 import { type FinishInput, finishRefused } from './full-organizations.ts';
@@ -8,5 +9,5 @@ export function* finishBatch(batch_id: string, input: FinishInput, now: number):
   const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
   if (read.value?.status === 'accepted') yield* finishRefused(read.value, input, now);
   if (read.value?.status !== 'cancelled') return;
-  yield* cancelBatch({ ...input, batch_id, act: { at: iso(now), caller: 'org-connections' } }, now);
+  yield* cancelBatch({ ...input, batch_id, act: { at: iso(now), caller: OWN_SOURCE } }, now);
 }

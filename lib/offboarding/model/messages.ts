@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { OrganizationId } from '../../ids.ts';
 import { BATCH } from './batch.ts';
-import { ORGANIZATION } from './organization.ts';
+import { ORGANIZATION, OWN_SOURCE } from './organization.ts';
 import { CancellationRequest, EventParameters } from './request.ts';
 import { iso } from './stage.ts';
 
@@ -9,8 +9,6 @@ export const REQUESTED = 'organization.offboarding.requested';
 export const CANCELLATION_REQUESTED = 'organization.offboarding.cancellation_requested';
 /** A due notice: the organization has work. It says nothing else, and may be lost, late or doubled. */
 export const DUE = 'organization.offboarding.due';
-/** The source of this service's own events. */
-export const OWN_SOURCE = 'org-connections';
 
 const RESERVED = [ORGANIZATION, BATCH];
 const Id = v.pipe(

@@ -1,5 +1,5 @@
 import type { Parameters } from './request.ts';
-import { iso } from './stage.ts';
+import type { Sessions } from './sessions.ts';
 import type { Status } from './status.ts';
 
 // One item of the table per organization holds everything that decides: the lease, the open requests, the ledger of what we did
@@ -69,37 +69,8 @@ export interface LedgerEntry {
 /** One with a call of Auth0 that is to be made. */
 export type PlannedEntry = LedgerEntry & { intent: Intent };
 
-export interface SessionCounts {
-  members: number;
-  revocations_requested: number;
-  skipped: number;
-  failed: number;
-}
-
-/** How far the ending of the members' sessions has come: a cursor and counts, and no list of people. */
-export interface Sessions extends SessionCounts {
-  status: 'due' | 'ending' | 'ended' | 'failed' | 'refused';
-  cursor?: string | undefined;
-  /** The place within the page at which the next delivery goes on, and how often Auth0 failed for that member. */
-  position?: number | undefined;
-  tries?: number | undefined;
-  /** The page that the place is of: what tells it from another list, and the counts before it. */
-  page?: ({ of: number } & SessionCounts) | undefined;
-  error?: Failure | undefined;
-  /** When the last message was sent that says that they are due, and when the last page was done. */
-  sent_at?: string | undefined;
-  updated_at: string;
-}
-
-/** Sessions of which none is ended yet; `at` in Unix ms. */
-export const noSessions = (at: number): Sessions => ({
-  ...{ status: 'due', members: 0, revocations_requested: 0, skipped: 0, failed: 0 },
-  updated_at: iso(at),
-});
-
-/** Whether members are left whose sessions are to be ended. */
-export const areMembersLeft = (sessions: Sessions | undefined): boolean =>
-  sessions === undefined || sessions.status === 'due' || sessions.status === 'ending';
+/** The source of this service's own requests and events. */
+export const OWN_SOURCE = 'org-connections';
 
 /** A request in the organization's item: pending, not published, watched, or failed with something disabled. */
 export interface OpenRequest {

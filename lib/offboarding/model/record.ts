@@ -1,5 +1,6 @@
-import type { Act, Failure, Goal, OpenRequest, RemainingAccess, Sessions } from './organization.ts';
+import type { Act, Failure, Goal, OpenRequest, RemainingAccess } from './organization.ts';
 import type { Parameters } from './request.ts';
+import type { Sessions } from './sessions.ts';
 import type { Status } from './status.ts';
 
 /** A connection of an offboarding as its record shows it. */

@@ -3,6 +3,7 @@ import {
   type Failure,
   type OpenRequest,
   type Organization,
+  OWN_SOURCE,
   requestOf,
 } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
@@ -81,23 +82,11 @@ const refused = (code: string, message: string): Acceptance & { is: 'refused' } 
 });
 
 function newRequest(item: Organization, given: NewRequest, now: number): OpenRequest {
-  const { offboarding_id, parameters, caller, batch, urgent, fingerprint, idempotency_key } = given;
   const requested_at = given.requested_at ?? nextRequestedAt(item, now);
-  const request = given.request ?? { id: offboarding_id, source: 'org-connections', time: requested_at };
-  const about = { offboarding_id, requested_at, accepted_at: iso(now), parameters, request, caller };
-  const state = {
-    status: 'requested' as const,
-    updated_at: iso(now),
-    attempts: 0,
-    outcomes: {},
-    is_unrecorded: true as const,
-  };
   return {
-    ...about,
-    ...(batch && { batch }),
-    ...(urgent && { urgent }),
-    ...(fingerprint && { fingerprint }),
-    ...(idempotency_key && { idempotency_key }),
-    ...state,
+    request: { id: given.offboarding_id, source: OWN_SOURCE, time: requested_at },
+    ...given,
+    ...{ requested_at, accepted_at: iso(now), updated_at: iso(now) },
+    ...{ status: 'requested', attempts: 0, outcomes: {}, is_unrecorded: true },
   };
 }

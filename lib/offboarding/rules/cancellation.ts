@@ -1,5 +1,5 @@
 import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
-import { withRequest } from '../model/organization.ts';
+import { OWN_SOURCE, withRequest } from '../model/organization.ts';
 import { latestOf } from '../model/stage.ts';
 import {
   actOf,
@@ -20,7 +20,7 @@ export interface CancellationRequest extends Act {
 /** Whether a cancellation that is accepted now covers a request that the organization has accepted. */
 function isInScope(request: OpenRequest, { at, isEvent }: CancellationRequest): boolean {
   // An event of the same second was accepted before the cancellation, or it would not be here.
-  const isEventItself = request.request.source !== 'org-connections';
+  const isEventItself = request.request.source !== OWN_SOURCE;
   return isEvent && !isEventItself ? request.requested_at < at : request.requested_at <= at;
 }
 

@@ -17,36 +17,34 @@ export interface Due {
   priority?: Priority | undefined;
 }
 
-type Entry = { at: string | undefined; priority: Priority };
+type Entry = { at: string; priority: Priority };
 
 /** What is due of an organization, and when: everything that a lost message or a crashed worker could leave behind. */
 export function dueOf(item: Organization): Due {
-  const work = [...outboxDue(item), ...item.requests.flatMap(requestDue)].filter(({ at }) => at !== undefined);
-  const check: Entry[] = watchedOf(item).length > 0 ? [{ at: item.next_drift_check_at, priority: 'watch' }] : [];
-  const all = [...work, ...check.filter(({ at }) => at !== undefined)].sort(byDate);
-  const first = work.sort(byDate)[0];
-  return { due_at: all[0]?.at, work_due_at: first?.at, priority: (first ?? all[0])?.priority };
+  const byDate = (a: Entry, b: Entry) => (a.at < b.at ? -1 : 1);
+  const work = [...outboxDue(item), ...item.requests.flatMap(requestDue)].sort(byDate);
+  const check = watchedOf(item).length > 0 ? entryAt(item.next_drift_check_at, 'watch') : [];
+  const [first] = work;
+  const [next] = [...work, ...check].sort(byDate);
+  return { due_at: next?.at, work_due_at: first?.at, priority: (first ?? next)?.priority };
 }
 
-const byDate = (a: Entry, b: Entry) => (String(a.at) < String(b.at) ? -1 : 1);
+const entryAt = (at: string | undefined, priority: Priority): Entry[] => (at === undefined ? [] : [{ at, priority }]);
 
 /** Events that are not published, and records that are not written. */
 function outboxDue({ outbox, requests }: Pick<Organization, 'outbox' | 'requests'>): Entry[] {
-  const events = publishableOf({ outbox, requests }).map(({ at }) => ({ at, priority: 'single' as const }));
   const unrecorded = requests
     .filter((one) => one.is_unrecorded && isAccepted(one))
     .map((one) => ({ at: one.updated_at, priority: priorityOf(one) }));
-  return [
-    ...events.slice(0, 1).map((one) => ({ ...one, priority: unrecorded[0]?.priority ?? one.priority })),
-    ...unrecorded,
-  ];
+  const [event] = publishableOf({ outbox, requests });
+  return [...entryAt(event?.at, unrecorded[0]?.priority ?? 'single'), ...unrecorded];
 }
 
 function requestDue(request: OpenRequest): Entry[] {
   const priority = priorityOf(request);
-  if (!isAccepted(request)) return [{ at: openUntil(request), priority }];
-  const sessions: Entry = { at: sessionsDueAt(request), priority: 'batch' };
-  return hasEnded(request) ? [sessions] : [{ at: stepDueAt(request), priority }, sessions];
+  if (!isAccepted(request)) return entryAt(openUntil(request), priority);
+  const step = hasEnded(request) ? undefined : stepDueAt(request);
+  return [...entryAt(step, priority), ...entryAt(sessionsDueAt(request), 'batch')];
 }
 
 const openUntil = ({ accepted_at }: OpenRequest) => iso(Date.parse(accepted_at) + BATCH_IS_OPEN_MS);

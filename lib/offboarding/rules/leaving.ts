@@ -1,15 +1,13 @@
-import { type LedgerEntry, type OpenRequest, type Organization, withRequest } from '../model/organization.ts';
+import {
+  type LedgerEntry,
+  type OpenRequest,
+  type Organization,
+  OWN_SOURCE,
+  withRequest,
+} from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import { endWatch } from './cancellation.ts';
-import {
-  acceptedOf,
-  actOf,
-  areSessionsLeft,
-  disabledBy,
-  isCarriedOut,
-  isPending,
-  withFinalLedger,
-} from './requests.ts';
+import { acceptedOf, areSessionsLeft, disabledBy, isCarriedOut, isPending, withFinalLedger } from './requests.ts';
 
 // What leaves an organization's item: watches, claims and requests that are over.
 
@@ -27,7 +25,7 @@ export function withoutOverdueWatches(item: Organization, now: number, stage: St
   const reason = (one: OpenRequest) =>
     tooMany.includes(one) ? 'later offboardings are watched' : 'watched for long enough';
   return over.reduce(
-    (next, one) => endWatch(next, one, actOf({ at: iso(now), caller: 'org-connections', reason: reason(one) }), now),
+    (next, one) => endWatch(next, one, { at: iso(now), caller: OWN_SOURCE, reason: reason(one) }, now),
     item,
   );
 }

@@ -1,7 +1,6 @@
-import type { Failure, OpenRequest, Organization, Outcome, OutcomeEvent } from '../model/organization.ts';
+import type { Failure, OpenRequest, Organization, Outcome } from '../model/organization.ts';
 import { keyOf, requestOf, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
-import type { Status } from '../model/status.ts';
 import { beginRequest, type Listing, unfinishedOf } from './connections.ts';
 import { acceptedOf, inStatus, withEvent, withFinalLedger } from './requests.ts';
 
@@ -46,51 +45,35 @@ export function beginRemoval(item: Organization, request: OpenRequest, now: numb
 
 /** The request at the end of its status, now that each of its connections has an outcome. */
 export function finish(item: Organization, request: OpenRequest, now: number): Organization {
-  const outcomes = Object.values(request.outcomes).map(({ outcome }) => outcome);
-  const hasFailed = outcomes.includes('failed');
-  const failure = hasFailed ? firstFailure(request) : undefined;
-  if (request.status === 'cancelling')
-    return endAs(item, { ...request, error: failure }, hasFailed ? 'failed' : 'cancelled', 'cancelled', now);
-  const isDisabled =
-    request.status === 'working' && request.removal_due_at !== undefined && !request.parameters.dry_run;
-  const someAre = outcomes.some((outcome) => outcome !== 'failed');
-  if (isDisabled && someAre) return schedule(item, request, now);
-  const wouldBeScheduled = request.parameters.dry_run && request.removal_due_at !== undefined;
-  return endAs(
-    item,
-    { ...request, error: failure },
-    hasFailed ? 'failed' : 'completed',
-    wouldBeScheduled ? 'scheduled' : 'completed',
-    now,
-  );
+  const { status, removal_due_at, parameters } = request;
+  const outcomes = Object.values(request.outcomes);
+  const failed = outcomes.find(({ outcome }) => outcome === 'failed');
+  const isLater = status === 'working' && removal_due_at !== undefined && !parameters.dry_run;
+  if (isLater && outcomes.some(({ outcome }) => outcome !== 'failed')) return schedule(item, request, now);
+  const end = status === 'cancelling' ? 'cancelled' : 'completed';
+  return endAs(item, { ...request, error: failed?.error }, failed ? 'failed' : end, now);
 }
-
-const firstFailure = ({ outcomes }: OpenRequest): Failure | undefined =>
-  Object.values(outcomes).find(({ outcome }) => outcome === 'failed')?.error;
 
 /** The request failed for `error`: what was not done yet of it did. */
 export function failWith(item: Organization, request: OpenRequest, error: Failure, now: number): Organization {
   const left = unfinishedOf(item, request).map((entry) => [keyOf(entry), { outcome: 'failed', error }] as const);
   const outcomes = { ...request.outcomes, ...Object.fromEntries(left) };
-  return endAs(item, { ...request, outcomes, error }, 'failed', 'failed', now);
+  return endAs(item, { ...request, outcomes, error }, 'failed', now);
 }
 
 /** The request in its last status, its event in the outbox, and the ledger as it is from now on. */
 function endAs(
   item: Organization,
   request: OpenRequest,
-  status: Status,
-  event: OutcomeEvent,
+  status: 'completed' | 'failed' | 'cancelled',
   now: number,
 ): Organization {
-  const hasEndedSome = Object.values(request.outcomes).some(
-    ({ outcome }) => outcome === 'disabled' || outcome === 'removed',
-  );
-  const isWatched =
-    !request.parameters.dry_run && request.status !== 'cancelling' && (status === 'completed' || hasEndedSome);
-  const watch = isWatched ? ('on' as const) : undefined;
-  const ended = { ...inStatus(request, status, now), watch };
-  const reported = withEvent(withRequest(item, ended), ended, status === 'failed' ? 'failed' : event, now);
+  const { parameters, removal_due_at } = request;
+  const hasEndedSome = Object.values(request.outcomes).some(({ outcome }) => ['disabled', 'removed'].includes(outcome));
+  const isWatched = !parameters.dry_run && request.status !== 'cancelling' && (status === 'completed' || hasEndedSome);
+  const ended = { ...inStatus(request, status, now), watch: isWatched ? ('on' as const) : undefined };
+  const wouldBeScheduled = status === 'completed' && parameters.dry_run && removal_due_at !== undefined;
+  const reported = withEvent(withRequest(item, ended), ended, wouldBeScheduled ? 'scheduled' : status, now);
   return withFinalLedger(status === 'cancelled' ? reported : withRemoved(reported, ended), now);
 }
 

@@ -1,5 +1,6 @@
 import type { Act, LedgerEntry, OpenRequest, Organization, OutboxEntry, OutcomeEvent } from '../model/organization.ts';
-import { areMembersLeft, keyOf, withRequest } from '../model/organization.ts';
+import { keyOf, withRequest } from '../model/organization.ts';
+import { areMembersLeft } from '../model/sessions.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded, withStatus } from '../model/status.ts';
 

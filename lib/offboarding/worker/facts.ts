@@ -9,7 +9,8 @@ import type {
   OutboxEntry,
   Outcome,
 } from '../model/organization.ts';
-import { entryOf, noSessions, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import { entryOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
+import { noSessions } from '../model/sessions.ts';
 import { iso } from '../model/stage.ts';
 import { boundedRemaining } from '../rules/bounds.ts';
 import { goalOf } from '../rules/connections.ts';

@@ -1,4 +1,5 @@
-import { noSessions, type OpenRequest, type Organization, withRequest } from '../model/organization.ts';
+import { type OpenRequest, type Organization, withRequest } from '../model/organization.ts';
+import { noSessions } from '../model/sessions.ts';
 import { iso } from '../model/stage.ts';
 import { hasEnded } from '../model/status.ts';
 import { momentsOf, sessionsDueAt } from '../rules/due-work.ts';

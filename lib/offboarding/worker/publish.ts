@@ -1,6 +1,6 @@
 import type { SingleEffect } from '../model/effects.ts';
 import { REQUESTED } from '../model/messages.ts';
-import { type OpenRequest, requestOf } from '../model/organization.ts';
+import { type OpenRequest, OWN_SOURCE, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
 import { priorityOf } from '../rules/priority.ts';
@@ -52,7 +52,7 @@ function recordBefore({ item, records }: VisitState, offboarding_id: string): Of
 /** The dead letter that a failed request by event still needs: the event that it came as, so that, moved back, it is the same request. */
 function deadLetterOf(failed: OpenRequest, { item, sent }: VisitState): SingleEffect | undefined {
   const { parameters, idempotency_key, request, caller, cancelled, error } = failed;
-  const isDone = cancelled || request.source === 'org-connections' || parameters.dry_run;
+  const isDone = cancelled || request.source === OWN_SOURCE || parameters.dry_run;
   if (isDone || sent.includes(`letter ${request.id}`)) return undefined;
   const { organization_id } = item;
   const detail = { organization_id, ...parameters, ...(idempotency_key && { idempotency_key }) };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { OpenRequest, Organization, Sessions } from '../../../lib/offboarding/model/organization.ts';
+import type { OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
+import type { Sessions } from '../../../lib/offboarding/model/sessions.ts';
 import {
   BATCH_IS_OPEN_MS,
   dueOf,
