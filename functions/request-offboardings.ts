@@ -11,7 +11,7 @@ import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
 import { endingAt, run } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
-import { batchAcceptanceOf } from '../lib/offboarding/views/acceptance.ts';
+import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
 import { STAGE } from '../lib/stage-parameters.ts';
 
@@ -35,7 +35,7 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
     { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
     Date.now(),
   );
-  const accepted = batchAcceptanceOf(
+  const accepted = acceptanceOf(
     await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
     { batch_id },
   );

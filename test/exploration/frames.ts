@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { updateOrganization } from '../../lib/offboarding/intake/update.ts';
+import { update } from '../../lib/offboarding/intake/update.ts';
 import type { Core, Effect, Result } from '../../lib/offboarding/model/effects.ts';
 import { visit } from '../../lib/offboarding/worker/visit.ts';
 
@@ -8,7 +8,7 @@ import { visit } from '../../lib/offboarding/worker/visit.ts';
 // what their open generators were told is the same.
 
 /** Of these only the last value counts: all that they know is in it. */
-const MACHINES = [visit, updateOrganization];
+const MACHINES = [visit, update];
 
 type AnyGenerator = Generator<unknown, unknown, unknown>;
 interface Call {

@@ -5,7 +5,7 @@ import { requestOf } from '../model/organization.ts';
 import { iso, type Stage } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
 import { CUT_OFF_MS, finishRefused } from './full-organizations.ts';
-import { isNotDone, runAll, type Updated, updateOrganization, type Writer } from './update.ts';
+import { isNotDone, runAll, type Updated, updateBatch, updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptBatchInput extends Writer {
   batch_id: string;
@@ -17,7 +17,8 @@ export interface AcceptBatchInput extends Writer {
 }
 
 export type AcceptedBatch =
-  | { is: 'accepted' | 'replayed'; status: Batch['status']; accepted: number }
+  | { is: 'accepted'; status: Batch['status']; accepted: number }
+  | { is: 'replayed'; status: Batch['status']; accepted: number }
   | { is: 'reused' }
   | { is: 'unavailable' | 'unknown'; error: EffectError };
 
@@ -28,61 +29,62 @@ export type AcceptedBatch =
 export function* acceptBatch(input: AcceptBatchInput, now: number): Core<AcceptedBatch> {
   const { members, priority } = input;
   const opened = yield* openBatch(input, now);
-  if (opened.is !== 'open') return opened;
-  const { batch } = opened;
+  if (opened.is !== 'done') return { is: opened.is, error: opened.error };
+  const batch = opened.item;
+  if (opened.value.is !== 'open' || !batch) return opened.value as AcceptedBatch;
   const written = yield* runAll(members.map((member) => writeMember(member, batch, input, opened.at)));
   const failed = written.find(isNotDone);
-  const at = Math.max(opened.at, ...written.map((one) => one.at));
   if (failed) {
-    yield* writeBatch({ ...batch, status: 'void', version: `${input.nonce}.void` }, batch.version);
+    yield* giveUp(batch, input);
     return { is: 'unavailable', error: failed.error };
   }
-  const counting = { ...batch, ...refusedOf(members, written, at) };
-  const accepted = yield* decide(counting, input, at);
-  if (accepted.is !== 'accepted') return accepted;
+  const at = Math.max(opened.at, ...written.map((one) => one.at));
+  const decided = yield* decide({ ...batch, ...refusedOf(members, written, at) }, input, at);
+  if (decided.is !== 'done') return { is: decided.is, error: decided.error };
+  const { item: accepted, value: isAccepted } = decided;
+  if (!isAccepted || !accepted) return { is: 'unavailable', error: LATE };
   const ids = new Map(members.map(({ organization_id, request }) => [organization_id, request.offboarding_id]));
   const offboardingIdOf = (organization_id: string) => ids.get(organization_id) ?? '';
-  yield* finishRefused(acceptedAs(counting, input), { ...input, offboardingIdOf }, at);
+  yield* finishRefused(accepted, { ...input, offboardingIdOf }, at);
   const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
   // What is not sent is found by its date.
   yield* perform<'sendDue'>({ do: 'sendDue', notices });
   return { is: 'accepted', status: 'accepted', accepted: members.length };
 }
 
-type Opened = { is: 'open'; batch: Batch; at: number } | Exclude<AcceptedBatch, { is: 'accepted' }>;
+const hasBeenAccepted = (batch: Batch | undefined) => batch?.status === 'accepted' || batch?.status === 'cancelled';
 
 /** The batch's item, open for its members: new, or that of a repetition that was cut off. */
-function* openBatch(input: AcceptBatchInput, now: number): Core<Opened> {
-  const { batch_id, fingerprint, members, hasKey, nonce } = input;
+function openBatch(input: AcceptBatchInput, now: number) {
+  const { batch_id, fingerprint, members, hasKey } = input;
   const organization_ids = members.map(({ organization_id }) => organization_id);
-  let found: Batch | undefined;
-  for (let attempts = 1; attempts <= 5; attempts++) {
-    if (hasKey || attempts > 1) {
-      const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
-      if (read.error) return { is: 'unavailable', error: read.error };
-      found = read.value;
-    }
-    if (found && found.fingerprint !== fingerprint) return { is: 'reused' };
-    if (found?.status === 'accepted' || found?.status === 'cancelled')
-      return { is: 'replayed', status: found.status, accepted: found.organization_ids.length };
-    if (found?.status === 'open') return { is: 'open', batch: found, at: now };
-    const created = {
-      batch_id,
-      fingerprint,
-      organization_ids,
-      attempt: (found?.attempt ?? 0) + 1,
-      created_at: iso(now),
-    };
-    const batch: Batch = { ...created, status: 'open', version: `${nonce}.open.${attempts}` };
-    const written = yield* writeBatch(batch, found?.version);
-    if (written.value === true) return { is: 'open', batch, at: Math.max(now, written.at) };
-    if (written.error && !written.error.is_transient) return { is: 'unavailable', error: written.error };
-  }
-  return { is: 'unavailable', error: notStored('The batch could not be stored') };
+  const writer = { ...input, nonce: `${input.nonce}.open` };
+  return updateBatch<Opened>(
+    batch_id,
+    writer,
+    now,
+    (found) => {
+      if (found && found.fingerprint !== fingerprint) return { value: { is: 'reused' } };
+      if (found && hasBeenAccepted(found))
+        return { value: { is: 'replayed', status: found.status, accepted: found.organization_ids.length } };
+      if (found?.status === 'open') return { value: { is: 'open' } };
+      const attempt = (found?.attempt ?? 0) + 1;
+      const about = { batch_id, fingerprint, organization_ids, attempt, created_at: iso(now) };
+      return { item: { ...about, status: 'open' }, value: { is: 'open' } };
+    },
+    hasKey ? undefined : { item: undefined },
+  );
 }
 
-const writeBatch = (batch: Batch, expected: string | undefined) =>
-  perform<'writeBatch'>({ do: 'writeBatch', batch, expected });
+type Opened = { is: 'open' } | Extract<AcceptedBatch, { is: 'replayed' | 'reused' }>;
+
+/** The attempt is over: none of its members ever counts. */
+const giveUp = (batch: Batch, { nonce }: Writer) =>
+  perform<'writeBatch'>({
+    do: 'writeBatch',
+    batch: { ...batch, status: 'void', version: `${nonce}.void` },
+    expected: batch.version,
+  });
 
 /** Writes a member into its organization; it does not count yet. Resolves to why it found no room. */
 function writeMember(
@@ -107,12 +109,6 @@ function writeMember(
   );
 }
 
-const acceptedAs = (batch: Batch, { nonce }: Pick<Writer, 'nonce'>): Batch => ({
-  ...batch,
-  status: 'accepted',
-  version: `${nonce}.accepted`,
-});
-
 /** What the batch's item keeps of the organizations that took no more, until each has its record. */
 function refusedOf(
   members: AcceptBatchInput['members'],
@@ -128,28 +124,18 @@ function refusedOf(
   return { refused: { organization_ids, parameters, caller, failure }, due_at: iso(now + CUT_OFF_MS) };
 }
 
-/** The one write that accepts all of the batch. */
-function* decide(batch: Batch, { nonce, deadline }: Writer, now: number): Core<AcceptedBatch> {
-  const late = notStored('The batch could not be stored in time');
-  let error = late;
-  for (let [attempts, at] = [1, now]; attempts <= 3 && at < deadline; attempts++) {
-    const accepted = acceptedAs(batch, { nonce });
-    const written = yield* writeBatch(accepted, batch.version);
-    if (written.value === true) return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
-    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.batch_id });
-    at = Math.max(at, read.at);
-    if (read.error) {
-      if (written.error?.may_be_done) return { is: 'unknown', error: read.error };
-      error = read.error;
-      continue;
-    }
-    // Accepted by this write, whose answer was lost, or by a repetition that was quicker; and maybe cancelled since.
-    const isAccepted = read.value?.status === 'accepted' || read.value?.status === 'cancelled';
-    if (isAccepted && read.value?.attempt === batch.attempt)
-      return { is: 'accepted', status: 'accepted', accepted: batch.organization_ids.length };
-    if (read.value?.version !== batch.version) return { is: 'unavailable', error: late };
-    error = written.error ?? late;
-  }
-  yield* writeBatch({ ...batch, status: 'void', version: `${nonce}.void` }, batch.version);
-  return { is: 'unavailable', error };
+const LATE = notStored('The batch could not be stored in time');
+
+/** The one write that accepts all of the batch. False where somebody else has given it up. */
+function* decide(batch: Batch, input: Writer, now: number): Core<Updated<boolean, Batch>> {
+  const writer = { ...input, nonce: `${input.nonce}.accepted` };
+  const change = (found: Batch | undefined) => {
+    // By a repetition that was quicker; and maybe cancelled since.
+    if (found?.attempt === batch.attempt && hasBeenAccepted(found)) return { value: true };
+    if (found?.version !== batch.version) return { value: false };
+    return { item: { ...batch, status: 'accepted' as const }, value: true };
+  };
+  const decided = yield* updateBatch(batch.batch_id, writer, now, change, { item: batch });
+  if (decided.is === 'unavailable') yield* giveUp(batch, input);
+  return decided;
 }

@@ -1,11 +1,9 @@
 import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
-import type { Failure, OpenRequest } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
+import { type Failure, requestOf } from '../model/organization.ts';
 import type { Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { acceptRequest, type NewRequest, repetitionOf } from '../rules/acceptance.ts';
-import { priorityOf } from '../rules/priority.ts';
-import { type Changed, updateOrganization, type Writer } from './update.ts';
+import { updateOrganization, type Writer } from './update.ts';
 
 export interface AcceptInput extends Writer {
   organization_id: string;
@@ -19,8 +17,7 @@ export interface AcceptInput extends Writer {
 
 /** `reused`: the id is that of a request with another body. `replayed`: it was accepted before. */
 export type Accepted =
-  | { is: 'accepted'; status: Status; request: OpenRequest }
-  | { is: 'replayed'; status: Status }
+  | { is: 'accepted' | 'replayed'; status: Status }
   | { is: 'refused'; failure: Failure }
   | { is: 'reused' }
   | { is: 'unavailable' | 'unknown'; error: EffectError };
@@ -38,19 +35,15 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
       if (found.error) return { value: { is: 'unavailable', error: found.error } };
       if (found.value) return { value: repetitionOf(found.value, request) };
     }
-    return accepted(acceptRequest(item, request, at, stage));
+    const result = acceptRequest(item, request, at, stage);
+    if (result.is === 'accepted')
+      return { item: result.item, value: { is: 'accepted', status: result.request.status } };
+    return { value: result.isForNow ? { is: 'unavailable', error: notStored(result.failure.message) } : result };
   });
   if (updated.is !== 'done') return { is: updated.is, error: updated.error };
   if (updated.value.is === 'accepted' && !input.isQuiet) {
     // Should the message be lost, the dispatcher finds the request by its date.
-    const priority = priorityOf(updated.value.request);
-    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority }] });
+    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   }
   return updated.value;
-}
-
-function accepted(result: ReturnType<typeof acceptRequest>): Changed<Accepted> {
-  if (result.is === 'refused')
-    return { value: result.isForNow ? { is: 'unavailable', error: notStored(result.failure.message) } : result };
-  return { item: result.item, value: { is: 'accepted', status: result.request.status, request: result.request } };
 }

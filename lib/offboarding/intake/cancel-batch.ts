@@ -1,5 +1,5 @@
 import type { Batch } from '../model/batch.ts';
-import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
+import { type Core, type EffectError, perform } from '../model/effects.ts';
 import type { Act } from '../model/organization.ts';
 import { requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
@@ -7,7 +7,7 @@ import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/members.ts';
 import { areSessionsLeft, isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
 import { CUT_OFF_MS, type FinishInput, recordRefused } from './full-organizations.ts';
-import { isNotDone, runAll, type Updated, updateOrganization } from './update.ts';
+import { isNotDone, runAll, type Updated, updateBatch, updateOrganization } from './update.ts';
 
 export interface CancelBatchInput extends FinishInput {
   batch_id: string;
@@ -26,8 +26,9 @@ export type CancelledBatch =
 export function* cancelBatch(input: CancelBatchInput, now: number): Core<CancelledBatch> {
   const { nonce } = input;
   const marked = yield* markCancelled(input, now);
-  if (!('batch' in marked)) return marked;
-  const { batch, isRepeated } = marked;
+  if (marked.is !== 'done') return { is: 'unavailable', error: marked.error };
+  const { value: isRepeated, item: batch } = marked;
+  if (isRepeated === undefined || !batch) return { is: 'not found' };
   const ids = batch.organization_ids;
   const members = yield* runAll(
     ids.map((organization_id) => cancelMember(organization_id, batch, { ...input, isRepeated }, now)),
@@ -49,30 +50,13 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
 }
 
-function* markCancelled(
-  { batch_id, act, nonce }: CancelBatchInput,
-  now: number,
-): Core<{ batch: Batch; isRepeated: boolean } | Exclude<CancelledBatch, { is: 'cancelled' }>> {
-  let error: EffectError | undefined;
-  for (let attempts = 1; attempts <= 5; attempts++) {
-    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id });
-    if (read.error) return { is: 'unavailable', error: read.error };
-    const found = read.value;
-    if (found?.status === 'cancelled') return { batch: found, isRepeated: true };
-    if (found?.status !== 'accepted') return { is: 'not found' };
-    const batch: Batch = {
-      ...found,
-      status: 'cancelled',
-      cancelled: act,
-      due_at: iso(now + CUT_OFF_MS),
-      version: `${nonce}.${attempts}`,
-    };
-    const written = yield* perform<'writeBatch'>({ do: 'writeBatch', batch, expected: found.version });
-    if (written.value === true) return { batch, isRepeated: false };
-    error = written.error;
-  }
-  return { is: 'unavailable', error: error ?? notStored('The batch could not be stored') };
-}
+/** Whether the batch was cancelled before; undefined where there is none that was accepted. */
+const markCancelled = ({ batch_id, act, ...writer }: CancelBatchInput, now: number) =>
+  updateBatch<boolean | undefined>(batch_id, { ...writer, nonce: `${writer.nonce}.cancelled` }, now, (found) => {
+    if (found?.status === 'cancelled') return { value: true };
+    if (found?.status !== 'accepted') return { value: undefined };
+    return { item: { ...found, status: 'cancelled', cancelled: act, due_at: iso(now + CUT_OFF_MS) }, value: false };
+  });
 
 /** Cancels one member in its organization's item. True where something was, or is being, cancelled. */
 function cancelMember(

@@ -1,6 +1,6 @@
+import type { Batch } from '../model/batch.ts';
 import {
   type Core,
-  type Effect,
   type EffectError,
   notStored,
   perform,
@@ -10,15 +10,15 @@ import {
 } from '../model/effects.ts';
 import { emptyOrganization, type Organization } from '../model/organization.ts';
 
-/** Who changes an organization's item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */
+/** Who changes an item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */
 export interface Writer {
   nonce: string;
   deadline: number;
 }
 
 /** What a change makes of the item, and what it is to answer; without an item nothing is written. */
-export interface Changed<T> {
-  item?: Organization | undefined;
+interface Changed<T, I> {
+  item?: I | undefined;
   value: T;
 }
 
@@ -26,8 +26,8 @@ export interface Changed<T> {
  * `unavailable`: nothing of the change was written. `unknown`: the table answered neither the write nor the read after it, so it
  * may be written.
  */
-export type Updated<T> =
-  | { is: 'done'; value: T; item: Organization | undefined; at: number }
+export type Updated<T, I = Organization> =
+  | { is: 'done'; value: T; item: I | undefined; at: number }
   | { is: 'unavailable' | 'unknown'; error: EffectError; at: number };
 
 export const isNotDone = <T>(one: Updated<T>): one is Exclude<Updated<T>, { is: 'done' }> => one.is !== 'done';
@@ -37,87 +37,116 @@ const MAX_FAILURES = 3;
 const NO_TIME = notStored('The request could not be stored in time');
 
 /** Makes a change of an item; `isAgain`: an earlier write of it may have been carried out, and may have been dealt with since. */
-type Change<T> = (
-  item: Organization,
-  now: number,
-  isAgain: boolean,
-) => Changed<T> | Generator<Effect, Changed<T>, Result>;
+type Change<T, I, Stored = I> = (item: Stored, now: number, isAgain: boolean) => Changed<T, I> | Core<Changed<T, I>>;
+
+/** How an item is read as it is now, and written upon the version that is expected. */
+interface Place<I> {
+  read: () => Core<Result<I | undefined>>;
+  write: (item: I, expected: string | undefined) => Core<Result<boolean>>;
+}
+
+/** What an item is taken to be, which saves a read where it is so. */
+type Assumed<I> = { item: I | undefined } | undefined;
 
 /** How far the attempts to change an item have come. */
-interface Attempts<T> {
+interface Attempts<T, I> {
   count: number;
   failures: number;
   at: number;
   /** The last error, and whether the last write may have been carried out. */
   error: EffectError;
   isPending: boolean;
-  /** Whether the next attempt begins with the assumption that there is no item yet. */
-  isNew: boolean;
-  end?: Updated<T> | undefined;
+  /** What the next attempt takes the item to be. */
+  assumed?: Assumed<I>;
+  end?: Updated<T, I> | undefined;
 }
 
 /**
  * Changes the organization's item as it is now, and again upon what somebody else has written meanwhile. `isNew` begins with the
- * assumption that there is no item yet, which saves a read where that is so.
+ * assumption that there is no item yet.
  */
-export function* updateOrganization<T>(
+export function updateOrganization<T>(
   organization_id: string,
   writer: Writer,
   now: number,
-  change: Change<T>,
+  change: Change<T, Organization>,
   isNew = false,
 ): Core<Updated<T>> {
-  let state: Attempts<T> = { count: 0, failures: 0, at: now, error: NO_TIME, isPending: false, isNew };
+  const place: Place<Organization> = {
+    read: () => perform<'readOrganization'>({ do: 'readOrganization', organization_id }),
+    write: (item, expected) => perform<'writeOrganization'>({ do: 'writeOrganization', item, expected }),
+  };
+  const changeStored: Change<T, Organization, Organization | undefined> = function* (stored, at, isAgain) {
+    const made = change(stored ?? emptyOrganization(organization_id), at, isAgain);
+    const { item, value } = 'next' in made ? yield* made : made;
+    // A message that is on its way may be one about something that is due much later.
+    return { item: item && { ...item, notice_at: undefined, revision: item.revision + 1 }, value };
+  };
+  return update(place, writer, now, changeStored, isNew ? { item: undefined } : undefined);
+}
+
+/** Changes a batch's item in the same way; `assumed` is what it is taken to be at first. */
+export const updateBatch = <T>(
+  batch_id: string,
+  writer: Writer,
+  now: number,
+  change: Change<T, Batch, Batch | undefined>,
+  assumed?: Assumed<Batch>,
+): Core<Updated<T, Batch>> =>
+  update(
+    {
+      read: () => perform<'readBatch'>({ do: 'readBatch', batch_id }),
+      write: (batch, expected) => perform<'writeBatch'>({ do: 'writeBatch', batch, expected }),
+    },
+    writer,
+    now,
+    change,
+    assumed,
+  );
+
+/** Changes an item until its write is taken, or the time is over. */
+export function* update<T, I extends { version?: string | undefined }>(
+  place: Place<I>,
+  writer: Writer,
+  now: number,
+  change: Change<T, I, I | undefined>,
+  assumed: Assumed<I>,
+): Core<Updated<T, I>> {
+  let state: Attempts<T, I> = { count: 0, failures: 0, at: now, error: NO_TIME, isPending: false, assumed };
   while (!state.end && state.count < MAX_ATTEMPTS && state.failures < MAX_FAILURES && state.at < writer.deadline)
-    state = yield* attempt(organization_id, writer, { ...state, count: state.count + 1 }, change);
+    state = yield* attempt(place, writer, { ...state, count: state.count + 1 }, change);
   return state.end ?? { is: state.isPending ? 'unknown' : 'unavailable', error: state.error, at: state.at };
 }
 
 /** One attempt: read, change, write. */
-function* attempt<T>(
-  organization_id: string,
+function* attempt<T, I extends { version?: string | undefined }>(
+  place: Place<I>,
   { nonce }: Writer,
-  before: Attempts<T>,
-  change: Change<T>,
-): Core<Attempts<T>> {
-  let state: Attempts<T> = { ...before, isNew: false };
-  let stored: Organization | undefined;
-  if (!before.isNew) {
-    const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  { assumed, ...before }: Attempts<T, I>,
+  change: Change<T, I, I | undefined>,
+): Core<Attempts<T, I>> {
+  let state: Attempts<T, I> = before;
+  let stored = assumed?.item;
+  if (!assumed) {
+    const read = yield* place.read();
     const at = Math.max(state.at, read.at);
     if (read.error) return { ...state, at, error: read.error, failures: state.failures + 1 };
     stored = read.value;
     state = { ...state, at, isPending: false };
   }
-  const made = change(stored ?? emptyOrganization(organization_id), state.at, state.count > 1);
-  const changed = 'next' in made ? yield* made : made;
-  if (!changed.item) return { ...state, end: { is: 'done', value: changed.value, item: stored, at: state.at } };
-  // A message that is on its way may be one about something that is due much later.
-  const item = {
-    ...changed.item,
-    notice_at: undefined,
-    version: `${nonce}.${state.count}`,
-    revision: changed.item.revision + 1,
-  };
-  const written = yield* perform<'writeOrganization'>({ do: 'writeOrganization', item, expected: stored?.version });
+  const made = change(stored, state.at, state.count > 1);
+  const { item: changed, value } = 'next' in made ? yield* made : made;
+  if (!changed) return { ...state, end: { is: 'done', value, item: stored, at: state.at } };
+  const item = { ...changed, version: `${nonce}.${state.count}` };
+  const { error, ...written } = yield* place.write(item, stored?.version);
   state = { ...state, at: Math.max(state.at, written.at) };
-  if (written.value === true) return { ...state, end: { is: 'done', value: changed.value, item, at: state.at } };
-  if (written.error && !written.error.is_transient)
-    return { ...state, end: { is: 'unavailable', error: written.error, at: state.at } };
-  const failed = written.error && {
-    error: written.error,
-    failures: state.failures + 1,
-    isPending: written.error.may_be_done,
-  };
-  return yield* afterRefusal({ ...state, ...failed }, item, changed.value);
-}
-
-/** A write that was refused may have been refused for its own success, whose answer was lost: the item tells. */
-function* afterRefusal<T>(state: Attempts<T>, item: Organization, value: T): Core<Attempts<T>> {
-  const { organization_id, version } = item;
-  const found = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
-  const next = { ...state, at: Math.max(state.at, found.at), isPending: found.error ? state.isPending : false };
-  if (found.value?.version === version) return { ...next, end: { is: 'done', value, item, at: next.at } };
+  if (written.value === true) return { ...state, end: { is: 'done', value, item, at: state.at } };
+  if (error && !error.is_transient) return { ...state, end: { is: 'unavailable', error, at: state.at } };
+  const failed = error && { error, failures: state.failures + 1, isPending: error.may_be_done };
+  // A write that was refused may have been refused for its own success, whose answer was lost: the item tells.
+  const found = yield* place.read();
+  const next = { ...state, ...failed, at: Math.max(state.at, found.at), ...(!found.error && { isPending: false }) };
+  if (found.value?.version === item.version) return { ...next, end: { is: 'done', value, item, at: next.at } };
   if (state.count > 3) yield* perform<'pause'>({ do: 'pause', ms: 10 * Math.min(state.count, 20) });
   return next;
 }

@@ -3,7 +3,7 @@ import type { Cancelled } from '../../../lib/offboarding/intake/cancel.ts';
 import { emptyOrganization } from '../../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../../lib/offboarding/model/record.ts';
 import { recordOf } from '../../../lib/offboarding/rules/projection.ts';
-import { acceptanceOf, batchAcceptanceOf } from '../../../lib/offboarding/views/acceptance.ts';
+import { acceptanceOf } from '../../../lib/offboarding/views/acceptance.ts';
 import { cancellationView, unavailable } from '../../../lib/offboarding/views/cancellation.ts';
 import { ago, ORG, request } from '../items.ts';
 
@@ -179,10 +179,9 @@ describe('the answer to a cancellation', () => {
 
 describe('the answer to a request', () => {
   const of = (result: Parameters<typeof acceptanceOf>[0]) => () => acceptanceOf(result, { offboarding_id: 'A' });
-  const ofBatch = (result: Parameters<typeof batchAcceptanceOf>[0]) => () =>
-    batchAcceptanceOf(result, { batch_id: 'X' });
+  const ofBatch = (result: Parameters<typeof acceptanceOf>[0]) => () => acceptanceOf(result, { batch_id: 'X' });
   test('when it is accepted, or was before, the answer has its status', () => {
-    expect(of({ is: 'accepted', status: 'requested', request: request('A') })()).toEqual({
+    expect(of({ is: 'accepted', status: 'requested' })()).toEqual({
       status: 'requested',
       replayed: false,
     });
