@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { primeCalls } from '../lib/auth0/management-api.ts';
 import { primeTable } from '../lib/aws/table.ts';
@@ -7,11 +6,10 @@ import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { auth0Effects } from '../lib/offboarding/store/auth0-shell.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { endingAt, run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
-import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject(CancellationQuery);
 
@@ -32,7 +30,7 @@ async function cancelOffboarding({
   context,
 }: HttpRequest): Promise<HttpResponse> {
   const act = { caller, ...parseQuery(Query, query) };
-  const input = { organization_id: organizationId, act, nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  const input = { organization_id: organizationId, act, ...writerUntil(context.deadline) };
   // The core decides what is tried again, and writes to the table afterwards. What Auth0's limit holds up goes on by itself.
   const performers = [
     endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS),

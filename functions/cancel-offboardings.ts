@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
@@ -7,12 +6,11 @@ import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { endingAt, run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { READ_TOGETHER, TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';
 import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
-import { STAGE } from '../lib/stage-parameters.ts';
 
 const Query = v.strictObject({ batch_id: BatchId, ...CancellationQuery });
 
@@ -26,10 +24,7 @@ async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRe
   const { batch_id, ...said } = parseQuery(Query, query);
   const act = { at: new Date().toISOString(), caller, ...said };
   const offboardingIdOf = (organization_id: string) => memberIdOf(batch_id, organization_id);
-  const core = cancelBatch(
-    { batch_id, act, offboardingIdOf, nonce: randomUUID(), deadline: context.deadline, stage: STAGE },
-    Date.now(),
-  );
+  const core = cancelBatch({ batch_id, act, offboardingIdOf, ...writerUntil(context.deadline) }, Date.now());
   const result = await run(core, [endingAt(context.deadline, TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS)], context.log);
   if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
   if (result.is === 'unavailable') throw unavailable('unavailable');

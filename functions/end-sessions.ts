@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { required } from '../lib/environment.ts';
 import { parseAs, parseJson } from '../lib/json.ts';
 import { createLog, describeError, type Log } from '../lib/log.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { run } from '../lib/offboarding/store/shell.ts';
+import { run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { endSessions } from '../lib/sessions/end-sessions.ts';
 import { comeBack, SessionsDue } from '../lib/sessions/queue.ts';
 import { ALL_MEMBERS, sessionEffects } from '../lib/sessions/session-shell.ts';
-import { STAGE } from '../lib/stage-parameters.ts';
 
 /** What it takes to write the item and the log at the end, as a share of the function's time. */
 const MARGIN = 0.05;
@@ -42,13 +40,7 @@ async function processMessage(
   deadline: number,
   log: Log,
 ) {
-  const input = {
-    ...about,
-    nonce: randomUUID(),
-    deadline,
-    allMembers: ALL_MEMBERS,
-    stage: { ...STAGE, canEndSessions: true },
-  };
+  const input = { ...about, ...writerUntil(deadline), allMembers: ALL_MEMBERS };
   const performers = [TABLE_EFFECTS, DUE_EFFECTS, sessionEffects(deadline, log)];
   const end = await run(endSessions(input, Date.now()), performers, log);
   if (end.is === 'not due') log.info('sessions_not_due_any_more');

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { primeTable } from '../lib/aws/table.ts';
 import { fingerprintOf } from '../lib/digest.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
@@ -8,12 +7,11 @@ import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { OffboardingBody } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { endingAt, run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
 import { Problem } from '../lib/problem.ts';
-import { STAGE } from '../lib/stage-parameters.ts';
 
 export const handler = httpApi(requestOffboarding, { organization: true, body: true });
 
@@ -32,7 +30,7 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   const parameters = { ...body, requested_by: body.requested_by ?? caller, ...(correlation_id && { correlation_id }) };
   const hasKey = idempotencyKey !== undefined;
   const request = { offboarding_id, parameters, caller, ...(hasKey && { fingerprint: fingerprintOf(body) }) };
-  const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  const writer = writerUntil(context.deadline);
   const core = acceptOffboarding({ organization_id, request, mayBeRepeated: hasKey, ...writer }, Date.now());
   const accepted = acceptanceOf(
     await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { primeTable } from '../lib/aws/table.ts';
 import { fingerprintOf } from '../lib/digest.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
@@ -9,11 +8,10 @@ import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
-import { endingAt, run } from '../lib/offboarding/store/shell.ts';
+import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
 import { prime } from '../lib/priming.ts';
-import { STAGE } from '../lib/stage-parameters.ts';
 
 export const handler = httpApi(requestOffboardings, { body: true });
 
@@ -30,7 +28,7 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   const parameters = { ...body, requested_by: body.requested_by ?? caller, ...(correlation_id && { correlation_id }) };
   const { members, rejected, priority } = membersOf(batch_id, organization_ids, { parameters, caller, urgent });
   const fingerprint = fingerprintOf({ organization_ids, urgent, ...body });
-  const writer = { nonce: randomUUID(), deadline: context.deadline, stage: STAGE };
+  const writer = writerUntil(context.deadline);
   const core = acceptBatch(
     { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
     Date.now(),

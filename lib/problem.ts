@@ -96,28 +96,17 @@ export function asProblem(cause: unknown): Problem {
   return cause instanceof Problem ? cause : new Problem('internal_error', detail, { cause });
 }
 
-/** Ends a delivery whose work goes on in a later one, in `waitMs` at the earliest; not an error. */
-export class RetryLater extends Error {
-  override readonly name: string = 'RetryLater';
-  readonly waitMs: number;
-
-  constructor(message: string, waitMs: number) {
-    super(message);
-    this.waitMs = waitMs;
-  }
-}
-
 /**
  * Thrown by a write that was not sent to Auth0, because the lease under which it was to be made is over, or the list that a removal is
  * based on is too old. `mayBeDone`: an earlier attempt of the same call may have been carried out.
  */
-export class LeaseEnded extends RetryLater {
+export class LeaseEnded extends Error {
   override readonly name = 'LeaseEnded';
   readonly code = 'lease_ended';
   readonly mayBeDone: boolean;
 
   constructor(mayBeDone: boolean) {
-    super('The lease of the organization is over', 0);
+    super('The lease of the organization is over');
     this.mayBeDone = mayBeDone;
   }
 }

@@ -19,9 +19,6 @@ export function sessionEffects(deadline: number, log: Log) {
   return {
     listMembers: ({ organization_id, cursor }) => membersFrom(organization_id, cursor, context),
     isMemberElsewhere: ({ user_id, organization_id }) => isMemberElsewhere(user_id, organization_id, context),
-    endUserSessions: async ({ user_id }) => {
-      await endSessionsOf(user_id, context);
-      return undefined;
-    },
+    endUserSessions: ({ user_id }) => endSessionsOf(user_id, context),
   } satisfies Performer;
 }

@@ -49,14 +49,14 @@ export interface DueNotice {
   priority: Priority;
 }
 
-/** An operation by the name of its effect: what it takes, and what it resolves to. */
+/** An operation by the name of its effect: what it takes, and what it resolves to; `unknown` where that tells nothing. */
 export interface Operations {
   readOrganization: { takes: { organization_id: string }; gives: Organization | undefined };
   /** Written upon the version `expected`, or, without one, as new. False where another version is there. */
   writeOrganization: { takes: { item: Organization; expected: string | undefined }; gives: boolean };
   readRecord: { takes: { organization_id: string; offboarding_id: string }; gives: OffboardingRecord | undefined };
   /** Written unless the record that is there was made of a later revision of its organization. */
-  writeRecord: { takes: { record: OffboardingRecord }; gives: undefined };
+  writeRecord: { takes: { record: OffboardingRecord }; gives: unknown };
   readBatch: { takes: { batch_id: string }; gives: Batch | undefined };
   writeBatch: { takes: { batch: Batch; expected: string | undefined }; gives: boolean };
   listConnections: { takes: { organization_id: string }; gives: ListedConnection[] };
@@ -78,12 +78,12 @@ export interface Operations {
     /** Whether an attempt before the one that succeeded may still be carried out. */
     gives: { is_uncertain: boolean };
   };
-  publish: { takes: { events: OutgoingEvent[] }; gives: undefined };
-  sendDeadLetter: { takes: { body: Record<string, unknown>; priority: Priority; reason: string }; gives: undefined };
-  sendDue: { takes: { notices: DueNotice[] }; gives: undefined };
-  scheduleRemoval: { takes: { organization_id: string; at: string }; gives: undefined };
-  sendSessionsDue: { takes: { organization_id: string; offboarding_id: string }; gives: undefined };
-  pause: { takes: { ms: number }; gives: undefined };
+  publish: { takes: { events: OutgoingEvent[] }; gives: unknown };
+  sendDeadLetter: { takes: { body: Record<string, unknown>; priority: Priority; reason: string }; gives: unknown };
+  sendDue: { takes: { notices: DueNotice[] }; gives: unknown };
+  scheduleRemoval: { takes: { organization_id: string; at: string }; gives: unknown };
+  sendSessionsDue: { takes: { organization_id: string; offboarding_id: string }; gives: unknown };
+  pause: { takes: { ms: number }; gives: unknown };
   /** A page of what is due before `before` (ISO 8601), from an index that may be late. */
   readDue: {
     takes: { shard: number; before: string; cursor: string | undefined };
@@ -92,14 +92,14 @@ export interface Operations {
   /** Says that a message about what is due at `due_at` is on its way until `notice_at` (Unix ms). */
   markNoticed: {
     takes: { organization_id: string; offboarding_id: string; due_at: string; notice_at: number };
-    gives: undefined;
+    gives: unknown;
   };
   listMembers: {
     takes: { organization_id: string; cursor: string | undefined };
     gives: { ids: string[]; next: string | undefined };
   };
   isMemberElsewhere: { takes: { user_id: string; organization_id: string }; gives: boolean };
-  endUserSessions: { takes: { user_id: string }; gives: undefined };
+  endUserSessions: { takes: { user_id: string }; gives: unknown };
 }
 
 export type OperationName = keyof Operations;

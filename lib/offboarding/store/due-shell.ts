@@ -12,8 +12,6 @@ export const DUE_INDEX_EFFECTS = {
     const page = await table.readIndexPage(part, PAGE, cursor);
     return { due: page.items as object as DueItem[], cursor: page.cursor };
   },
-  markNoticed: async ({ organization_id, offboarding_id, due_at, notice_at }) => {
-    await table.setNotice({ organization_id, offboarding_id }, due_at, notice_at);
-    return undefined;
-  },
+  markNoticed: ({ organization_id, offboarding_id, due_at, notice_at }) =>
+    table.setNotice({ organization_id, offboarding_id }, due_at, notice_at),
 } satisfies Performer;

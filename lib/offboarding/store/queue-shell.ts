@@ -3,8 +3,5 @@ import type { Performer } from './shell.ts';
 
 /** Performs the one effect of the offboarding queue that many functions ask for. */
 export const DUE_EFFECTS = {
-  sendDue: async ({ notices }) => {
-    await sendDue(notices);
-    return undefined;
-  },
+  sendDue: ({ notices }) => sendDue(notices),
 } satisfies Performer;

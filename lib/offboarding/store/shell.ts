@@ -1,20 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import pMap from 'p-map';
 import { CALLS_AT_ONCE } from '../../aws/client.ts';
 import { ItemRejected } from '../../aws/table.ts';
 import { sleep, withDeadline } from '../../deadline.ts';
 import { describeError, type Log } from '../../log.ts';
 import { asProblem, LeaseEnded, Problem } from '../../problem.ts';
+import { STAGE } from '../../stage-parameters.ts';
 import type { Core, EffectError, EffectOf, OperationName, Operations, Result, SingleEffect } from '../model/effects.ts';
 
 /** Performs some of the effects: each function makes one request to one service. */
 export type Performer = { [N in OperationName]?: (effect: EffectOf<N>) => Promise<Operations[N]['gives']> };
 
-const PAUSE: Performer = {
-  pause: async ({ ms }) => {
-    await sleep(ms);
-    return undefined;
-  },
-};
+const PAUSE: Performer = { pause: ({ ms }) => sleep(ms) };
+
+/** A writer of this process, until `deadline` (Unix ms): no version is another's. */
+export const writerUntil = (deadline: number) => ({ nonce: randomUUID(), deadline, stage: STAGE });
 
 const IN_TIME = 'The record of offboardings was not reached in time';
 

@@ -31,9 +31,8 @@ export const TABLE_EFFECTS = {
     return item && fromRecordItem(item);
   },
   writeRecord: async ({ record }) => {
-    // A later record is there: this one is out of date, and nobody misses it.
+    // Where a later record is there, this one is out of date, and nobody misses it.
     await table.putProjection({ ...toRecordItem(record), revision: record.revision });
-    return undefined;
   },
   readBatch: async ({ batch_id }) => {
     const item = await table.getItem(batchKey(batch_id));

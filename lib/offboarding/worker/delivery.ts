@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
 import { type CallContext, createCallContext, workFields, workMetrics } from '../../auth0/call-context.ts';
@@ -7,7 +6,6 @@ import { receiveCountOf } from '../../aws/queue.ts';
 import { deterministicUuid, fingerprintOf } from '../../digest.ts';
 import { describeIssues, parseJson } from '../../json.ts';
 import { createLog, describeError } from '../../log.ts';
-import { STAGE } from '../../stage-parameters.ts';
 import { acceptEvent } from '../intake/accept-event.ts';
 import { acceptCancellationEvent } from '../intake/cancel.ts';
 import type { Core, EffectError } from '../model/effects.ts';
@@ -21,13 +19,12 @@ import {
 } from '../model/messages.ts';
 import type { Failure, Priority } from '../model/organization.ts';
 import { auth0Effects } from '../store/auth0-shell.ts';
-import { busEffects } from '../store/bus-shell.ts';
 import { sendDeadLetter } from '../store/dead-letter-queue.ts';
 import * as queue from '../store/offboarding-queue.ts';
 import { DUE_EFFECTS } from '../store/queue-shell.ts';
-import { run } from '../store/shell.ts';
+import { run, writerUntil } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
-import { workerQueueEffects } from '../store/worker-queue-shell.ts';
+import { workerEffects } from '../store/worker-shell.ts';
 import { NOT_FOUND, removingText } from '../views/cancellation.ts';
 import { readableDetail } from '../views/rejected-event.ts';
 import { visit } from './visit.ts';
@@ -128,11 +125,7 @@ async function processMessage(work: Work): Promise<Processed> {
 }
 
 const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
-  run(
-    core,
-    [TABLE_EFFECTS, DUE_EFFECTS, workerQueueEffects(context.log), busEffects(context.log), auth0Effects(context)],
-    context.log,
-  );
+  run(core, [TABLE_EFFECTS, DUE_EFFECTS, workerEffects(context.log), auth0Effects(context)], context.log);
 
 function visitOf(organization_id: string, work: Work): Promise<VisitEnd> {
   const { context, message, priority } = work;
@@ -140,11 +133,11 @@ function visitOf(organization_id: string, work: Work): Promise<VisitEnd> {
   // Half-open: after an error one attempt shows whether it is over.
   const about = {
     organization_id,
-    deadline: context.deadline,
+    mode: 'work',
     waitMs: waitAfterError(priority),
     retries: hadErrors ? 0 : 1,
-  };
-  return runCore(visit({ ...about, nonce: randomUUID(), mode: 'work', stage: STAGE }, Date.now()), work);
+  } as const;
+  return runCore(visit({ ...about, ...writerUntil(context.deadline) }, Date.now()), work);
 }
 
 function waitAfterError(priority: Priority): number {
@@ -158,11 +151,8 @@ async function acceptRequest(message: RequestMessage, work: Work): Promise<Proce
   const offboarding_id = idempotency_key
     ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key)
     : message.id;
-  const about = { message, offboarding_id, fingerprint: fingerprintOf(parameters), stage: STAGE };
-  const accepted = await runCore(
-    acceptEvent({ ...about, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()),
-    work,
-  );
+  const about = { message, offboarding_id, fingerprint: fingerprintOf(parameters) };
+  const accepted = await runCore(acceptEvent({ ...about, ...writerUntil(work.context.deadline) }, Date.now()), work);
   if (accepted.is === 'visit') return undefined;
   if (accepted.is === 'nothing') work.context.log.info('request_ignored', { time: message.time });
   if (accepted.is === 'refused') return giveUp(work, accepted.failure);
@@ -176,11 +166,9 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
   const { organization_id, requested_by, reason } = message.detail;
   const about = readableDetail(work.raw);
   const at = timeOf(message.time, Date.now());
-  const input = { organization_id, act: { caller: about.caller, requested_by, reason }, at, stage: STAGE };
-  const result = await runCore(
-    acceptCancellationEvent({ ...input, nonce: randomUUID(), deadline: work.context.deadline }, Date.now()),
-    work,
-  );
+  const input = { organization_id, act: { caller: about.caller, requested_by, reason }, at };
+  const core = acceptCancellationEvent({ ...input, ...writerUntil(work.context.deadline) }, Date.now());
+  const result = await runCore(core, work);
   if (result.is !== 'done') return { is: 'later', wait_ms: waitAfterError(work.priority), error: result.error };
   const { value } = result;
   if (value.is === 'found') return { is: 'done' };
@@ -208,7 +196,7 @@ async function giveUp(work: Work, error: Failure): Promise<Processed> {
 
 /** An event about what is in no item. */
 const publish = ({ context }: Work, event: string, detail: Record<string, unknown>) =>
-  busEffects(context.log).publish({ do: 'publish', events: [{ event, detail }] });
+  workerEffects(context.log).publish({ do: 'publish', events: [{ event, detail }] });
 
 const setAside = ({ message, priority }: Work, { code, message: why }: Failure) =>
   sendDeadLetter(message.body, priority, `${code}: ${why}`);

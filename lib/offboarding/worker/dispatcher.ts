@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import * as v from 'valibot';
 import { SHARDS } from '../../aws/table.ts';
 import { OrganizationId } from '../../ids.ts';
 import type { Log } from '../../log.ts';
-import { STAGE } from '../../stage-parameters.ts';
 import type { Notification } from '../intake/auth0-notification.ts';
 import { memberIdOf } from '../intake/batch-members.ts';
 import { requestDriftCheck } from '../intake/drift-check.ts';
@@ -12,7 +10,7 @@ import { dueOf } from '../rules/due-work.ts';
 import { redrive } from '../store/dead-letters.ts';
 import { DUE_INDEX_EFFECTS } from '../store/due-shell.ts';
 import { DUE_EFFECTS } from '../store/queue-shell.ts';
-import { run } from '../store/shell.ts';
+import { run, writerUntil } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
 import { dispatchDueWork } from './dispatch.ts';
 
@@ -31,7 +29,7 @@ export async function dispatch(deadline: number, log: Log, all = false): Promise
       throw error;
     });
   const { sent, checks, late, oldest } = await run(
-    dispatchDueWork({ nonce: randomUUID(), deadline, shards: SHARDS, all, memberIdOf, stage: STAGE }, now),
+    dispatchDueWork({ ...writerUntil(deadline), shards: SHARDS, all, memberIdOf }, now),
     [...PERFORMERS, { readDue }],
     log,
   );
@@ -65,7 +63,7 @@ function* sendIfDue(organization_id: string) {
 export async function requestCheck(notification: Notification | undefined, deadline: number, log: Log): Promise<void> {
   const { organization_id = '', connection_id, time, changed_by, isOfInterest = false } = notification ?? {};
   const about = { organization_id, connection_id, changed_by, time: typeof time === 'string' ? time : undefined };
-  const core = requestDriftCheck({ ...about, nonce: randomUUID(), deadline }, Date.now());
+  const core = requestDriftCheck({ ...about, ...writerUntil(deadline) }, Date.now());
   const result = isOfInterest ? await run(core, PERFORMERS, log) : undefined;
   if (result?.is === 'unavailable') throw new Error(`The check was not requested: ${result.error.message}`);
   const check_requested = result?.is === 'requested';
