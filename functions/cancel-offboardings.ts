@@ -23,8 +23,7 @@ export const handler = httpApi(cancelOffboardings, { query: true });
 async function cancelOffboardings({ query, caller = 'unknown', context }: HttpRequest): Promise<HttpResponse> {
   const { batch_id, ...said } = parseQuery(Query, query);
   const act = { at: new Date().toISOString(), caller, ...said };
-  const offboardingIdOf = (organization_id: string) => memberIdOf(batch_id, organization_id);
-  const core = cancelBatch({ batch_id, act, offboardingIdOf, ...writerUntil(context.deadline) }, Date.now());
+  const core = cancelBatch({ batch_id, act, memberIdOf, ...writerUntil(context.deadline) }, Date.now());
   const result = await run(core, [endingAt(context.deadline, TABLE_EFFECTS, READ_TOGETHER, DUE_EFFECTS)], context.log);
   if (result.is === 'not found') throw new Problem('not_found', 'There is no such batch');
   if (result.is === 'unavailable') throw unavailable('unavailable');

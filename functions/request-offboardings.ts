@@ -3,7 +3,7 @@ import { fingerprintOf } from '../lib/digest.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseBody } from '../lib/http/http-api.ts';
 import { idOf } from '../lib/http/idempotency.ts';
 import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
-import { membersOf } from '../lib/offboarding/intake/batch-members.ts';
+import { memberIdOf, membersOf } from '../lib/offboarding/intake/batch-members.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
 import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
@@ -22,17 +22,15 @@ export const handler = httpApi(requestOffboardings, { body: true });
 async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   const { correlationId: correlation_id, idempotencyKey, apiStage, context } = http;
   const caller = http.caller ?? 'unknown';
-  const { organization_ids, urgent, ...body } = parseBody(BatchBody, http.body);
+  const { organization_ids: named, urgent, ...body } = parseBody(BatchBody, http.body);
   assertPermitted({ ...body, urgent }, apiStage);
   const batch_id = idOf(http);
   const parameters = { ...body, requested_by: body.requested_by ?? caller, ...(correlation_id && { correlation_id }) };
-  const { members, rejected, priority } = membersOf(batch_id, organization_ids, { parameters, caller, urgent });
-  const fingerprint = fingerprintOf({ organization_ids, urgent, ...body });
-  const writer = writerUntil(context.deadline);
-  const core = acceptBatch(
-    { batch_id, fingerprint, members, hasKey: idempotencyKey !== undefined, priority, ...writer },
-    Date.now(),
-  );
+  const { organization_ids, rejected } = membersOf(named);
+  const request = { parameters, caller, ...(urgent && { urgent }) };
+  const fingerprint = fingerprintOf({ organization_ids: named, urgent, ...body });
+  const about = { batch_id, fingerprint, hasKey: idempotencyKey !== undefined, organization_ids, request, memberIdOf };
+  const core = acceptBatch({ ...about, ...writerUntil(context.deadline) }, Date.now());
   const accepted = acceptanceOf(
     await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
     { batch_id },

@@ -161,16 +161,15 @@ export const statusOfPost = (end: unknown): number => {
 
 /** `POST /offboardings` of the same for each organization. */
 export function batchProgram(batch: string, requests: Request[], by: By, hasKey: boolean): Program {
-  const members = requests.map((request) => ({
-    organization_id: request.organization,
-    request: { offboarding_id: request.id, parameters: parametersOf(request), caller: 'arn:billing' },
-  }));
+  const [first] = requests;
+  if (!first) throw new Error('A batch has members');
   const input = {
     batch_id: batch,
     fingerprint: 'body',
-    members,
+    organization_ids: requests.map(({ organization }) => organization),
+    request: { parameters: parametersOf(first), caller: 'arn:billing' },
+    memberIdOf,
     hasKey,
-    priority: 'batch' as const,
     ...writer(by, HTTP_MS),
   };
   return coreProgram(nameOf(`batch ${batch}`, by), () => acceptBatch(input, by.now));
@@ -203,7 +202,7 @@ const memberIdOf = (batch: string, organization: string): string => `${batch} ${
 export function cancelBatchProgram(batch_id: string, by: By): Program {
   const input = {
     batch_id,
-    offboardingIdOf: (organization: string) => memberIdOf(batch_id, organization),
+    memberIdOf,
     act: { at: new Date(by.now).toISOString(), ...SUPPORT },
     ...writer(by, HTTP_MS),
   };

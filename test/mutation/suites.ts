@@ -44,6 +44,7 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/request': ['duration'],
   'offboarding/intake/auth0-notification': ['offboarding/intake/auth0-notification'],
   'offboarding/intake/batch-members': ['offboarding/intake/batch-members'],
+  'offboarding/rules/priority': ['offboarding/rules/priority'],
   'offboarding/intake/accept': ['accept', 'update'].map((name) => `offboarding/intake/${name}`),
   'offboarding/intake/accept-event': ['offboarding/intake/accept-event'],
   'offboarding/intake/accept-batch': ['accept-batch', 'update'].map((name) => `offboarding/intake/${name}`),

@@ -1,24 +1,23 @@
 import type { Batch } from '../model/batch.ts';
 import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
-import type { Failure, Priority } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
-import { iso, type Stage } from '../model/stage.ts';
+import { type Failure, type Organization, requestOf } from '../model/organization.ts';
+import { iso } from '../model/stage.ts';
 import { acceptRequest, type NewRequest } from '../rules/acceptance.ts';
-import { CUT_OFF_MS, finishRefused } from './full-organizations.ts';
+import { priorityInBatch } from '../rules/priority.ts';
+import { CUT_OFF_MS, type FinishInput, finishRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateBatch, updateOrganization, type Writer } from './update.ts';
 
-export interface AcceptBatchInput extends Writer {
+export interface AcceptBatchInput extends FinishInput {
   batch_id: string;
   fingerprint: string;
-  members: { organization_id: string; request: NewRequest }[];
   hasKey: boolean;
-  priority: Priority;
-  stage: Stage;
+  organization_ids: string[];
+  /** What is requested of each of them. */
+  request: Omit<NewRequest, 'offboarding_id'>;
 }
 
 export type AcceptedBatch =
-  | { is: 'accepted'; status: Batch['status']; accepted: number }
-  | { is: 'replayed'; status: Batch['status']; accepted: number }
+  | { is: 'accepted' | 'replayed'; status: Batch['status']; accepted: number }
   | { is: 'reused' }
   | { is: 'unavailable' | 'unknown'; error: EffectError };
 
@@ -27,37 +26,35 @@ export type AcceptedBatch =
  * on. Where that write does not come about, none of it ever counts.
  */
 export function* acceptBatch(input: AcceptBatchInput, now: number): Core<AcceptedBatch> {
-  const { members, priority } = input;
+  const { organization_ids, request } = input;
   const opened = yield* openBatch(input, now);
   if (opened.is !== 'done') return { is: opened.is, error: opened.error };
   const batch = opened.item;
   if (opened.value.is !== 'open' || !batch) return opened.value as AcceptedBatch;
-  const written = yield* runAll(members.map((member) => writeMember(member, batch, input, opened.at)));
+  const written = yield* runAll(organization_ids.map((id) => writeMember(id, batch, input, opened.at)));
   const failed = written.find(isNotDone);
   if (failed) {
     yield* giveUp(batch, input);
     return { is: 'unavailable', error: failed.error };
   }
   const at = Math.max(opened.at, ...written.map((one) => one.at));
-  const decided = yield* decide({ ...batch, ...refusedOf(members, written, at) }, input, at);
+  const decided = yield* decide({ ...batch, ...refusedOf(input, written, at) }, input, at);
   if (decided.is !== 'done') return { is: decided.is, error: decided.error };
   const { item: accepted, value: isAccepted } = decided;
   if (!isAccepted || !accepted) return { is: 'unavailable', error: LATE };
-  const ids = new Map(members.map(({ organization_id, request }) => [organization_id, request.offboarding_id]));
-  const offboardingIdOf = (organization_id: string) => ids.get(organization_id) ?? '';
-  yield* finishRefused(accepted, { ...input, offboardingIdOf }, at);
-  const notices = members.map(({ organization_id }) => ({ organization_id, priority }));
+  yield* finishRefused(accepted, input, at);
+  const priority = priorityInBatch(request);
+  const notices = organization_ids.map((organization_id) => ({ organization_id, priority }));
   // What is not sent is found by its date.
   yield* perform<'sendDue'>({ do: 'sendDue', notices });
-  return { is: 'accepted', status: 'accepted', accepted: members.length };
+  return { is: 'accepted', status: 'accepted', accepted: organization_ids.length };
 }
 
 const hasBeenAccepted = (batch: Batch | undefined) => batch?.status === 'accepted' || batch?.status === 'cancelled';
 
 /** The batch's item, open for its members: new, or that of a repetition that was cut off. */
 function openBatch(input: AcceptBatchInput, now: number) {
-  const { batch_id, fingerprint, members, hasKey } = input;
-  const organization_ids = members.map(({ organization_id }) => organization_id);
+  const { batch_id, fingerprint, organization_ids, hasKey } = input;
   const writer = { ...input, nonce: `${input.nonce}.open` };
   return updateBatch<Opened>(
     batch_id,
@@ -76,7 +73,7 @@ function openBatch(input: AcceptBatchInput, now: number) {
   );
 }
 
-type Opened = { is: 'open' } | Extract<AcceptedBatch, { is: 'replayed' | 'reused' }>;
+type Opened = { is: 'open' } | Exclude<AcceptedBatch, { is: 'unavailable' | 'unknown' }>;
 
 /** The attempt is over: none of its members ever counts. */
 const giveUp = (batch: Batch, { nonce }: Writer) =>
@@ -87,41 +84,31 @@ const giveUp = (batch: Batch, { nonce }: Writer) =>
   });
 
 /** Writes a member into its organization; it does not count yet. Resolves to why it found no room. */
-function writeMember(
-  member: AcceptBatchInput['members'][number],
-  batch: Batch,
-  input: AcceptBatchInput,
-  now: number,
-): Core<Updated<Failure | undefined>> {
-  const membership = { id: batch.batch_id, attempt: batch.attempt, is_accepted: false };
-  return updateOrganization<Failure | undefined>(
-    member.organization_id,
-    input,
-    now,
-    (item, at) => {
-      const known = requestOf(item, member.request.offboarding_id);
-      if (known && known.batch?.attempt === batch.attempt) return { value: undefined };
-      const rest = known ? { ...item, requests: item.requests.filter((one) => one !== known) } : item;
-      const result = acceptRequest(rest, { ...member.request, batch: membership }, at, input.stage);
-      return result.is === 'accepted' ? { item: result.item, value: undefined } : { value: result.failure };
-    },
-    !input.hasKey,
-  );
+function writeMember(organization_id: string, { batch_id, attempt }: Batch, input: AcceptBatchInput, now: number) {
+  const offboarding_id = input.memberIdOf(batch_id, organization_id);
+  const member = { ...input.request, offboarding_id, batch: { id: batch_id, attempt, is_accepted: false } };
+  const change = (item: Organization, at: number) => {
+    const known = requestOf(item, offboarding_id);
+    if (known && known.batch?.attempt === attempt) return { value: undefined };
+    const rest = { ...item, requests: item.requests.filter((one) => one !== known) };
+    const result = acceptRequest(rest, member, at, input.stage);
+    return result.is === 'accepted' ? { item: result.item, value: undefined } : { value: result.failure };
+  };
+  return updateOrganization<Failure | undefined>(organization_id, input, now, change, !input.hasKey);
 }
 
 /** What the batch's item keeps of the organizations that took no more, until each has its record. */
 function refusedOf(
-  members: AcceptBatchInput['members'],
+  { organization_ids, request }: AcceptBatchInput,
   written: Updated<Failure | undefined>[],
   now: number,
 ): Pick<Batch, 'refused' | 'due_at'> {
   const failures = written.map((one) => (one.is === 'done' ? one.value : undefined));
   const failure = failures.find((one) => one !== undefined);
-  const first = members[0]?.request;
-  if (!failure || !first) return {};
-  const organization_ids = members.filter((_, index) => failures[index]).map(({ organization_id }) => organization_id);
-  const { parameters, caller } = first;
-  return { refused: { organization_ids, parameters, caller, failure }, due_at: iso(now + CUT_OFF_MS) };
+  if (!failure) return {};
+  const { parameters, caller } = request;
+  const ids = organization_ids.filter((_, index) => failures[index]);
+  return { refused: { organization_ids: ids, parameters, caller, failure }, due_at: iso(now + CUT_OFF_MS) };
 }
 
 const LATE = notStored('The batch could not be stored in time');

@@ -18,7 +18,7 @@ export interface AcceptEventInput extends Writer {
 export type AcceptedEvent =
   | { is: 'visit' | 'nothing' }
   | { is: 'refused'; failure: Failure }
-  | { is: 'later'; error: EffectError };
+  | { is: 'later'; error: EffectError; wait_ms?: undefined };
 
 /** Accepts a request by event. An event of the service's own is believed only where its offboarding is there. */
 export function* acceptEvent(input: AcceptEventInput, now: number): Core<AcceptedEvent> {
@@ -30,29 +30,19 @@ export function* acceptEvent(input: AcceptEventInput, now: number): Core<Accepte
   // What was asked for long ago is nobody's wish today (EventBridge: "Archiving and replaying events").
   const isReplay = message['replay-name'] !== undefined;
   if (isReplay && after(requested_at, stage.giveUpAfter) < now) return { is: 'nothing' };
-  const about = {
-    offboarding_id,
-    parameters,
-    caller: `${account} ${source}`.trim(),
-    request: { id, source, time },
-    requested_at,
-  };
-  const request = { ...about, ...(idempotency_key && { fingerprint, idempotency_key }) };
-  const accepted = yield* acceptOffboarding(
-    { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true },
-    now,
-  );
+  const about = { offboarding_id, parameters, caller: `${account} ${source}`.trim(), request: { id, source, time } };
+  const request = { ...about, requested_at, ...(idempotency_key && { fingerprint, idempotency_key }) };
+  const asked = { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true };
+  const accepted = yield* acceptOffboarding(asked, now);
   if (accepted.is === 'refused') return accepted;
-  if (accepted.is === 'reused')
-    return {
-      is: 'refused',
-      failure: { code: 'idempotency_key_reused', message: 'The idempotency key was used with another body' },
-    };
-  return accepted.is === 'unavailable' || accepted.is === 'unknown'
-    ? { is: 'later', error: accepted.error }
-    : { is: 'visit' };
+  if (accepted.is === 'reused') return { is: 'refused', failure: REUSED };
+  return 'error' in accepted ? { is: 'later', error: accepted.error } : { is: 'visit' };
 }
 
+const REUSED: Failure = {
+  code: 'idempotency_key_reused',
+  message: 'The idempotency key was used with another body',
+};
 const NOT_OURS: Failure = {
   code: 'invalid_message',
   message: 'An event of the service itself has no record: it is not its own',

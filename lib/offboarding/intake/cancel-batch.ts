@@ -65,7 +65,7 @@ function cancelMember(
   input: CancelBatchInput & { isRepeated: boolean },
   now: number,
 ): Core<Updated<boolean>> {
-  const offboarding_id = input.offboardingIdOf(organization_id);
+  const offboarding_id = input.memberIdOf(batch.batch_id, organization_id);
   return updateOrganization<boolean>(organization_id, input, now, function* (item, at) {
     const member = item.requests.find((one) => one.batch?.id === batch.batch_id);
     if (!member) {

@@ -13,8 +13,8 @@ const MOST_FAILURES = 40;
 
 export interface FinishInput extends Writer {
   stage: Stage;
-  /** The id of the batch's offboarding of an organization. */
-  offboardingIdOf: (organization_id: string) => string;
+  /** The id of a batch's offboarding of an organization. */
+  memberIdOf: (batch_id: string, organization_id: string) => string;
 }
 
 /**
@@ -38,7 +38,7 @@ function* recordOne(organization_id: string, batch: Batch, input: FinishInput, n
   const { refused, batch_id: id, attempt } = batch;
   if (!refused) return true;
   const { parameters, caller, failure } = refused;
-  const offboarding_id = input.offboardingIdOf(organization_id);
+  const offboarding_id = input.memberIdOf(id, organization_id);
   const empty = emptyOrganization(organization_id);
   const member = { offboarding_id, parameters, caller, batch: { id, attempt, is_accepted: true } };
   const accepted = acceptRequest(empty, member, now, input.stage);

@@ -6,14 +6,14 @@ import { receiveCountOf } from '../../aws/queue.ts';
 import { deterministicUuid, fingerprintOf } from '../../digest.ts';
 import { describeIssues, parseJson } from '../../json.ts';
 import { createLog, describeError } from '../../log.ts';
-import { acceptEvent } from '../intake/accept-event.ts';
+import { type AcceptedEvent, acceptEvent } from '../intake/accept-event.ts';
 import { acceptCancellationEvent } from '../intake/cancel.ts';
-import type { Core, EffectError } from '../model/effects.ts';
+import type { Core } from '../model/effects.ts';
 import {
   CANCELLATION_REQUESTED,
   type CancellationMessage,
-  DUE,
   OffboardingMessage,
+  REQUESTED,
   type RequestMessage,
   timeOf,
 } from '../model/messages.ts';
@@ -106,22 +106,24 @@ function isToRequeue({ message, priority }: Work): boolean {
   return receiveCountOf(message) > (waits ? MAX_RATE_LIMIT_WAITS : 1);
 }
 
-/** What becomes of a message: it was given up with a dead letter, or its organization's visit ended. */
-type Processed = VisitEnd | { is: 'given up' };
+/** What becomes of a message: its organization was visited, or it was accepted, refused, or is to come back. */
+type Processed = VisitEnd | Exclude<AcceptedEvent, { is: 'visit' }>;
 
 async function processMessage(work: Work): Promise<Processed> {
   const { raw, context } = work;
   const parsed = v.safeParse(OffboardingMessage, raw);
   if (!parsed.success) {
     const wrong = raw === undefined ? 'The message is not JSON' : describeIssues(parsed.issues, 'message');
-    return giveUp(work, { code: 'invalid_message', message: wrong });
+    return { is: 'refused', failure: { code: 'invalid_message', message: wrong } };
   }
   const message = parsed.output;
-  if (message['detail-type'] === DUE) return visitOf(message.detail.organization_id, work);
   if (message['detail-type'] === CANCELLATION_REQUESTED) return acceptCancellation(message, work);
-  const end = await acceptRequest(message, work);
-  if (end) return end;
-  return context.deadline > Date.now() ? visitOf(message.detail.organization_id, work) : { is: 'later', wait_ms: 0 };
+  if (message['detail-type'] === REQUESTED) {
+    const accepted = await acceptRequest(message, work);
+    if (accepted.is !== 'visit') return accepted;
+    if (context.deadline <= Date.now()) return { is: 'later', wait_ms: 0 };
+  }
+  return visitOf(message.detail.organization_id, work);
 }
 
 const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
@@ -145,20 +147,13 @@ function waitAfterError(priority: Priority): number {
   return GROUPS[priority].errors < OUTAGE_AFTER ? WAIT_MS : OUTAGE_WAIT_MS;
 }
 
-/** Accepts a request by event; undefined where its organization is to be visited. */
-async function acceptRequest(message: RequestMessage, work: Work): Promise<Processed | undefined> {
-  const { idempotency_key, organization_id: _, correlation_id: __, ...parameters } = message.detail;
+function acceptRequest(message: RequestMessage, work: Work): Promise<AcceptedEvent> {
+  const { idempotency_key, organization_id, correlation_id: _, ...parameters } = message.detail;
   const offboarding_id = idempotency_key
-    ? deterministicUuid(message.account, message.source, message.detail.organization_id, idempotency_key)
+    ? deterministicUuid(message.account, message.source, organization_id, idempotency_key)
     : message.id;
   const about = { message, offboarding_id, fingerprint: fingerprintOf(parameters) };
-  const accepted = await runCore(acceptEvent({ ...about, ...writerUntil(work.context.deadline) }, Date.now()), work);
-  if (accepted.is === 'visit') return undefined;
-  if (accepted.is === 'nothing') work.context.log.info('request_ignored', { time: message.time });
-  if (accepted.is === 'refused') return giveUp(work, accepted.failure);
-  return accepted.is === 'later'
-    ? { is: 'later', wait_ms: waitAfterError(work.priority), error: accepted.error }
-    : { is: 'done' };
+  return runCore(acceptEvent({ ...about, ...writerUntil(work.context.deadline) }, Date.now()), work);
 }
 
 /** Accepts a cancellation by event. Once it is accepted its message has nothing more to say: the organization has work. */
@@ -169,7 +164,7 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
   const input = { organization_id, act: { caller: about.caller, requested_by, reason }, at };
   const core = acceptCancellationEvent({ ...input, ...writerUntil(work.context.deadline) }, Date.now());
   const result = await runCore(core, work);
-  if (result.is !== 'done') return { is: 'later', wait_ms: waitAfterError(work.priority), error: result.error };
+  if (result.is !== 'done') return { is: 'later', error: result.error };
   const { value } = result;
   if (value.is === 'found') return { is: 'done' };
   const error =
@@ -181,17 +176,14 @@ async function acceptCancellation(message: CancellationMessage, work: Work): Pro
 }
 
 /** An event that can never be carried out: its failure is published, and it is left where it can be found. */
-async function giveUp(work: Work, error: Failure): Promise<Processed> {
+async function giveUp(work: Work, error: Failure): Promise<void> {
   const { raw, context } = work;
   // Out of a replay it was given up before (EventBridge marks what it replays).
-  if (Object(raw)['replay-name'] !== undefined) context.log.warn('replayed_event_ignored', { error });
-  else {
-    // It may come back and be accepted then: before the failure is published, it is where it can be found.
-    await setAside(work, error);
-    await publish(work, 'failed', { ...readableDetail(raw), error });
-    context.log.error('offboarding_dead_lettered', { error });
-  }
-  return { is: 'given up' };
+  if (Object(raw)['replay-name'] !== undefined) return context.log.warn('replayed_event_ignored', { error });
+  // It may come back and be accepted then: before the failure is published, it is where it can be found.
+  await setAside(work, error);
+  await publish(work, 'failed', { ...readableDetail(raw), error });
+  context.log.error('offboarding_dead_lettered', { error });
 }
 
 /** An event about what is in no item. */
@@ -203,27 +195,29 @@ const setAside = ({ message, priority }: Work, { code, message: why }: Failure) 
 
 /** Decides about the message: true where it is done, false where it comes back. */
 async function decide(end: Processed, work: Work): Promise<boolean> {
+  const { priority, context } = work;
+  if (end.is === 'refused') await giveUp(work, end.failure);
+  if (end.is === 'nothing') context.log.info('request_ignored', { time: Object(work.raw).time });
+  if (end.is === 'later') return waitOrEnd(end, work);
+  GROUPS[priority].errors = 0;
+  return true;
+}
+
+/** After an error that will never pass, the message is somebody's to look at, and no other waits for it. */
+async function waitOrEnd(end: Extract<Processed, { is: 'later' }>, work: Work): Promise<boolean> {
   const { priority, message, context } = work;
-  const group = GROUPS[priority];
-  if (end.is === 'done' || end.is === 'given up') {
-    group.errors = 0;
+  const { error, wait_ms = waitAfterError(priority) } = end;
+  if (error && !error.is_transient) {
+    context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
+    await setAside(work, error);
     return true;
   }
-  const { error, wait_ms } = end;
-  if (error && !error.is_transient) return endForGood(error, work);
   const isRateLimit = error?.code === 'rate_limited';
-  if (error && !isRateLimit) group.errors += 1;
-  group.rateLimited = isRateLimit ? message.messageId : '';
+  if (error && !isRateLimit) GROUPS[priority].errors += 1;
+  GROUPS[priority].rateLimited = isRateLimit ? message.messageId : '';
   context.log.warn('offboarding_waits', { wait_ms: Math.round(wait_ms), error });
   // What waits for nothing but its time goes to the end of its group, and others have their turn.
   const hidden_ms = error ? wait_ms : Math.min(wait_ms, WAIT_MS);
   await queue.changeVisibility(message, hidden_ms).catch((cause) => warn(work, cause));
   return false;
-}
-
-/** An error that will never pass: it is somebody's to look at, and no other message waits for it. */
-async function endForGood(error: EffectError, work: Work): Promise<boolean> {
-  work.context.log.metrics('offboarding_failed', { Offboardings: 1 }, { error }, ['outcome', 'failed'], 'ERROR');
-  await setAside(work, error);
-  return true;
 }

@@ -6,12 +6,9 @@ import { ago, MINUTE, NOW, organization, parameters, request, STAGE } from '../i
 import { AWAY, REJECTED, UNANSWERED, World } from '../play.ts';
 
 const IDS = ['org_a', 'org_b'];
-const member = (organization_id: string) => ({
-  organization_id,
-  request: { offboarding_id: `of ${organization_id}`, parameters: parameters(), caller: 'arn:caller' },
-});
 const input = (changes: Partial<AcceptBatchInput> = {}): AcceptBatchInput => ({
-  ...{ batch_id: 'X', fingerprint: 'f', members: IDS.map(member), hasKey: false, priority: 'batch', stage: STAGE },
+  ...{ batch_id: 'X', fingerprint: 'f', organization_ids: IDS, hasKey: false, stage: STAGE },
+  ...{ request: { parameters: parameters(), caller: 'arn:caller' }, memberIdOf: (_, id) => `of ${id}` },
   ...{ nonce: 'n', deadline: NOW + MINUTE },
   ...changes,
 });

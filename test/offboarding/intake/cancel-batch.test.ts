@@ -18,7 +18,7 @@ const cancel = (world: World) =>
       {
         batch_id: 'X',
         act: ACT,
-        offboardingIdOf: (id) => `of ${id}`,
+        memberIdOf: (_, id) => `of ${id}`,
         nonce: 'n',
         deadline: NOW + MINUTE,
         stage: STAGE,
