@@ -58,47 +58,44 @@ export function* endSessions(input: EndSessionsInput, started: number): Core<Ses
 
 /** A page of members: what became of it, and how the visit ends, if it does. */
 function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, started: number): Core<Page> {
-  const { organization_id } = input;
+  const { organization_id, stage, deadline } = input;
   const listed = yield* perform<'listMembers'>({ do: 'listMembers', organization_id, cursor: before.cursor });
   let now = Math.max(started, listed.at);
-  if (listed.error) return endByError(before, listed.error, input.stage, now);
+  if (listed.error) return endByError(before, listed.error, stage, now);
   const { ids, next } = listed.value;
   const start = onPage(before, ids);
   const triesAt = (place: number) => (start.position === place ? (start.tries ?? 0) : 0) + 1;
   let sessions = start;
+  /** The member before, where Auth0 failed for it: the next one shows whether it is the member. */
   let failing: { place: number; error: EffectError } | undefined;
   for (let place = start.position ?? 0; place < ids.length; place++) {
-    if (now + MEMBER_TAKES_MS > input.deadline)
-      return { sessions: at(sessions, failing?.place ?? place), end: { is: 'later' }, now };
-    const isStopped = yield* isStoppedNow(input);
-    if (isStopped) return { sessions: at(sessions, failing?.place ?? place), end: { is: 'not due' }, now };
+    const here = at(sessions, failing?.place ?? place);
+    if (now + MEMBER_TAKES_MS > deadline) return { sessions: here, end: { is: 'later' }, now };
+    if (yield* isStoppedNow(input)) return { sessions: here, end: { is: 'not due' }, now };
     const outcome = yield* endMember(input, ids[place] ?? '', isDryRun);
     now = Math.max(now, outcome.at);
-    if (typeof outcome.is !== 'string') {
-      const isMember =
-        outcome.is.code !== 'rate_limited' && !REFUSALS.includes(outcome.is.code) && outcome.is.is_transient;
-      if (!isMember) return endByError(at(sessions, failing?.place ?? place), outcome.is, input.stage, now);
-      const tries = triesAt(place);
-      // Of two in a row it is not the member; of one, the next one shows.
-      if (failing) return endByError({ ...at(sessions, failing.place), tries }, outcome.is, input.stage, now);
-      if (tries >= MOST_TRIES) sessions = counted(sessions, 'failed');
-      else failing = { place, error: outcome.is };
+    if (typeof outcome.is === 'string') {
+      sessions = counted(failing ? counted(sessions, 'failed') : sessions, outcome.is);
+      failing = undefined;
       continue;
     }
-    if (failing) sessions = counted(sessions, 'failed');
-    failing = undefined;
-    sessions = counted(sessions, outcome.is);
+    if (!mayBeTheMember(outcome.is)) return endByError(here, outcome.is, stage, now);
+    const tries = triesAt(place);
+    // Of two in a row it is not the member.
+    if (failing) return endByError({ ...here, tries }, outcome.is, stage, now);
+    if (tries >= MOST_TRIES) sessions = counted(sessions, 'failed');
+    else failing = { place, error: outcome.is };
   }
-  if (failing)
-    return endByError(
-      { ...at(sessions, failing.place), tries: triesAt(failing.place) },
-      failing.error,
-      input.stage,
-      now,
-    );
+  if (failing) {
+    const { place, error } = failing;
+    return endByError({ ...at(sessions, place), tries: triesAt(place) }, error, stage, now);
+  }
   const done = { ...sessions, position: undefined, tries: undefined, page: undefined, cursor: next };
   return { sessions: next === undefined ? { ...done, status: 'ended' } : done, now };
 }
+
+const mayBeTheMember = ({ code, is_transient }: EffectError): boolean =>
+  is_transient && code !== 'rate_limited' && !REFUSALS.includes(code);
 
 /** Where a page begins: at the place where an earlier delivery ended, or anew, as it was counted then, where it lists others by now. */
 function onPage(before: Sessions, ids: string[]): Sessions {

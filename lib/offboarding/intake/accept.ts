@@ -32,7 +32,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
       // A request leaves the item only after its record is written: first the item, then the record.
       const { offboarding_id } = request;
       const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
-      if (found.error) return { value: { is: 'unavailable', error: found.error } };
+      if (found.error) return found;
       if (found.value) return { value: repetitionOf(found.value, request) };
     }
     const result = acceptRequest(item, request, at, stage);

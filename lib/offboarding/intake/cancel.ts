@@ -69,40 +69,30 @@ export function* acceptCancellationEvent(
   return updated;
 }
 
-function* recordCancellation(
+function recordCancellation(
   input: CancelInput,
   now: number,
   requestFor: (item: Organization, at: number) => CancellationRequest,
 ): Core<Updated<CancellationResult>> {
-  const updated = yield* updateOrganization<CancellationResult | Unavailable>(
-    input.organization_id,
-    input,
-    now,
-    function* (item, at) {
-      const settled = yield* settleMembers(item, at);
-      if (settled.error) return { value: { is: 'unavailable', error: settled.error } };
-      const result = acceptCancellation(settled.item, requestFor(settled.item, at), at);
-      return { item: result.is === 'removing' ? undefined : result.item, value: result };
-    },
-  );
-  if (updated.is !== 'done') return updated;
-  const { value } = updated;
-  return value.is === 'unavailable' ? { is: 'unavailable', error: value.error, at: updated.at } : { ...updated, value };
+  return updateOrganization(input.organization_id, input, now, function* (item, at) {
+    const settled = yield* settleMembers(item, at);
+    if (settled.error) return settled;
+    const result = acceptCancellation(settled.item, requestFor(settled.item, at), at);
+    return { item: result.is === 'removing' ? undefined : result.item, value: result };
+  });
 }
-
-type Unavailable = { is: 'unavailable'; error: EffectError };
 
 /** The organization with each member of a batch as the batch's item has it: one that counts is found, and one that never will is not. */
 function* settleMembers(
   item: Organization,
   now: number,
-): Core<{ item: Organization; error?: EffectError | undefined }> {
+): Core<{ item: Organization; error?: undefined } | { error: EffectError }> {
   let settled = item;
   for (const member of item.requests) {
     const { batch } = member;
     if (!batch || batch.is_accepted) continue;
     const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.id });
-    if (read.error) return { item, error: read.error };
+    if (read.error) return read;
     settled = withMember(settled, member, read.value ?? null, now);
   }
   return { item: settled };

@@ -16,11 +16,11 @@ export interface Writer {
   deadline: number;
 }
 
-/** What a change makes of the item, and what it is to answer; without an item nothing is written. */
-interface Changed<T, I> {
-  item?: I | undefined;
-  value: T;
-}
+/**
+ * What a change makes of the item, and what it is to answer; without an item nothing is written. After an `error` of what it had to
+ * read it is made again.
+ */
+type Changed<T, I> = { item?: I | undefined; value: T; error?: undefined } | { error: EffectError };
 
 /**
  * `unavailable`: nothing of the change was written. `unknown`: the table answered neither the write nor the read after it, so it
@@ -78,7 +78,9 @@ export function updateOrganization<T>(
   };
   const changeStored: Change<T, Organization, Organization | undefined> = function* (stored, at, isAgain) {
     const made = change(stored ?? emptyOrganization(organization_id), at, isAgain);
-    const { item, value } = 'next' in made ? yield* made : made;
+    const changed = 'next' in made ? yield* made : made;
+    if (changed.error) return changed;
+    const { item, value } = changed;
     // A message that is on its way may be one about something that is due much later.
     return { item: item && { ...item, notice_at: undefined, revision: item.revision + 1 }, value };
   };
@@ -135,7 +137,9 @@ function* attempt<T, I extends { version?: string | undefined }>(
     state = { ...state, at, isPending: false };
   }
   const made = change(stored, state.at, state.count > 1);
-  const { item: changed, value } = 'next' in made ? yield* made : made;
+  const result = 'next' in made ? yield* made : made;
+  if (result.error) return { ...state, error: result.error, failures: state.failures + 1 };
+  const { item: changed, value } = result;
   if (!changed) return { ...state, end: { is: 'done', value, item: stored, at: state.at } };
   const item = { ...changed, version: `${nonce}.${state.count}` };
   const { error, ...written } = yield* place.write(item, stored?.version);

@@ -1,6 +1,7 @@
 import { Problem, type ProblemCode } from '../../problem.ts';
 import type { Cancelled } from '../intake/cancel.ts';
 import type { OffboardingRecord } from '../model/record.ts';
+import { connectionShown } from './outcome.ts';
 
 export const NOT_FOUND = 'No offboarding of this organization is pending, disabled by us or watched';
 export const removingText = ({ since, offboarding_id }: { since: string; offboarding_id: string }) =>
@@ -33,16 +34,7 @@ export function cancellationView(organization_id: string, result: Cancelled) {
     watch: others.length > 0 ? ('ended' as const) : null,
     cancelled_removal_due_at: reenabled.findLast(({ removal_due_at }) => removal_due_at)?.removal_due_at ?? null,
     replayed: isReplayed,
-    connections: reenabled.flatMap(({ connections }) =>
-      connections.map(({ connection_id, name, strategy, outcome, before, error }) => ({
-        connection_id,
-        name,
-        strategy,
-        outcome: outcome ?? 'unchanged',
-        before,
-        error,
-      })),
-    ),
+    connections: reenabled.flatMap(({ connections }) => connections.map(connectionShown)),
     ...(reenabled.some(({ client_grants }) => client_grants) && {
       client_grants: reenabled.flatMap(({ client_grants = [] }) => client_grants),
     }),

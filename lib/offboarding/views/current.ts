@@ -62,25 +62,30 @@ async function currentOf(item: Organization): Promise<OffboardingRecord | undefi
   return open ? recordOf(item, open, record) : record;
 }
 
+/** What is shown of the current offboarding as its record has it. */
+const SHOWN = [
+  'offboarding_id',
+  'status',
+  'action',
+  'requested_at',
+  'requested_by',
+  'caller',
+  'reason',
+  'watch',
+] as const;
+
 /** The members of the current offboarding; each null where there is none. */
 function viewOf(item: Organization, current: OffboardingRecord | undefined) {
-  const isPending = current !== undefined && !hasEnded(current);
-  const isWatched = current?.watch === 'on';
+  const pending = current && !hasEnded(current) ? current : undefined;
+  const watched = current?.watch === 'on' ? item : undefined;
   return {
-    offboarding_id: current?.offboarding_id ?? null,
-    status: current?.status ?? null,
-    action: current?.action ?? null,
-    removal_due_at: (isPending && current.status !== 'cancelling' && current.removal_due_at) || null,
-    requested_at: current?.requested_at ?? null,
-    requested_by: current?.requested_by ?? null,
-    caller: current?.caller ?? null,
-    reason: current?.reason ?? null,
-    last_error: (isPending ? current.last_error : current?.error) ?? null,
-    next_try_at: (isPending && current.next_try_at) || null,
-    watch: current?.watch ?? null,
+    ...Object.fromEntries(SHOWN.map((name) => [name, current?.[name] ?? null])),
+    removal_due_at: (pending?.status !== 'cancelling' && pending?.removal_due_at) || null,
+    last_error: (pending ? pending.last_error : current?.error) ?? null,
+    next_try_at: pending?.next_try_at ?? null,
     drift_count: current?.drift_count ?? 0,
-    next_drift_check_at: (isWatched && item.next_drift_check_at) || null,
-    last_drift_check_at: (isWatched && item.last_drift_check_at) || null,
+    next_drift_check_at: watched?.next_drift_check_at ?? null,
+    last_drift_check_at: watched?.last_drift_check_at ?? null,
     sessions: current ? sessionsView(current) : null,
     ...(current?.client_grants && { client_grants: current.client_grants }),
   };

@@ -2,7 +2,7 @@ import { pick } from '../../json.ts';
 import type { OutgoingEvent } from '../model/effects.ts';
 import type { OpenRequest, Organization, OutboxEntry } from '../model/organization.ts';
 import { entryOf, requestOf } from '../model/organization.ts';
-import type { OffboardingRecord } from '../model/record.ts';
+import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { connectionsOf, grantsOf, recordOf, remainingAccessOf } from '../rules/projection.ts';
 
 /** The version of each event's detail: it grows by members, and gets another number when one changes or goes. */
@@ -12,7 +12,11 @@ export const VERSION = 1;
 const SHOWN =
   'offboarding_id batch_id organization_id organization_name action requested_by reason caller request requested_at removal_due_at superseded_by correlation_id cancelled watch_ended error';
 
-const OF_CONNECTION = 'connection_id name strategy outcome before error';
+/** A connection as events and cancellations show it. */
+export const connectionShown = (one: ConnectionRecord) => ({
+  ...pick(one, 'connection_id name strategy outcome before error'),
+  outcome: one.outcome ?? 'unchanged',
+});
 
 /** An event of the outbox as it goes to the bus. `record` is that of an offboarding that had ended before. */
 export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?: OffboardingRecord): OutgoingEvent {
@@ -53,7 +57,7 @@ function connectionsShown(
   if (!drift) {
     const isFinal = record?.ended_at !== undefined && record.status === request.status;
     const all = isFinal ? record.connections : connectionsOf(item, request, entry.outcomes);
-    return all.map((one) => ({ ...pick(one, OF_CONNECTION), outcome: one.outcome ?? 'unchanged' }));
+    return all.map(connectionShown);
   }
   const found = entryOf(item, drift.key);
   if (found?.kind === 'client_grant') return [];

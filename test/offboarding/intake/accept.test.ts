@@ -80,7 +80,7 @@ describe('a table that fails', () => {
     expect(silent.story).toBe('readOrganization readOrganization readOrganization');
   });
   test('when the record cannot be read, nothing is accepted: it may be a repetition', () => {
-    const world = new World().fail('readRecord', AWAY);
+    const world = new World().fail('readRecord', AWAY, { times: 3 });
     expect(post(world, { mayBeRepeated: true })).toEqual({ is: 'unavailable', error: AWAY });
     expect(world.items).toEqual({});
   });

@@ -201,7 +201,7 @@ describe('members of batches', () => {
     }
   });
   test('when their batch cannot be read, the caller is told, and nothing is written', () => {
-    const world = withBatch({ status: 'accepted' }).fail('readBatch', AWAY);
+    const world = withBatch({ status: 'accepted' }).fail('readBatch', AWAY, { times: 3 });
     expect(cancel(world)).toEqual({ is: 'unavailable', error: AWAY });
     expect(world.all('writeOrganization')).toEqual([]);
   });
