@@ -1,6 +1,5 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
-import type { RequestMessage } from '../model/messages.ts';
-import { timeOf } from '../model/messages.ts';
+import { type RequestMessage, timeOf } from '../model/messages.ts';
 import { type Failure, OWN_SOURCE, requestOf } from '../model/organization.ts';
 import { after, type Stage } from '../model/stage.ts';
 import { acceptOffboarding } from './accept.ts';

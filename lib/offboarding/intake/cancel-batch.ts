@@ -1,7 +1,6 @@
 import type { Batch } from '../model/batch.ts';
 import { type Core, type EffectError, perform } from '../model/effects.ts';
-import type { Act } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
+import { type Act, requestOf } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/members.ts';

@@ -1,6 +1,5 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
-import type { Act, Cancellation, OpenRequest, Organization } from '../model/organization.ts';
-import { requestOf } from '../model/organization.ts';
+import { type Act, type Cancellation, type OpenRequest, type Organization, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import type { Stage } from '../model/stage.ts';
 import { nextRequestedAt } from '../rules/acceptance.ts';

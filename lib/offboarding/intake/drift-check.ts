@@ -1,5 +1,4 @@
-import type { Core, EffectError } from '../model/effects.ts';
-import { perform } from '../model/effects.ts';
+import { type Core, type EffectError, perform } from '../model/effects.ts';
 import { iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS } from '../rules/connections.ts';
 import { NOTIFICATIONS_COUNT_AS_ONE_MS, watchedOf } from '../rules/drift.ts';

@@ -1,13 +1,6 @@
 import type { Batch } from '../model/batch.ts';
-import {
-  type Core,
-  type EffectError,
-  notStored,
-  perform,
-  performAll,
-  type Result,
-  type SingleEffect,
-} from '../model/effects.ts';
+import type { Core, EffectError, Result, SingleEffect } from '../model/effects.ts';
+import { notStored, perform, performAll } from '../model/effects.ts';
 import { emptyOrganization, type Organization } from '../model/organization.ts';
 
 /** Who changes an item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */

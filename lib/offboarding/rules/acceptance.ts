@@ -1,11 +1,5 @@
-import {
-  type Cancellation,
-  type Failure,
-  type OpenRequest,
-  type Organization,
-  OWN_SOURCE,
-  requestOf,
-} from '../model/organization.ts';
+import type { Cancellation, Failure, OpenRequest, Organization } from '../model/organization.ts';
+import { OWN_SOURCE, requestOf } from '../model/organization.ts';
 import { after, iso, latestOf, type Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { hasRoom, hasRoomForCancelled, whyFull } from './bounds.ts';

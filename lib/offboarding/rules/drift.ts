@@ -2,15 +2,8 @@ import type { ListedConnection } from '../model/effects.ts';
 import type { Drift, Failure, LedgerEntry, OpenRequest, Organization, PlannedEntry } from '../model/organization.ts';
 import { entryOf, keyOf, requestOf, withEntry } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
-import {
-  currentOf,
-  LIST_IS_OLD_MS,
-  type Listing,
-  levelToSet,
-  openEntry,
-  settingsOf,
-  withIntent,
-} from './connections.ts';
+import type { Listing } from './connections.ts';
+import { currentOf, LIST_IS_OLD_MS, levelToSet, openEntry, settingsOf, withIntent } from './connections.ts';
 import { acceptedOf, isPending } from './requests.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,10 +1,5 @@
-import {
-  type LedgerEntry,
-  type OpenRequest,
-  type Organization,
-  OWN_SOURCE,
-  withRequest,
-} from '../model/organization.ts';
+import type { LedgerEntry, OpenRequest, Organization } from '../model/organization.ts';
+import { OWN_SOURCE, withRequest } from '../model/organization.ts';
 import { after, iso, type Stage } from '../model/stage.ts';
 import { endWatch } from './cancellation.ts';
 import { acceptedOf, areSessionsLeft, disabledBy, isCarriedOut, isPending, withFinalLedger } from './requests.ts';

@@ -1,5 +1,4 @@
-import type { Item } from '../../aws/table.ts';
-import { shardOf } from '../../aws/table.ts';
+import { type Item, shardOf } from '../../aws/table.ts';
 import { BATCH, type Batch } from '../model/batch.ts';
 import { type OpenRequest, ORGANIZATION, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';

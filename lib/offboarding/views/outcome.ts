@@ -1,7 +1,6 @@
 import { pick } from '../../json.ts';
 import type { OutgoingEvent } from '../model/effects.ts';
-import type { OpenRequest, Organization, OutboxEntry } from '../model/organization.ts';
-import { entryOf, requestOf } from '../model/organization.ts';
+import { entryOf, type OpenRequest, type Organization, type OutboxEntry, requestOf } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { connectionsOf, grantsOf, recordOf, remainingAccessOf } from '../rules/projection.ts';
 

@@ -1,5 +1,4 @@
-import type { Organization } from '../model/organization.ts';
-import { keyOf } from '../model/organization.ts';
+import { keyOf, type Organization } from '../model/organization.ts';
 import { after, iso } from '../model/stage.ts';
 import { LIST_IS_OLD_MS, type Listing } from '../rules/connections.ts';
 import { isTooNew, NOTIFICATIONS_COUNT_AS_ONE_MS, nextDriftStep, watchedOf } from '../rules/drift.ts';

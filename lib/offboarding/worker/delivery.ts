@@ -9,14 +9,8 @@ import { createLog, describeError } from '../../log.ts';
 import { type AcceptedEvent, acceptEvent } from '../intake/accept-event.ts';
 import { acceptCancellationEvent } from '../intake/cancel.ts';
 import type { Core } from '../model/effects.ts';
-import {
-  CANCELLATION_REQUESTED,
-  type CancellationMessage,
-  OffboardingMessage,
-  REQUESTED,
-  type RequestMessage,
-  timeOf,
-} from '../model/messages.ts';
+import type { CancellationMessage, RequestMessage } from '../model/messages.ts';
+import { CANCELLATION_REQUESTED, OffboardingMessage, REQUESTED, timeOf } from '../model/messages.ts';
 import type { Failure, Priority } from '../model/organization.ts';
 import { auth0Effects } from '../store/auth0-shell.ts';
 import { sendDeadLetter } from '../store/dead-letter-queue.ts';

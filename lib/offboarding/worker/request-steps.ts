@@ -2,14 +2,8 @@ import type { EffectOf } from '../model/effects.ts';
 import type { LedgerEntry, OpenRequest, Organization, PlannedEntry } from '../model/organization.ts';
 import { keyOf, requestOf, withEntry, withRequest } from '../model/organization.ts';
 import { after } from '../model/stage.ts';
-import {
-  type ConnectionStep,
-  FRESH_LIST_MS,
-  type Listing,
-  nextConnectionStep,
-  unfinishedOf,
-  withIntent,
-} from '../rules/connections.ts';
+import type { ConnectionStep, Listing } from '../rules/connections.ts';
+import { FRESH_LIST_MS, nextConnectionStep, unfinishedOf, withIntent } from '../rules/connections.ts';
 import { asDryRun } from '../rules/dry-run.ts';
 import { stepDueAt } from '../rules/due-work.ts';
 import { begin, failWith, finish } from '../rules/progress.ts';

@@ -11,14 +11,8 @@ import { nextStep } from './next-step.ts';
 import { publish, record } from './publish.ts';
 import { isWaitingForGrants } from './request-steps.ts';
 import type { Step } from './step.ts';
-import {
-  isWorkPostponed,
-  startVisit,
-  type VisitEnd,
-  type VisitInput,
-  type VisitState,
-  withFact,
-} from './visit-state.ts';
+import type { VisitEnd, VisitInput, VisitState } from './visit-state.ts';
+import { isWorkPostponed, startVisit, withFact } from './visit-state.ts';
 
 /** A visit begins a call of Auth0 only when this much time is left, milliseconds. */
 const TIME_FOR_A_CALL_MS = 3000;
