@@ -1,4 +1,4 @@
-import { type Updated, updateOrganization } from '../offboarding/intake/update.ts';
+import { type Updated, updateOrganization, type Writer } from '../offboarding/intake/update.ts';
 import { type Core, type EffectError, perform } from '../offboarding/model/effects.ts';
 import { type OpenRequest, requestOf, withRequest } from '../offboarding/model/organization.ts';
 import { areMembersLeft, noSessions, type Sessions } from '../offboarding/model/sessions.ts';
@@ -8,14 +8,11 @@ import { areSessionsLeft, withEvent } from '../offboarding/rules/requests.ts';
 // Ends the sessions of an organization's members, page by page. What is done stands in the organization's item, and before every
 // member it is asked whether a cancellation has stopped it.
 
-export interface EndSessionsInput {
+export interface EndSessionsInput extends Writer {
   organization_id: string;
   offboarding_id: string;
-  nonce: string;
-  deadline: number;
   /** Whether members of other organizations lose their sessions, too. */
   allMembers: boolean;
-  stage: Stage;
 }
 
 /** `later`: the rest is for another delivery, after `error` or because the time is over. */
@@ -169,7 +166,7 @@ function* savePage(
   pages: number,
 ): Core<Updated<boolean>> {
   const { organization_id, offboarding_id, nonce, deadline } = input;
-  const writer = { nonce: `${nonce}.${pages}`, deadline: deadline + MEMBER_TAKES_MS };
+  const writer = { ...input, nonce: `${nonce}.${pages}`, deadline: deadline + MEMBER_TAKES_MS };
   const isProgress =
     sessions.members > before.members || sessions.cursor !== before.cursor || sessions.status !== before.status;
   return yield* updateOrganization<boolean>(organization_id, writer, now, (item, written) => {

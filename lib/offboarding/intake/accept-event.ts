@@ -1,7 +1,7 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
 import { type RequestMessage, timeOf } from '../model/messages.ts';
 import { type Failure, OWN_SOURCE, requestOf } from '../model/organization.ts';
-import { after, type Stage } from '../model/stage.ts';
+import { after } from '../model/stage.ts';
 import { acceptOffboarding } from './accept.ts';
 import type { Writer } from './update.ts';
 
@@ -10,7 +10,6 @@ export interface AcceptEventInput extends Writer {
   /** The ids that its idempotency key determines, where it has one, and a hash of its detail. */
   offboarding_id: string;
   fingerprint: string;
-  stage: Stage;
 }
 
 /** `visit`: the organization has work. `refused`: the event can never be carried out. `nothing`: there is nothing to do. */

@@ -1,6 +1,5 @@
 import { type Core, type EffectError, notStored, perform } from '../model/effects.ts';
 import { type Failure, requestOf } from '../model/organization.ts';
-import type { Stage } from '../model/stage.ts';
 import type { Status } from '../model/status.ts';
 import { acceptRequest, type NewRequest, repetitionOf } from '../rules/acceptance.ts';
 import { updateOrganization, type Writer } from './update.ts';
@@ -12,7 +11,6 @@ export interface AcceptInput extends Writer {
   mayBeRepeated: boolean;
   /** No message is needed: the worker that accepts it carries it out. */
   isQuiet?: boolean;
-  stage: Stage;
 }
 
 /** `reused`: the id is that of a request with another body. `replayed`: it was accepted before. */

@@ -5,7 +5,7 @@ import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/members.ts';
 import { areSessionsLeft, isAccepted, isCancellable, isRemoving } from '../rules/requests.ts';
-import { CUT_OFF_MS, type FinishInput, recordRefused } from './full-organizations.ts';
+import { CUT_OFF_MS, type FinishInput, finishRefused } from './full-organizations.ts';
 import { isNotDone, runAll, type Updated, updateBatch, updateOrganization } from './update.ts';
 
 export interface CancelBatchInput extends FinishInput {
@@ -23,7 +23,6 @@ export type CancelledBatch =
  * are cancelled, and no request that took one over. May be repeated, and goes on where it was cut off.
  */
 export function* cancelBatch(input: CancelBatchInput, now: number): Core<CancelledBatch> {
-  const { nonce } = input;
   const marked = yield* markCancelled(input, now);
   if (marked.is !== 'done') return { is: 'unavailable', error: marked.error };
   const { value: isRepeated, item: batch } = marked;
@@ -34,11 +33,7 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
   );
   const failed = members.find(isNotDone);
   if (failed) return { is: 'unavailable', error: failed.error };
-  // Those that took no more are dealt with by now, or by the dispatcher.
-  const isRecorded = yield* recordRefused(batch, input, now);
-  const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${nonce}.done` };
-  if (batch.due_at && isRecorded)
-    yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
+  yield* finishRefused(batch, input, now);
   const isCancelling = members.map((one) => one.is === 'done' && one.value);
   const cancelling = isCancelling.filter(Boolean).length;
   const notices = ids

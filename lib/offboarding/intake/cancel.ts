@@ -1,7 +1,6 @@
 import { type Core, type EffectError, perform } from '../model/effects.ts';
 import { type Act, type Cancellation, type OpenRequest, type Organization, requestOf } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
-import type { Stage } from '../model/stage.ts';
 import { nextRequestedAt } from '../rules/acceptance.ts';
 import { acceptCancellation, type CancellationRequest, type CancellationResult } from '../rules/cancellation.ts';
 import { withMember } from '../rules/members.ts';
@@ -19,7 +18,6 @@ const ANSWER_TAKES_MS = 1500;
 export interface CancelInput extends Writer {
   organization_id: string;
   act: Omit<Act, 'at'>;
-  stage: Stage;
 }
 
 /** What a cancellation found, as it is now. `isOver`: nothing is left to enable, and nothing can disable again. */

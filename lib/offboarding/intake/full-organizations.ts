@@ -1,7 +1,7 @@
 import type { Batch } from '../model/batch.ts';
 import { type Core, perform } from '../model/effects.ts';
 import { emptyOrganization } from '../model/organization.ts';
-import { iso, type Stage } from '../model/stage.ts';
+import { iso } from '../model/stage.ts';
 import { acceptRequest } from '../rules/acceptance.ts';
 import { recordOf } from '../rules/projection.ts';
 import { runAll, updateOrganization, type Writer } from './update.ts';
@@ -12,25 +12,20 @@ export const CUT_OFF_MS = 60_000;
 const MOST_FAILURES = 40;
 
 export interface FinishInput extends Writer {
-  stage: Stage;
   /** The id of a batch's offboarding of an organization. */
   memberIdOf: (batch_id: string, organization_id: string) => string;
 }
 
 /**
- * The organizations of an accepted batch that took no more: each offboarding ends as a failed record, and its event goes out. Where
- * the table does not take one of them, the batch's item stays due, and the dispatcher goes on.
+ * The organizations of a batch that took no more: each offboarding ends as a failed record, and its event goes out. Then nothing of
+ * the batch is left to be done. Where the table does not take one of them, its item stays due, and the dispatcher goes on.
  */
 export function* finishRefused(batch: Batch, input: FinishInput, now: number): Core<void> {
-  if (!batch.refused || !(yield* recordRefused(batch, input, now))) return;
-  const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${input.nonce}.refused` };
-  yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
-}
-
-/** The records and events of those that took no more. True where all are stored. */
-export function* recordRefused(batch: Batch, input: FinishInput, now: number): Core<boolean> {
+  if (!batch.due_at) return;
   const all = yield* runAll((batch.refused?.organization_ids ?? []).map((one) => recordOne(one, batch, input, now)));
-  return all.every(Boolean);
+  if (!all.every(Boolean)) return;
+  const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${input.nonce}.done` };
+  yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
 }
 
 /** First the record, then its event in the outbox. True where both are stored. */

@@ -2,11 +2,13 @@ import type { Batch } from '../model/batch.ts';
 import type { Core, EffectError, Result, SingleEffect } from '../model/effects.ts';
 import { notStored, perform, performAll } from '../model/effects.ts';
 import { emptyOrganization, type Organization } from '../model/organization.ts';
+import type { Stage } from '../model/stage.ts';
 
-/** Who changes an item: a nonce for the versions that it writes, and until when it begins anything (Unix ms). */
+/** Who changes an item: a nonce for the versions that it writes, until when it begins anything (Unix ms), and the stage. */
 export interface Writer {
   nonce: string;
   deadline: number;
+  stage: Stage;
 }
 
 /**

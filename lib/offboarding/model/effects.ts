@@ -33,20 +33,18 @@ export const notStored = (message: string): EffectError => ({
   may_be_done: false,
 });
 
-/** An item of the index of what is due: an organization, or a batch whose cancellation was cut off. */
-export interface DueItem {
+export interface DueNotice {
   organization_id: string;
+  priority: Priority;
+}
+
+/** An item of the index of what is due: an organization, or a batch whose cancellation was cut off. */
+export interface DueItem extends DueNotice {
   /** The range key: `organization`, or `batch`. */
   offboarding_id: string;
   due_at: string;
   work_due_at?: string | undefined;
   notice_at?: number | undefined;
-  priority: Priority;
-}
-
-export interface DueNotice {
-  organization_id: string;
-  priority: Priority;
 }
 
 /** An operation by the name of its effect: what it takes, and what it resolves to; `unknown` where that tells nothing. */

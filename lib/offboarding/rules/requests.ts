@@ -30,17 +30,15 @@ export const isRemoving = ({ status, parameters }: OpenRequest): boolean =>
 export const isInForce = ({ status, watch }: OpenRequest): boolean =>
   !['cancelling', 'cancelled', 'superseded'].includes(status) && watch !== 'ended';
 
-/** What it disabled is disabled for good, or has been given back, or is another one's. */
-const GIVES_NOTHING_BACK: OpenRequest['status'][] = ['completed', 'cancelled', 'superseded'];
+/** Whether what a request disabled is its own to give back: not disabled for good, given back, or another one's. */
+const givesBack = ({ status, parameters }: OpenRequest): boolean =>
+  !parameters.dry_run && !['completed', 'cancelled', 'superseded'].includes(status);
 
 /** The connections and grants that `request` disabled, or may have, and that its cancellation gives back. */
-export const disabledBy = (
-  { ledger }: Organization,
-  { offboarding_id, status, parameters }: OpenRequest,
-): LedgerEntry[] =>
-  GIVES_NOTHING_BACK.includes(status) || parameters.dry_run
-    ? []
-    : ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(offboarding_id));
+export const disabledBy = ({ ledger }: Organization, request: OpenRequest): LedgerEntry[] =>
+  givesBack(request)
+    ? ledger.filter(({ claims, disabled_by_us }) => disabled_by_us && claims.includes(request.offboarding_id))
+    : [];
 
 /** Whether the sessions of the members are still to be ended. */
 export const areSessionsLeft = ({ parameters, status, sessions, watch }: OpenRequest): boolean =>
@@ -109,14 +107,11 @@ const LIST_IS_SURE_MS = 60_000;
  * for good, and what nobody claims is forgotten.
  */
 export function withFinalLedger(item: Organization, now: number): Organization {
-  const ids = new Set(item.requests.map(({ offboarding_id }) => offboarding_id));
-  const canGiveBack = (id: string) =>
-    item.requests.some(
-      (one) => one.offboarding_id === id && !one.parameters.dry_run && !GIVES_NOTHING_BACK.includes(one.status),
-    );
+  const idsOf = (requests: OpenRequest[]) => new Set(requests.map(({ offboarding_id }) => offboarding_id));
+  const [known, giving] = [idsOf(item.requests), idsOf(item.requests.filter(givesBack))];
   const ledger = item.ledger.flatMap((entry): LedgerEntry[] => {
-    const claims = entry.claims.filter((id) => ids.has(id));
-    const isOurs = entry.disabled_by_us && claims.some(canGiveBack);
+    const claims = entry.claims.filter((id) => known.has(id));
+    const isOurs = entry.disabled_by_us && claims.some((id) => giving.has(id));
     const isRecent = entry.changed !== undefined && entry.changed.at > now - LIST_IS_SURE_MS;
     if (claims.length === 0 && !entry.intent && !isRecent) return [];
     return [{ ...entry, claims, disabled_by_us: isOurs }];

@@ -1,23 +1,19 @@
+import type { Writer } from '../intake/update.ts';
 import type { Batch } from '../model/batch.ts';
 import type { EffectError } from '../model/effects.ts';
 import { emptyOrganization, type Failure, type Goal, type Organization } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
-import type { Stage } from '../model/stage.ts';
 import type { Listing } from '../rules/connections.ts';
 import { applyFact, type Fact } from './facts.ts';
 
-/** What a visit is given: which organization, by whom, until when (Unix ms), and how long it waits after an error, milliseconds. */
-export interface VisitInput {
+/** What a visit is given: which organization, by whom, and how long it waits after an error, milliseconds. Its nonce owns the lease. */
+export interface VisitInput extends Writer {
   organization_id: string;
-  /** Unique: the owner of the lease, and part of each version that this visit writes. */
-  nonce: string;
-  deadline: number;
   waitMs: number;
   /** How often what failed for a passing reason is tried again before the visit ends. */
   retries: number;
   /** `cancel` carries out cancellations and nothing else, and leaves events and records to the worker. */
   mode: 'work' | 'cancel';
-  stage: Stage;
 }
 
 /** What the worker on an organization knows: plain data, so that the exploration can compare two of them. */

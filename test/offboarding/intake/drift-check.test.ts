@@ -3,14 +3,18 @@ import { type CheckInput, requestDriftCheck } from '../../../lib/offboarding/int
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
 import { LIST_IS_OLD_MS } from '../../../lib/offboarding/rules/connections.ts';
 import { CLOCKS_APART_MS } from '../../../lib/offboarding/worker/lease.ts';
-import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request, SECOND } from '../items.ts';
+import { ago, DAY, HOUR, MINUTE, NOW, ORG, organization, request, SECOND, STAGE } from '../items.ts';
 import { AWAY, World } from '../play.ts';
 
 const watched = (changes: Partial<Organization> = {}) =>
   organization({ requests: [request('A', { status: 'completed', watch: 'on' })], ...changes });
 const notify = (world: World, changes: Partial<CheckInput> = {}) =>
-  world.run(requestDriftCheck({ organization_id: ORG, nonce: 'n', deadline: NOW + MINUTE, ...changes }, world.now))
-    .is === 'requested';
+  world.run(
+    requestDriftCheck(
+      { organization_id: ORG, stage: STAGE, nonce: 'n', deadline: NOW + MINUTE, ...changes },
+      world.now,
+    ),
+  ).is === 'requested';
 const SENT = [{ do: 'sendDue', notices: [{ organization_id: ORG, priority: 'watch' }] }];
 
 describe('a notification of a change', () => {

@@ -139,7 +139,7 @@ describe('a batch whose cancellation was cut off', () => {
       { record: { organization_id: 'org_b', offboarding_id: 'X org_b', status: 'failed', error: failure } },
     ]);
     expect(world.items.org_b?.outbox).toMatchObject([{ event: 'failed', offboarding_id: 'X org_b' }]);
-    expect(world.batches.X).toMatchObject({ status: 'accepted', version: 'n.X.refused' });
+    expect(world.batches.X).toMatchObject({ status: 'accepted', version: 'n.X.done' });
     expect(world.batches.X?.refused).toBeUndefined();
     expect(world.batches.X?.due_at).toBeUndefined();
     expect(world.items.org_a?.requests[0]?.status).toBe('requested');
