@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { type CallContext, createCallContext, workFields, workMetrics } from '../../auth0/call-context.ts';
 import { createPacer, HEADROOM } from '../../auth0/rate-limit.ts';
 import { receiveCountOf } from '../../aws/queue.ts';
-import { deterministicUuid, fingerprintOf } from '../../digest.ts';
+import { deterministicUuid, fingerprintOf, sha256 } from '../../digest.ts';
 import { describeIssues, parseJson } from '../../json.ts';
 import { createLog, describeError } from '../../log.ts';
 import { type AcceptedEvent, acceptEvent } from '../intake/accept-event.ts';
@@ -39,6 +39,9 @@ const MAX_RATE_LIMIT_WAITS = 5;
 /** What a container knows of a message group: its pace, its errors in a row, and who waits for the rate limit. */
 const group = (priority: Priority) => ({ pacer: createPacer(HEADROOM[priority]), errors: 0, rateLimited: '' });
 const GROUPS = { single: group('single'), batch: group('batch'), watch: group('watch') };
+
+/** Messages of which this container has made dead letters, and whose failure it could not publish yet: they come back until it can. */
+const SET_ASIDE = new Set<string>();
 
 type Work = { message: SQSRecord; raw: unknown; priority: Priority; context: CallContext };
 
@@ -175,8 +178,11 @@ async function giveUp(work: Work, error: Failure): Promise<void> {
   // Out of a replay it was given up before (EventBridge marks what it replays).
   if (Object(raw)['replay-name'] !== undefined) return context.log.warn('replayed_event_ignored', { error });
   // It may come back and be accepted then: before the failure is published, it is where it can be found.
-  await setAside(work, error);
+  const digest = sha256(work.message.body);
+  if (!SET_ASIDE.has(digest)) await setAside(work, error);
+  SET_ASIDE.add(digest);
   await publish(work, 'failed', { ...readableDetail(raw), error });
+  SET_ASIDE.delete(digest);
   context.log.error('offboarding_dead_lettered', { error });
 }
 

@@ -158,6 +158,18 @@ describe('a message that can never be carried out', () => {
     expect(letters()[0]?.reason).toBe('invalid_message: detail.action: must be disable, remove or disable_then_remove');
     expect(eventsOf(organization)[0]?.detail).toMatchObject({ action: 'destroy', error: { code: 'invalid_message' } });
   });
+  test('while the bus is away it comes back, and is one dead letter all the same', async () => {
+    local.aws.addFaults({ operation: 'PutEvents', error: 'InternalException', status: 500, times: 99 });
+    const { record, isDone } = await deliverNew('not json');
+    expect([isDone, letters().length]).toEqual([false, 1]);
+    expect([await deliver(record), letters().length]).toEqual([false, 1]);
+    local.aws.clearFaults();
+    expect([await deliver(record), letters().length]).toEqual([true, 1]);
+    // Another one of the same text is a dead letter of its own.
+    await deliverNew('not json', 'batch');
+    expect(letters().length).toBe(2);
+  });
+
   test('when it comes out of a replay, it was given up before: nothing is told again', async () => {
     const organization = newOrganization();
     const { isDone } = await deliverNew(eventOf(organization, { action: 'destroy' }, { 'replay-name': 'r' }));
