@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { type ApiRequest, call } from '../auth0/api-call.ts';
 import type { CallContext } from '../auth0/call-context.ts';
 import { createTokenSource } from '../auth0/management-token.ts';
+import { pageOf } from '../auth0/pages.ts';
 import { required } from '../environment.ts';
 import { OrganizationId } from '../ids.ts';
-import { lenient, parseAs } from '../json.ts';
+import { parseAs } from '../json.ts';
 import { asProblem } from '../problem.ts';
 
 // The calls about an organization's members and what they hold ("Organizations", "Users", Auth0 Management API reference), with
@@ -15,17 +16,9 @@ const tokens = createTokenSource(required('SESSION_TOKEN_SECRET_ID'));
 /** A page is what is done again after a kill, and has to fit into a delivery at the slowest limit; Auth0 allows for 100. */
 const PAGE = 50;
 
-const listOf = <S extends v.GenericSchema>(name: string, item: S) =>
-  v.pipe(
-    v.unknown(),
-    v.transform((page) => (Array.isArray(page) ? page : Object(page)[name])),
-    v.array(item),
-  );
 // Dots alone would be a step in a path.
-const Members = listOf('members', v.object({ user_id: v.pipe(v.string(), v.maxLength(1000), v.regex(/[^.]/)) }));
-const Organizations = listOf('organizations', v.object({ id: v.string() }));
-// An empty `next` is none: Auth0 also ends with one.
-const More = v.object({ next: lenient(v.pipe(v.string(), v.nonEmpty())), total: lenient(v.number()) });
+const Members = pageOf('members', v.object({ user_id: v.pipe(v.string(), v.maxLength(1000), v.regex(/[^.]/)) }));
+const Organizations = pageOf('organizations', v.object({ id: v.string() }));
 
 /** What Auth0 shows by numbered pages; beyond, only its own cursors lead ("Pagination", Management API). */
 const MAX_NUMBERED = 1000;
@@ -38,11 +31,10 @@ export async function membersFrom(organizationId: string, cursor: string | undef
   const linked = `take=${PAGE}${cursor === undefined ? '' : `&from=${encodeURIComponent(cursor)}`}`;
   const query = number === undefined ? linked : `page=${number}&per_page=${PAGE}`;
   const read = (status: number, body: unknown) => {
-    const members = status === 200 ? parseAs(Members, body) : undefined;
-    const ids = members?.map(({ user_id }) => user_id);
-    const { next, total } = parseAs(More, body) ?? {};
+    const { items, next, total } = (status === 200 && parseAs(Members, body)) || {};
     // None comes twice.
-    if (!ids || (next !== undefined && next === cursor)) return undefined;
+    if (!items || (next !== undefined && next === cursor)) return undefined;
+    const ids = items.map(({ user_id }) => user_id);
     if (next !== undefined) return { ids, next };
     // Never a part of them: where Auth0 says neither how many there are nor what comes next, a full page is one.
     const seen = Number(number ?? 0) * PAGE + ids.length;
@@ -77,8 +69,8 @@ export async function isMemberElsewhere(
   const read = (status: number, body: unknown) => (status === 200 ? parseAs(Organizations, body) : undefined);
   const request = { method: 'GET', bucket: 'members', scope: 'read:organizations', read } as const;
   // Of two, one is another.
-  const found = (await ofUser(userId, 'organizations?page=0&per_page=2', request, context)) ?? [];
-  return found.some(({ id }) => id !== organizationId);
+  const found = await ofUser(userId, 'organizations?page=0&per_page=2', request, context);
+  return found?.items.some(({ id }) => id !== organizationId) ?? false;
 }
 
 /**

@@ -168,8 +168,7 @@ export function nextConnectionStep(
   const current = currentOf(entry, listing);
   const goal = goalOf(request);
   if (goal === 'enabled') return stepToEnabled(item, request, entry, listing);
-  if (entry.kind === 'client_grant' && !listing.grants) return stepOfUnlistedGrant(request, entry);
-  if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current);
+  if (entry.kind === 'client_grant') return stepOfGrant(request, entry, current, Boolean(listing.grants));
   // A list from before our own change says nothing of what came after it.
   const isOlder = entry.changed !== undefined && entry.changed.at >= listing.at;
   const listed = isOlder ? current : listedOf(entry, listing);
@@ -201,16 +200,15 @@ function stepToRemoved(request: OpenRequest, entry: LedgerEntry, current: Curren
   return { is: 'call', goal: 'removed', level: undefined };
 }
 
-/** A client grant is removed when a connection is disabled or removed, and stays so at the removal of the connections. */
-function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current): ConnectionStep {
-  if (!current) return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
-  if (request.status === 'removing') return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
-  return { is: 'call', goal: 'disabled', level: undefined };
-}
-
-/** Nobody knows whether it is there: at first the call tells, and at the removal of the connections it stays as it is. */
-function stepOfUnlistedGrant(request: OpenRequest, entry: LedgerEntry): ConnectionStep {
-  if (request.status === 'removing') return known(entry.disabled_by_us ? 'disabled' : 'unchanged');
+/**
+ * A client grant is removed when a connection is disabled or removed, and stays so at the removal of the connections. Where nobody
+ * knows whether it is there, the call tells at first, and it stays as it is at the removal.
+ */
+function stepOfGrant(request: OpenRequest, entry: LedgerEntry, current: Current, isListed: boolean): ConnectionStep {
+  const isRemoving = request.status === 'removing';
+  if (isListed ? !current : isRemoving)
+    return known(isUncertain(entry) || entry.disabled_by_us ? 'disabled' : 'unchanged');
+  if (isRemoving) return known('unchanged', { error: ENABLED_MEANWHILE, is_given_back: true });
   return { is: 'call', goal: 'disabled', level: undefined };
 }
 

@@ -23,6 +23,8 @@ export interface Dispatched {
   checks: number;
   late: number;
   oldest: number;
+  /** Whether all of the index was read. */
+  isWhole: boolean;
 }
 
 /**
@@ -31,13 +33,13 @@ export interface Dispatched {
  * less decides nothing.
  */
 export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispatched> {
-  const found: Dispatched = { sent: 0, checks: 0, late: 0, oldest: now };
+  const found: Dispatched = { sent: 0, checks: 0, late: 0, oldest: now, isWhole: true };
   for (const shard of input.shards) {
     let cursor: string | undefined;
     do {
       const page = yield* perform<'readDue'>({ do: 'readDue', shard, before: iso(now), cursor });
       // What is not found now is found by the next run.
-      if (page.error) return found;
+      if (page.error) return { ...found, isWhole: false };
       cursor = page.value.cursor;
       const isToSend = ({ notice_at = 0 }: DueItem) => input.all || notice_at <= now;
       const due = page.value.due.filter((item) => count(found, item, now) && isToSend(item));

@@ -22,17 +22,8 @@ const PERFORMERS = [TABLE_EFFECTS, DUE_INDEX_EFFECTS, DUE_EFFECTS];
  */
 export async function dispatch(deadline: number, log: Log, all = false): Promise<number> {
   const now = Date.now();
-  let isWhole = true;
-  const readDue: typeof DUE_INDEX_EFFECTS.readDue = (effect) =>
-    DUE_INDEX_EFFECTS.readDue(effect).catch((error) => {
-      isWhole = false;
-      throw error;
-    });
-  const { sent, checks, late, oldest } = await run(
-    dispatchDueWork({ ...writerUntil(deadline), shards: SHARDS, all, memberIdOf }, now),
-    [...PERFORMERS, { readDue }],
-    log,
-  );
+  const core = dispatchDueWork({ ...writerUntil(deadline), shards: SHARDS, all, memberIdOf }, now);
+  const { sent, checks, late, oldest, isWhole } = await run(core, PERFORMERS, log);
   const overdue_s = Math.round((now - oldest) / 1000);
   const metrics = { ...(overdue_s > 0 && { OldestOverdue: overdue_s }), ...(late > 0 && { DriftChecksLate: late }) };
   log.metrics('due_noticed', metrics, { sent, checks_due: checks });
@@ -61,13 +52,11 @@ function* sendIfDue(organization_id: string) {
 
 /** Has the organization compared with Auth0 that a notification names. Throws where the table is away: Lambda then calls again. */
 export async function requestCheck(notification: Notification | undefined, deadline: number, log: Log): Promise<void> {
-  const { organization_id = '', connection_id, time, changed_by, isOfInterest = false } = notification ?? {};
-  const about = { organization_id, connection_id, changed_by, time: typeof time === 'string' ? time : undefined };
-  const core = requestDriftCheck({ ...about, ...writerUntil(deadline) }, Date.now());
-  const result = isOfInterest ? await run(core, PERFORMERS, log) : undefined;
+  const core = requestDriftCheck({ organization_id: '', ...notification, ...writerUntil(deadline) }, Date.now());
+  const result = notification?.isOfInterest ? await run(core, PERFORMERS, log) : undefined;
   if (result?.is === 'unavailable') throw new Error(`The check was not requested: ${result.error.message}`);
   const check_requested = result?.is === 'requested';
-  log.info('notification_received', { organization_id: organization_id || undefined, check_requested });
+  log.info('notification_received', { organization_id: notification?.organization_id, check_requested });
 }
 
 /** Moves dead letters back to the offboarding queue, after reading them as what they are. Throws when `what` is not what it takes. */

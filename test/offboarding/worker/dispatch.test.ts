@@ -33,7 +33,7 @@ const dispatch = (world: World, changes: Partial<DispatchInput> = {}) =>
   );
 const noticesOf = (world: World) =>
   world.all('sendDue').flatMap(({ notices }) => notices.map((one) => `${one.organization_id} ${one.priority}`));
-const NOTHING = { sent: 0, checks: 0, late: 0, oldest: NOW };
+const NOTHING = { sent: 0, checks: 0, late: 0, oldest: NOW, isWhole: true };
 
 describe('what is due', () => {
   test('when nothing is, nothing is sent', () => {
@@ -43,7 +43,7 @@ describe('what is due', () => {
   });
   test('when work is due, a notice goes out in its group, and the next half hour no other does', () => {
     const world = worldOf([work('org_a'), work('org_b', { due_at: ago(DAY), priority: 'batch' })]);
-    expect(dispatch(world)).toEqual({ sent: 2, checks: 0, late: 0, oldest: NOW - HOUR });
+    expect(dispatch(world)).toEqual({ ...NOTHING, sent: 2, oldest: NOW - HOUR });
     expect(noticesOf(world)).toEqual(['org_a single', 'org_b batch']);
     expect(world.all('markNoticed')).toEqual(
       [ago(HOUR), ago(DAY)].map((due_at, index) => ({
@@ -81,7 +81,7 @@ describe('what is due', () => {
     const world = worldOf([work('org_a')], [work('org_b')])
       .meanwhile('readDue', () => {})
       .fail('readDue', AWAY);
-    expect(dispatch(world)).toMatchObject({ sent: 1 });
+    expect(dispatch(world)).toMatchObject({ sent: 1, isWhole: false });
   });
   test('when the queue takes nothing, nothing is marked, and the next page is tried', () => {
     const world = worldOf([work('org_a')], [work('org_b')]).fail('sendDue', AWAY);
@@ -93,7 +93,7 @@ describe('what is due', () => {
 describe('drift checks', () => {
   test('when they are due, they go in their own group; later than a day, they are late', () => {
     const world = worldOf([check('org_a', MINUTE), check('org_b', DAY), check('org_c', DAY + 1)]);
-    expect(dispatch(world)).toEqual({ sent: 3, checks: 3, late: 1, oldest: NOW });
+    expect(dispatch(world)).toEqual({ ...NOTHING, sent: 3, checks: 3, late: 1 });
     expect(noticesOf(world)).toEqual(['org_a watch', 'org_b watch', 'org_c watch']);
   });
   test('when more than three thousand are due, the others wait for the next run, and are counted', () => {
