@@ -112,6 +112,13 @@ function createIntervalEstimate() {
 /** When the next call of a bucket may go (Unix ms), and how many 429 it had in a row. */
 type BucketState = { next: number; throttled: number; estimate: ReturnType<typeof createIntervalEstimate> };
 
+/** In how many milliseconds `missing` tokens come in: at the headroom the next token is ours; below it others fill it again. */
+function untilOurs(missing: number, { estimate }: BucketState, reset: number): number {
+  const interval = estimate.interval();
+  const byHeader = reset + (missing - 1) * (interval ?? Math.max(ASSUMED_INTERVAL_MS, reset));
+  return interval === undefined ? byHeader : Math.min(missing * interval * ALLOWANCE, byHeader);
+}
+
 /**
  * Keeps a function within the tenant's limit: what the responses say of their buckets tells when the next call may go. It leaves
  * `headroom` tokens in a bucket. It knows what it was told: it lives as long as its container, and gives way from the second call on.
@@ -147,12 +154,8 @@ export function createPacer(headroom = HEADROOM.single, longestCourtesy = LONGES
         state.next += waitAfter429(rateLimit, state.throttled) + (isContended ? left * ASSUMED_INTERVAL_MS : 0);
       } else if (remaining !== undefined) {
         state.estimate.observe(remaining, wasIdle);
-        // At the headroom the next token is ours; below it others fill it again.
         const missing = left + 1 - remaining;
-        const interval = state.estimate.interval();
-        const byHeader = reset + (missing - 1) * (interval ?? Math.max(ASSUMED_INTERVAL_MS, reset));
-        const byEstimate = interval === undefined ? byHeader : missing * interval * ALLOWANCE;
-        if (missing > 0) state.next += Math.min(byEstimate, byHeader, longestCourtesy);
+        if (missing > 0) state.next += Math.min(untilOurs(missing, state, reset), longestCourtesy);
       }
       state.next = Math.min(state.next, Date.now() + LONGEST_PAUSE_MS);
     },

@@ -31,7 +31,7 @@ type Page = { sessions: Sessions; end?: SessionsEnd | undefined; now: number };
 export function* endSessions(input: EndSessionsInput, started: number): Core<SessionsEnd> {
   const { organization_id, offboarding_id, deadline } = input;
   for (let [now, pages] = [started, 0]; ; pages++) {
-    const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+    const read = yield* perform({ do: 'readOrganization', organization_id });
     now = Math.max(now, read.at);
     if (read.error) return { is: 'later', error: read.error };
     const request = read.value && requestOf(read.value, offboarding_id);
@@ -47,7 +47,7 @@ export function* endSessions(input: EndSessionsInput, started: number): Core<Ses
     if (page.end) return page.end;
     if (!areMembersLeft(page.sessions)) {
       // The worker publishes what became of it.
-      yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'batch' }] });
+      yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'batch' }] });
       return { is: 'done' };
     }
   }
@@ -56,7 +56,7 @@ export function* endSessions(input: EndSessionsInput, started: number): Core<Ses
 /** A page of members: what became of it, and how the visit ends, if it does. */
 function* endPage(input: EndSessionsInput, before: Sessions, isDryRun: boolean, started: number): Core<Page> {
   const { organization_id, stage, deadline } = input;
-  const listed = yield* perform<'listMembers'>({ do: 'listMembers', organization_id, cursor: before.cursor });
+  const listed = yield* perform({ do: 'listMembers', organization_id, cursor: before.cursor });
   let now = Math.max(started, listed.at);
   if (listed.error) return endByError(before, listed.error, stage, now);
   const { ids, next } = listed.value;
@@ -122,7 +122,7 @@ const counted = (sessions: Sessions, count: Count): Sessions => ({
 
 /** Whether the customer stays, or is back: its people keep their sessions from then on. A read that fails counts as that. */
 function* isStoppedNow({ organization_id, offboarding_id }: EndSessionsInput): Core<boolean> {
-  const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  const read = yield* perform({ do: 'readOrganization', organization_id });
   const request = read.value && requestOf(read.value, offboarding_id);
   return !request || !areSessionsLeft(request);
 }
@@ -136,11 +136,11 @@ function* endMember(
   const { organization_id, allMembers } = input;
   const elsewhere = allMembers
     ? { value: false, at: 0, error: undefined }
-    : yield* perform<'isMemberElsewhere'>({ do: 'isMemberElsewhere', user_id, organization_id });
+    : yield* perform({ do: 'isMemberElsewhere', user_id, organization_id });
   if (elsewhere.error) return { is: memberFailure(elsewhere.error), at: elsewhere.at };
   if (elsewhere.value) return { is: 'skipped', at: elsewhere.at };
   if (isDryRun) return { is: 'revocations_requested', at: elsewhere.at };
-  const ended = yield* perform<'endUserSessions'>({ do: 'endUserSessions', user_id });
+  const ended = yield* perform({ do: 'endUserSessions', user_id });
   return { is: ended.error ? memberFailure(ended.error) : 'revocations_requested', at: ended.at };
 }
 

@@ -351,7 +351,6 @@ describe('a write', () => {
     await expect(make([ok])).rejects.toMatchObject({
       name: 'LeaseEnded',
       code: 'lease_ended',
-      waitMs: 0,
       mayBeDone: false,
     });
     expect(asked()).toBe(0);

@@ -46,7 +46,7 @@ export function* acceptBatch(input: AcceptBatchInput, now: number): Core<Accepte
   const priority = priorityInBatch(request);
   const notices = organization_ids.map((organization_id) => ({ organization_id, priority }));
   // What is not sent is found by its date.
-  yield* perform<'sendDue'>({ do: 'sendDue', notices });
+  yield* perform({ do: 'sendDue', notices });
   return { is: 'accepted', status: 'accepted', accepted: organization_ids.length };
 }
 
@@ -77,7 +77,7 @@ type Opened = { is: 'open' } | Exclude<AcceptedBatch, { is: 'unavailable' | 'unk
 
 /** The attempt is over: none of its members ever counts. */
 const giveUp = (batch: Batch, { nonce }: Writer) =>
-  perform<'writeBatch'>({
+  perform({
     do: 'writeBatch',
     batch: { ...batch, status: 'void', version: `${nonce}.void` },
     expected: batch.version,

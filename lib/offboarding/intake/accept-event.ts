@@ -48,10 +48,10 @@ const NOT_OURS: Failure = {
 
 function* findOwn(organization_id: string, offboarding_id: string | undefined): Core<AcceptedEvent> {
   if (!offboarding_id) return { is: 'refused', failure: NOT_OURS };
-  const item = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  const item = yield* perform({ do: 'readOrganization', organization_id });
   if (item.error) return { is: 'later', error: item.error };
   if (item.value && requestOf(item.value, offboarding_id)) return { is: 'visit' };
-  const record = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+  const record = yield* perform({ do: 'readRecord', organization_id, offboarding_id });
   if (record.error) return { is: 'later', error: record.error };
   return record.value ? { is: 'nothing' } : { is: 'refused', failure: NOT_OURS };
 }

@@ -29,7 +29,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
     if (mayBeRepeated || isAgain) {
       // A request leaves the item only after its record is written: first the item, then the record.
       const { offboarding_id } = request;
-      const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      const found = yield* perform({ do: 'readRecord', organization_id, offboarding_id });
       if (found.error) return found;
       if (found.value) return { value: repetitionOf(found.value, request) };
     }
@@ -41,7 +41,7 @@ export function* acceptOffboarding(input: AcceptInput, now: number): Core<Accept
   if (updated.is !== 'done') return { is: updated.is, error: updated.error };
   if (updated.value.is === 'accepted' && !input.isQuiet) {
     // Should the message be lost, the dispatcher finds the request by its date.
-    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+    yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   }
   return updated.value;
 }

@@ -40,7 +40,7 @@ export function* cancelBatch(input: CancelBatchInput, now: number): Core<Cancell
     .filter((_, index) => isCancelling[index])
     .map((organization_id) => ({ organization_id, priority: 'batch' as const }));
   // What is not sent is found by its date.
-  if (notices.length > 0) yield* perform<'sendDue'>({ do: 'sendDue', notices });
+  if (notices.length > 0) yield* perform({ do: 'sendDue', notices });
   return { is: 'cancelled', cancelling, not_pending: ids.length - cancelling };
 }
 
@@ -65,7 +65,7 @@ function cancelMember(
     if (!member) {
       if (input.isRepeated) return { value: false };
       // The worker has met it as a member of a cancelled batch, and has dealt with it.
-      const record = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      const record = yield* perform({ do: 'readRecord', organization_id, offboarding_id });
       return { value: record.value?.status === 'cancelled' };
     }
     const act = batch.cancelled ?? input.act;

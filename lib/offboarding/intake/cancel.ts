@@ -50,7 +50,7 @@ export function* cancelOrganization(input: CancelInput, now: number): Core<Cance
   );
   const result = yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
   // Whether it is over or not, its events and records are the worker's, whose lease is no reason for the caller to wait.
-  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+  yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   return result;
 }
 
@@ -62,7 +62,7 @@ export function* acceptCancellationEvent(
   const { organization_id, act, at } = input;
   const updated = yield* recordCancellation(input, now, () => ({ ...act, at, isEvent: true }));
   if (updated.is === 'done' && updated.value.is === 'found')
-    yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+    yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   return updated;
 }
 
@@ -88,7 +88,7 @@ function* settleMembers(
   for (const member of item.requests) {
     const { batch } = member;
     if (!batch || batch.is_accepted) continue;
-    const read = yield* perform<'readBatch'>({ do: 'readBatch', batch_id: batch.id });
+    const read = yield* perform({ do: 'readBatch', batch_id: batch.id });
     if (read.error) return read;
     settled = withMember(settled, member, read.value ?? null, now);
   }
@@ -107,7 +107,7 @@ function* carryOut(input: CancelInput, until: number, now: number): Core<boolean
     );
     if (end.is === 'done') return true;
     if (end.error || end.wait_ms > WAIT_FOR_TURN_MS) return false;
-    const paused = yield* perform<'pause'>({ do: 'pause', ms: TRY_AGAIN_MS });
+    const paused = yield* perform({ do: 'pause', ms: TRY_AGAIN_MS });
     at = Math.max(at, paused.at);
   }
   return false;
@@ -120,14 +120,14 @@ function* resultOf(
   isCarriedOut: boolean,
   isReplayed: boolean,
 ): Core<Cancelled> {
-  const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  const read = yield* perform({ do: 'readOrganization', organization_id });
   const item = read.value;
   const records: OffboardingRecord[] = [];
   for (const offboarding_id of cancellation.found) {
     const open: OpenRequest | undefined = item && requestOf(item, offboarding_id);
     if (item && open) records.push(recordOf(item, open));
     else {
-      const found = yield* perform<'readRecord'>({ do: 'readRecord', organization_id, offboarding_id });
+      const found = yield* perform({ do: 'readRecord', organization_id, offboarding_id });
       if (found.value) records.push(found.value);
     }
   }

@@ -50,6 +50,6 @@ export function* requestDriftCheck(
   });
   if (updated.is !== 'done') return { is: 'unavailable', error: updated.error };
   if (!updated.value) return { is: 'nothing' };
-  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'watch' }] });
+  yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'watch' }] });
   return { is: 'requested' };
 }

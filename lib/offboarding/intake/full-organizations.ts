@@ -25,7 +25,7 @@ export function* finishRefused(batch: Batch, input: FinishInput, now: number): C
   const all = yield* runAll((batch.refused?.organization_ids ?? []).map((one) => recordOne(one, batch, input, now)));
   if (!all.every(Boolean)) return;
   const done: Batch = { ...batch, refused: undefined, due_at: undefined, version: `${input.nonce}.done` };
-  yield* perform<'writeBatch'>({ do: 'writeBatch', batch: done, expected: batch.version });
+  yield* perform({ do: 'writeBatch', batch: done, expected: batch.version });
 }
 
 /** First the record, then its event in the outbox. True where both are stored. */
@@ -40,7 +40,7 @@ function* recordOne(organization_id: string, batch: Batch, input: FinishInput, n
   if (accepted.is !== 'accepted') return true;
   const ended = { status: 'failed' as const, error: failure, ended_at: iso(now), is_unrecorded: undefined };
   const record = recordOf(empty, { ...accepted.request, ...ended });
-  const written = yield* perform<'writeRecord'>({ do: 'writeRecord', record });
+  const written = yield* perform({ do: 'writeRecord', record });
   if (written.error) return false;
   const writer = { ...input, nonce: `${input.nonce}.failed` };
   const updated = yield* updateOrganization<undefined>(organization_id, writer, now, (item, at) => {

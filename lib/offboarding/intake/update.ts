@@ -68,8 +68,8 @@ export function updateOrganization<T>(
   isNew = false,
 ): Core<Updated<T>> {
   const place: Place<Organization> = {
-    read: () => perform<'readOrganization'>({ do: 'readOrganization', organization_id }),
-    write: (item, expected) => perform<'writeOrganization'>({ do: 'writeOrganization', item, expected }),
+    read: () => perform({ do: 'readOrganization', organization_id }),
+    write: (item, expected) => perform({ do: 'writeOrganization', item, expected }),
   };
   const changeStored: Change<T, Organization, Organization | undefined> = function* (stored, at, isAgain) {
     const made = change(stored ?? emptyOrganization(organization_id), at, isAgain);
@@ -92,8 +92,8 @@ export const updateBatch = <T>(
 ): Core<Updated<T, Batch>> =>
   update(
     {
-      read: () => perform<'readBatch'>({ do: 'readBatch', batch_id }),
-      write: (batch, expected) => perform<'writeBatch'>({ do: 'writeBatch', batch, expected }),
+      read: () => perform({ do: 'readBatch', batch_id }),
+      write: (batch, expected) => perform({ do: 'writeBatch', batch, expected }),
     },
     writer,
     now,
@@ -146,7 +146,7 @@ function* attempt<T, I extends { version?: string | undefined }>(
   const found = yield* place.read();
   const next = { ...state, ...failed, at: Math.max(state.at, found.at), ...(!found.error && { isPending: false }) };
   if (found.value?.version === item.version) return { ...next, end: { is: 'done', value, item, at: next.at } };
-  if (state.count > 3) yield* perform<'pause'>({ do: 'pause', ms: 10 * Math.min(state.count, 20) });
+  if (state.count > 3) yield* perform({ do: 'pause', ms: 10 * Math.min(state.count, 20) });
   return next;
 }
 

@@ -13,10 +13,9 @@ export interface ListedConnection {
   [setting: string]: unknown;
 }
 
-/** A client grant of an organization as Auth0 lists it. */
+/** A client grant of an organization as Auth0 lists it; those for any organization are none. */
 export interface ListedGrant extends Omit<RemainingAccess, 'kind'> {
   id: string;
-  allow_any_organization?: boolean | undefined;
 }
 
 /** An event for the bus: its type without the prefix `organization.offboarding.`, and its detail. */

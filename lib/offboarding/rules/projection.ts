@@ -75,11 +75,9 @@ export function grantsOf(
   });
 }
 
-/** What remains of an organization's access by the client grants that Auth0 lists; those for any organization are not its own. */
+/** What remains of an organization's access by the client grants that Auth0 lists as its own. */
 export const remainingIn = (grants: ListedGrant[] | null): Organization['remaining_access'] =>
-  grants
-    ?.filter(({ allow_any_organization }) => !allow_any_organization)
-    .map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant' as const, client_id, audience, scope })) ??
+  grants?.map(({ id, client_id, audience, scope }) => ({ id, kind: 'client_grant', client_id, audience, scope })) ??
   null;
 
 /** The client grants that remain after what was removed, or after what the dry run `request` would remove; null where nobody knows. */

@@ -2,18 +2,17 @@ import type { CallContext } from '../../auth0/call-context.ts';
 import { addClientGrant, listClientGrants, removeClientGrant } from '../../auth0/client-grants.ts';
 import * as connections from '../../auth0/management-api.ts';
 import type { EffectOf, Operations } from '../model/effects.ts';
+import type { Goal, Kind } from '../model/organization.ts';
 import type { Performer } from './shell.ts';
 
-const CONNECTION = {
-  disabled: connections.disable,
-  enabled: connections.enable,
-  removed: (organizationId: string, id: string, context: CallContext) =>
-    connections.remove(organizationId, id, context),
-};
-const GRANT = {
-  disabled: removeClientGrant,
-  removed: removeClientGrant,
-  enabled: addClientGrant,
+type Calls = Record<
+  Goal,
+  (organization_id: string, id: string, context: CallContext, level?: string) => Promise<unknown>
+>;
+const { disable, enable, remove } = connections;
+const CALLS: Record<Kind, Calls> = {
+  connection: { disabled: disable, enabled: enable, removed: remove },
+  client_grant: { disabled: removeClientGrant, enabled: addClientGrant, removed: removeClientGrant },
 };
 
 /** Performs the effects at Auth0, within one unit of work: each is one call of the Management API, at the tenant's pace. */
@@ -29,8 +28,7 @@ async function change(effect: EffectOf<'change'>, context: CallContext): Promise
   const { organization_id, kind, id, goal, level, send_before } = effect;
   // Calls of one visit follow one another: what is set here is of this one.
   Object.assign(context, { writeBefore: send_before, unknownUntil: 0 });
-  if (kind === 'client_grant') await GRANT[goal](organization_id, id, context);
-  else await CONNECTION[goal](organization_id, id, context, level);
+  await CALLS[kind][goal](organization_id, id, context, level);
   context.log.info('connection_processed', { goal, kind, id });
   return { is_uncertain: (context.unknownUntil ?? 0) > Date.now() };
 }

@@ -37,7 +37,7 @@ export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispat
   for (const shard of input.shards) {
     let cursor: string | undefined;
     do {
-      const page = yield* perform<'readDue'>({ do: 'readDue', shard, before: iso(now), cursor });
+      const page = yield* perform({ do: 'readDue', shard, before: iso(now), cursor });
       // What is not found now is found by the next run.
       if (page.error) return { ...found, isWhole: false };
       cursor = page.value.cursor;
@@ -62,7 +62,7 @@ function* sendNotices(due: DueItem[], now: number): Core<number> {
     organization_id,
     priority: work_due_at <= iso(now) ? priority : ('watch' as const),
   }));
-  const sent = yield* perform<'sendDue'>({ do: 'sendDue', notices });
+  const sent = yield* perform({ do: 'sendDue', notices });
   if (sent.error) return 0;
   const notice_at = now + NOTICE_AGAIN_MS;
   yield* performAll(

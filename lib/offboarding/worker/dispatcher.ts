@@ -43,10 +43,10 @@ export async function requeue(what: unknown, deadline: number, log: Log): Promis
 }
 
 function* sendIfDue(organization_id: string) {
-  const read = yield* perform<'readOrganization'>({ do: 'readOrganization', organization_id });
+  const read = yield* perform({ do: 'readOrganization', organization_id });
   if (read.error) throw new Error('The table did not answer');
   if (!read.value || dueOf(read.value).due_at === undefined) return false;
-  yield* perform<'sendDue'>({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
+  yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   return true;
 }
 

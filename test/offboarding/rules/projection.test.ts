@@ -117,7 +117,7 @@ test('when grants were listed, those that are not removed remain; when nobody kn
   expect(remainingAccessOf(organization({ remaining_access: null }))).toBeNull();
 });
 
-test('when Auth0 lists client grants, those for any organization are not the organization’s own', () => {
+test('when Auth0 lists client grants, what is kept of them is what is shown', () => {
   const own = (id: string) => ({
     id,
     kind: 'client_grant',
@@ -125,11 +125,8 @@ test('when Auth0 lists client grants, those for any organization are not the org
     audience: 'api',
     scope: ['read'],
   });
-  const any = { ...listedGrant('cgr_2'), allow_any_organization: true };
-  expect(remainingIn([listedGrant('cgr_1'), any, { ...listedGrant('cgr_3'), allow_any_organization: false }])).toEqual([
-    own('cgr_1'),
-    own('cgr_3'),
-  ]);
+  const listed = { ...listedGrant('cgr_1'), settings: {} };
+  expect(remainingIn([listed, listedGrant('cgr_3')])).toEqual([own('cgr_1'), own('cgr_3')]);
   expect(remainingIn(null)).toBeNull();
 });
 
