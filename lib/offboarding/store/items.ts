@@ -74,6 +74,10 @@ export const statusShard = (status: Status, shard: number) => `${status} ${shard
 /** A place in the list of a status: a time to the millisecond, as those that it is compared with. */
 const statusPosition = (at: string, id: string) => `${iso(Date.parse(at))} ${id}`;
 
+/** The place of an offboarding in the lists of its organization and its batch. */
+export const positionOf = ({ requested_at, offboarding_id }: Pick<OpenRequest, 'requested_at' | 'offboarding_id'>) =>
+  `${requested_at} ${offboarding_id}`;
+
 /** The record as an item, with the attributes by which lists are sorted. */
 export function toRecordItem(record: OffboardingRecord): Item {
   const {
@@ -95,7 +99,7 @@ export function toRecordItem(record: OffboardingRecord): Item {
     batch_id,
     status,
     revision,
-    position: `${requested_at} ${offboarding_id}`,
+    position: positionOf(record),
     status_shard: statusShard(status, shardOf(offboarding_id)),
     status_position: statusPosition(due, offboarding_id),
     state: JSON.stringify(record),

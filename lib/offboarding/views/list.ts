@@ -2,7 +2,7 @@ import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
 import { BATCH } from '../model/batch.ts';
-import { emptyOrganization, ORGANIZATION, type Organization } from '../model/organization.ts';
+import { emptyOrganization, ORGANIZATION } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
@@ -11,6 +11,7 @@ import {
   fromBatchItem,
   fromOrganizationItem,
   fromRecordItem,
+  positionOf,
   statusShard,
   unbegunOf,
 } from '../store/items.ts';
@@ -70,54 +71,46 @@ export async function listOffboardings(by: ListedBy, value: string, page: Page) 
   return { offboardings: views, cursor, counts };
 }
 
-/** An organization's offboardings: those in its item as they are there, and the others' records. */
-async function listOrganization(
-  organization_id: string,
-  { limit, offboarding_id }: Page,
-  after?: string,
-): Promise<Found> {
-  const isWanted = ([id, position]: [string, string]) =>
-    (!offboarding_id || id === offboarding_id) && (!after || position < after);
-  let item = emptyOrganization(organization_id);
-  const stored = new Map<string, Item>();
-  // First comes the item, then the records, whose ids are UUIDs: a request leaves the item only after its record is written.
-  for await (const one of readPartition(organization_id)) {
-    if (one.offboarding_id === ORGANIZATION) item = fromOrganizationItem(one);
-    else if (one.offboarding_id !== BATCH) stored.set(one.offboarding_id, one);
-    if (stored.size > MOST_KEPT) forgetOthers(stored, item, isWanted, limit);
-  }
-  const positions = new Map([...stored].map(([id, { position }]) => [id, String(position)]));
-  const open = await countedOf(item.requests);
-  for (const one of open) positions.set(one.offboarding_id, `${one.requested_at} ${one.offboarding_id}`);
-  const wanted = [...positions].filter(isWanted).sort(([, a], [, b]) => (a > b ? -1 : 1));
-  const onPage = wanted.slice(0, limit);
-  const shown = onPage.flatMap(([id, place]) => {
-    const own = open.find((one) => one.offboarding_id === id);
-    const found = stored.get(id);
-    const known = found && fromRecordItem(found);
-    // As the organization's item has it, or, where it has left that, its record.
-    const record = own ? recordOf(item, own, known) : known;
-    return record ? [{ record, place }] : [];
-  });
-  return { shown, next: wanted.length > limit ? onPage.at(-1)?.[1] : undefined };
-}
-
 /** So many records of an organization are kept while it is read; it may have thousands. */
 const MOST_KEPT = 500;
 
-/** Leaves in `stored` what is on the page or may still come to be on it, and what the organization's item is still about. */
-function forgetOthers(
-  stored: Map<string, Item>,
-  { requests }: Organization,
-  isWanted: (one: [string, string]) => boolean,
-  limit: number,
-): void {
-  const open = new Set(requests.map(({ offboarding_id }) => offboarding_id));
-  const wanted = [...stored].map(([id, { position }]): [string, string] => [id, String(position)]).filter(isWanted);
-  const kept = wanted.sort(([, a], [, b]) => (a > b ? -1 : 1)).slice(0, limit + 1);
-  const ids = new Set([...open, ...kept.map(([id]) => id)]);
-  for (const id of stored.keys()) if (!ids.has(id)) stored.delete(id);
+/** An organization's offboardings: those in its item as they are there, and the others' records. */
+async function listOrganization(
+  organization_id: string,
+  { limit, offboarding_id: wanted }: Page,
+  after?: string,
+): Promise<Found> {
+  const isWanted = ({ offboarding_id, position }: Placed) =>
+    (!wanted || offboarding_id === wanted) && (!after || position < after);
+  /** A page, and one more. */
+  const newest = <T extends Placed>(all: T[]): T[] =>
+    all
+      .filter(isWanted)
+      .sort((a, b) => (a.position > b.position ? -1 : 1))
+      .slice(0, limit + 1);
+  let item = emptyOrganization(organization_id);
+  let stored: (Item & Placed)[] = [];
+  // First comes the item, then the records, whose ids are UUIDs: a request leaves the item only after its record is written.
+  for await (const one of readPartition(organization_id)) {
+    if (one.offboarding_id === ORGANIZATION) item = fromOrganizationItem(one);
+    else if (one.offboarding_id !== BATCH) stored.push({ ...one, position: String(one.position) });
+    if (stored.length > MOST_KEPT) stored = newest(stored);
+  }
+  const listed = new Map(newest(stored).map((one) => [one.offboarding_id, { ...one, record: fromRecordItem(one) }]));
+  // As the organization's item has it, or, where it has left that, its record.
+  const open = (await countedOf(item.requests)).map((own) => ({
+    offboarding_id: own.offboarding_id,
+    position: positionOf(own),
+    record: recordOf(item, own, listed.get(own.offboarding_id)?.record),
+  }));
+  for (const { offboarding_id } of open) listed.delete(offboarding_id);
+  const found = newest([...listed.values(), ...open]);
+  const shown = found.slice(0, limit).map(({ record, position }) => ({ record, place: position }));
+  return { shown, next: found.length > limit ? shown.at(-1)?.place : undefined };
 }
+
+/** An offboarding and its place in the list of its organization. */
+type Placed = { offboarding_id: string; position: string };
 
 const INDEXES = {
   batch_id: { index: 'by_batch', attribute: 'batch_id', position: 'position' },
