@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { typescriptOptions } from '../infra/older-node/typescript.mjs';
 
 /** What waits for a minute of real time begins first: all else is done meanwhile. */
 class LongestWaitFirst extends BaseSequencer {
@@ -20,7 +19,7 @@ const shared = {
   // Cases that only wait, for a retry or a deadline, wait at the same time.
   maxConcurrency: 30,
   // What files of lib/ want to know when they are loaded; the service under test gets an environment of its own.
-  env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings', NODE_OPTIONS: typescriptOptions },
+  env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings' },
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
 // Most tests wait for a socket or a pause; two cores do more than one file at a time.
@@ -49,6 +48,7 @@ const APART = ['test/end-to-end/**', 'test/second-opinions/**'];
 export default defineConfig({
   test: {
     maxWorkers,
+    globalSetup: fileURLToPath(new URL('programs/build.ts', import.meta.url)),
     sequence: { sequencer: LongestWaitFirst },
     projects: [
       { test: { ...shared, name: 'isolated', include: ISOLATED, exclude: WITHOUT } },

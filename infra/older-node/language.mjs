@@ -2,6 +2,9 @@
 // package.json). On Lambda's own there is nothing to do. A container starts with this, so it is short and loads nothing.
 export const isOlder = Number(process.versions.node.split('.')[0]) < 24;
 
+/** NODE_OPTIONS for a process that a script or a test starts, to run TypeScript. */
+export const typescriptOptions = isOlder ? `--import ${new URL('typescript.mjs', import.meta.url)}` : '';
+
 /** ECMAScript 2024, "Map.groupBy": each item under the key that `keyOf` gives it. */
 function groupBy(items, keyOf) {
   const groups = new Map();

@@ -9,11 +9,11 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { createCertificate } from '../certificate.ts';
+import { programOf, programOptions } from '../programs/program.ts';
 
-const CONTAINER = fileURLToPath(new URL('frozen-container.ts', import.meta.url));
+const CONTAINER = programOf('test/auth0/frozen-container.ts');
 const folder = mkdtempSync(join(tmpdir(), 'org-connections-'));
 const certificate = createCertificate();
 const file = join(folder, 'cert.pem');
@@ -42,8 +42,7 @@ test.each([
     server.listen(0, 'localhost');
     await once(server, 'listening');
     const ORIGIN = `${scheme}://localhost:${(server.address() as AddressInfo).port}`;
-    const { PATH, NODE_OPTIONS } = process.env;
-    const env = { PATH, NODE_OPTIONS, ORIGIN, AHEAD, NODE_EXTRA_CA_CERTS: file };
+    const env = { PATH: process.env.PATH, NODE_OPTIONS: programOptions, ORIGIN, AHEAD, NODE_EXTRA_CA_CERTS: file };
     container = fork(CONTAINER, { env });
     await once(container, 'message');
     container.kill('SIGSTOP');

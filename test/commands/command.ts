@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { typescriptOptions } from '../../infra/older-node/typescript.mjs';
+import { programOf, programOptions } from '../programs/program.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -29,10 +29,10 @@ export async function command(
     mkdirSync(dirname(join(home, file)), { recursive: true });
     writeFileSync(join(home, file), text);
   }
-  const machine = { PATH: process.env.PATH, NODE_OPTIONS: typescriptOptions, HOME: home };
+  const machine = { PATH: process.env.PATH, NODE_OPTIONS: programOptions, HOME: home };
   const environment = { ...machine, AWS_EC2_METADATA_DISABLED: 'true', ...env };
   const options = { cwd: ROOT, env: environment, timeout: 60_000 };
-  const run = [join(ROOT, 'infra/commands', name), ...given];
+  const run = [programOf(`infra/commands/${name}`), ...given];
   return new Promise<Ended>((resolve) => {
     execFile(process.execPath, run, options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),

@@ -159,10 +159,3 @@ test.each([
   expect(stderr).not.toMatch(/\n {4}at /);
   expect([code, stdout]).toEqual([2, '']);
 });
-
-test.each(['doctor/main.ts', 'smoke.ts', 'costs/main.ts'])(
-  'when %s is asked for help, it says how it is typed',
-  async (name) => {
-    expect(await command(name, ['--help'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^npm run \w+/) });
-  },
-);

@@ -13,6 +13,7 @@ import { AttachRolePolicyCommand, CreateRoleCommand, IAMClient } from '@aws-sdk/
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Credentials } from '../../infra/commands/signed-fetch.ts';
+import { programOf, programOptions } from '../programs/program.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Whoever has the account. */
@@ -56,9 +57,14 @@ export async function run(
     AWS_REGION: 'us-east-1',
     ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
   };
-  const { PATH, NODE_OPTIONS } = process.env;
-  const env = { PATH, NODE_OPTIONS, AWS_ENDPOINT_URL: root.endpoint, ...signed, ...more };
-  return promisify(execFile)(process.execPath, [`${ROOT}infra/commands/${program}`, ...parameters], { env }).then(
+  const env = {
+    PATH: process.env.PATH,
+    NODE_OPTIONS: programOptions,
+    AWS_ENDPOINT_URL: root.endpoint,
+    ...signed,
+    ...more,
+  };
+  return promisify(execFile)(process.execPath, [programOf(`infra/commands/${program}`), ...parameters], { env }).then(
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout }) => ({ code, stdout }),
   );

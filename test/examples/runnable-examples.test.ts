@@ -10,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
 import { startSignatureCheck } from '../../infra/local/signatures.ts';
+import { typescriptOptions } from '../../infra/older-node/language.mjs';
 import { CON, ORG } from '../service.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -62,7 +63,7 @@ interface Run {
 function run(command: string, file: string, given: string[], more: NodeJS.ProcessEnv = {}): Promise<Run> {
   const env = {
     PATH: process.env.PATH,
-    NODE_OPTIONS: process.env.NODE_OPTIONS,
+    NODE_OPTIONS: typescriptOptions,
     API_URL: check.url,
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,

@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { programOf, programOptions } from '../programs/program.ts';
 import type { Explored } from './explore.ts';
 import { worlds } from './worlds.ts';
 
-const RUN = fileURLToPath(new URL('run.ts', import.meta.url));
+const RUN = programOf('test/exploration/run.ts');
 
 /**
  * Tests that explore each of the worlds; of `parts` test files, which run at the same time, this is the one with the number `part`.
@@ -15,7 +15,10 @@ export function exploreWorlds(part: number, parts: number): void {
   const isDeep = process.env.DEEP === '1';
   const found = new Map<string, Explored>();
   beforeAll(async () => {
-    const explorer = fork(RUN, [`--part=${part}/${parts}`, ...(isDeep ? ['--deep'] : [])], { stdio: 'pipe' });
+    const explorer = fork(RUN, [`--part=${part}/${parts}`, ...(isDeep ? ['--deep'] : [])], {
+      env: { ...process.env, NODE_OPTIONS: programOptions },
+      stdio: 'pipe',
+    });
     explorer.on('message', (one: Explored) => found.set(one.name, one));
     let errors = '';
     explorer.stderr?.on('data', (text) => {

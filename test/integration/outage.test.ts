@@ -3,8 +3,10 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { programOf, programOptions } from '../programs/program.ts';
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const CLOCK = fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url));
+const RUN = programOf('test/integration/outage.run.ts');
 const ALL = [
   '503',
   'refused',
@@ -39,8 +41,8 @@ test.each(SCENARIOS)(
   async (scenario, hours, organizations) => {
     const { stderr } = await promisify(execFile)(
       process.execPath,
-      ['--import', here('../scaled-clock.mjs'), here('outage.run.ts'), scenario, String(hours), String(organizations)],
-      { env: { ...process.env, CLOCK_SPEED: '60', CLOCK_BASE: String(Date.now()) } },
+      ['--import', CLOCK, RUN, scenario, String(hours), String(organizations)],
+      { env: { ...process.env, NODE_OPTIONS: programOptions, CLOCK_SPEED: '60', CLOCK_BASE: String(Date.now()) } },
     );
     const figures = JSON.parse(stderr.trim().split('\n').at(-1) ?? '');
     if (process.env.DEEP) console.log(JSON.stringify(figures));

@@ -1,7 +1,7 @@
 // docs/runbook.md as whoever is on call uses it: its entries and game day, and a terminal in which their commands run as they stand.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,14 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { openapi } from '../contract.ts';
+import { COMMANDS } from '../programs/program.ts';
 import { CON, ORG, type Service } from '../service.ts';
 
 export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
-const COMMAND_LINE = fileURLToPath(new URL('command-line.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Who the terminal is, for STS and for the API. */
 const OPERATOR = 'arn:aws:iam::000000000000:user/local';
-const { NODE_OPTIONS = '' } = process.env;
 
 /** The lines of the fenced blocks of a kind. */
 const blocks = (text: string, kind: string) =>
@@ -114,13 +113,7 @@ export async function startTerminal(service: Service) {
   const api = await listen(service);
   aws.terminal.setApi('org-connections-local', api.url);
   const folder = mkdtempSync(join(tmpdir(), 'on-call-'));
-  for (const name of ['aws', 'auth0']) {
-    writeFileSync(
-      join(folder, name),
-      `#!/bin/sh\nexec '${process.execPath}' ${NODE_OPTIONS} '${COMMAND_LINE}' ${name} "$@"\n`,
-    );
-    chmodSync(join(folder, name), 0o755);
-  }
+  for (const [name, script] of Object.entries(COMMANDS)) writeFileSync(join(folder, name), script, { mode: 0o755 });
   const scopes = [
     'read:organizations',
     ...['read', 'create', 'update'].map((verb) => `${verb}:organization_connections`),

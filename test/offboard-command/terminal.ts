@@ -9,12 +9,13 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { spawn as spawnInTerminal } from '@lydell/node-pty';
 import { vi } from 'vitest';
+import { programOf, programOptions } from '../programs/program.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const MAIN = fileURLToPath(new URL('../../infra/commands/offboard/main.ts', import.meta.url));
+const MAIN = programOf('infra/commands/offboard/main.ts');
 const HOME = mkdtempSync(join(tmpdir(), 'offboard-home-'));
-const { PATH = '', NODE_OPTIONS = '' } = process.env;
-const ENVIRONMENT = { PATH, NODE_OPTIONS, HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
+const { PATH = '' } = process.env;
+const ENVIRONMENT = { PATH, NODE_OPTIONS: programOptions, HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
 
 export interface Ran {
   status: number;

@@ -12,7 +12,7 @@ describe.skipIf(missing)(`The page in Chromium${missing ? ` (${missing})` : ''}`
   let page: Awaited<ReturnType<typeof browser.newPage>>;
   const complaints: string[] = [];
   beforeAll(async () => {
-    [service, browser] = await Promise.all([startLocalService('--check-signatures'), openBrowser()]);
+    [service, browser] = await Promise.all([startLocalService({ flags: ['--check-signatures'] }), openBrowser()]);
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,12 +1,11 @@
 // `npm start` as a process, and the page that it serves, as a program reads it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { freePort } from '../../infra/local/gateway.ts';
 import type { Entry } from '../../infra/local/page/timeline.ts';
+import { programOf, programOptions } from '../programs/program.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const START = fileURLToPath(new URL('../../infra/local/start.ts', import.meta.url));
+const START = programOf('infra/local/start.ts');
 
 export interface State {
   organizations: {
@@ -31,11 +30,17 @@ function printed(child: ChildProcess, pattern: RegExp): Promise<string> {
   });
 }
 
+interface Options {
+  flags?: string[];
+  /** What Node is given instead of the bundled program. */
+  words?: string[];
+}
+
 /** Starts the service on a free port; resolves when it says that it is up. */
-export async function startLocalService(...flags: string[]) {
+export async function startLocalService({ flags = [], words = [START] }: Options = {}) {
   const port = await freePort();
-  const env = { ...process.env, PORT: String(port) };
-  const child = spawn(process.execPath, [START, ...flags], { cwd: ROOT, env });
+  const env = { ...process.env, NODE_OPTIONS: programOptions, PORT: String(port) };
+  const child = spawn(process.execPath, [...words, ...flags], { env });
   // A test that fails ends nothing.
   process.once('exit', () => child.kill());
   const shown = await printed(child, /Stop with Ctrl-C/);

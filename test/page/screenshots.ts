@@ -18,7 +18,7 @@ if (missing) {
   process.exit(1);
 }
 mkdirSync(IMAGES, { recursive: true });
-const [service, browser] = await Promise.all([startLocalService('--build'), openBrowser()]);
+const [service, browser] = await Promise.all([startLocalService({ flags: ['--build'] }), openBrowser()]);
 try {
   for (const colorScheme of ['light', 'dark']) {
     const page = await browser.newPage({ colorScheme, viewport: { width: 1280, height: 800 } });

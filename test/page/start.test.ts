@@ -146,7 +146,7 @@ describe('npm start', () => {
 });
 
 test('when signatures are checked, the page signs for its visitors, and nobody else gets in unsigned', async () => {
-  const service = await startLocalService('--check-signatures');
+  const service = await startLocalService({ flags: ['--check-signatures'] });
   const path = `/organizations/${ACME}/offboarding`;
   expect((await fetch(service.url + path)).status).toBe(403);
   const signedFetch = signedFetchAs({ accessKeyId: 'local', secretAccessKey: 'local' });

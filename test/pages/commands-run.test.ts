@@ -1,21 +1,20 @@
 // The commands of the pages for newcomers, publishers and operators, typed as they stand beside `npm start`. Those of the runbook are
 // played by the game days of test/integration/.
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LocalService, startLocalService } from '../page/local-service.ts';
+import { COMMANDS } from '../programs/program.ts';
 import { blocksOf, found, ROOT, text } from './pages.ts';
 
-const AWS_CLI = join(ROOT, 'test/integration/command-line.ts');
 const folder = mkdtempSync(join(tmpdir(), 'pages-'));
 
 let service: LocalService;
 beforeAll(async () => {
-  writeFileSync(join(folder, 'aws'), `#!/bin/sh\nexec '${process.execPath}' '${AWS_CLI}' aws "$@"\n`);
-  chmodSync(join(folder, 'aws'), 0o755);
+  for (const [name, script] of Object.entries(COMMANDS)) writeFileSync(join(folder, name), script, { mode: 0o755 });
   service = await startLocalService();
 });
 afterAll(async () => {
