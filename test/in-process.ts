@@ -1,34 +1,48 @@
-// A container in the test's own process: the packaged bundle, loaded anew for each container, so that nothing is shared between
-// two of them but the process. It starts in a tenth of a container's time. What ends, freezes or times a process needs a process
-// of its own (`startService({ containers: 'processes' })`).
-import { AsyncLocalStorage } from 'node:async_hooks';
+// A container in the test's own process: the packaged bundle, evaluated anew for each container with a `process` of its own, so that
+// nothing is shared between two of them but the compiled code. It starts in a fraction of a container's time. What ends, freezes or
+// times a process needs a process of its own (`startService({ containers: 'processes' })`).
+import { Console } from 'node:console';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
 import type { FunctionOptions, LocalFunction } from '../infra/local/lambda.ts';
 
 type Handler = (event: unknown, context: object) => unknown;
+type Evaluate = (process: NodeJS.Process, console: Console) => Promise<Handler>;
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 /** The stand-ins share the event loop with the function, which may be late by this much, milliseconds. */
 const SLACK_MS = 1000;
-/** What logs on behalf of which container. */
-const logging = new AsyncLocalStorage<(line: string) => void>();
-let containers = 0;
-/** Bundles read the environment when they are loaded: one at a time, and nobody changes it meanwhile. */
-let turn: Promise<unknown> = Promise.resolve();
-let isCaptured = false;
+/** Each bundle as a function that evaluates it. */
+const compiled = new Map<string, Evaluate>();
 
-/** Each line that a container writes goes to its own `onLog`; all other output of the process stays as it is. */
-function captureOutput(): void {
-  if (isCaptured) return;
-  isCaptured = true;
-  const write = process.stdout.write.bind(process.stdout) as (...given: unknown[]) => boolean;
-  process.stdout.write = ((chunk: unknown, ...rest: unknown[]) => {
-    const onLine = logging.getStore();
-    if (!onLine) return write(chunk, ...rest);
-    for (const line of String(chunk).split('\n').filter(Boolean)) onLine(line);
+function evaluatorOf(bundle: string): Evaluate {
+  const known = compiled.get(bundle);
+  if (known) return known;
+  const source = readFileSync(bundle, 'utf8');
+  const body = source.replace(/export\s*\{\s*([\w$]+) as handler,?\s*\};?\s*$/, 'return $1;');
+  if (body === source) throw new Error(`${bundle} does not end with its handler`);
+  const code = `(async function (process, console) { 'use strict'; ${body}\n})`;
+  const evaluate = new Script(code, { filename: bundle }).runInThisContext();
+  compiled.set(bundle, evaluate);
+  return evaluate;
+}
+
+/** This process as a container sees it: with its own environment, and `onLog` gets each line of its output. */
+function processWith(env: Record<string, string>, onLog: (line: string) => void): NodeJS.Process {
+  const write = (chunk: unknown) => {
+    for (const line of String(chunk).split('\n').filter(Boolean)) onLog(line);
     return true;
-  }) as typeof process.stdout.write;
+  };
+  const own = Object.create(process, {
+    env: { value: env },
+    stdout: { value: { write } },
+    getBuiltinModule: {
+      value: (name: string) => (name === 'node:process' ? own : process.getBuiltinModule(name)),
+    },
+  });
+  return own;
 }
 
 const described = (error: unknown) =>
@@ -40,32 +54,18 @@ export function createFunctionInProcess(
   { environment, timeout = 30_000, onLog = () => {}, ...options }: FunctionOptions,
 ): LocalFunction {
   const busy = new Set<unknown>();
-  const variables: Record<string, string> = { AWS_LAMBDA_FUNCTION_NAME: name, ...environment };
   const { bundle = `${DIST}/${name}.mjs` } = options;
   let loading: Promise<Handler> | undefined;
 
-  function load(): Promise<Handler> {
-    const url = pathToFileURL(bundle);
-    url.searchParams.set('container', String(++containers));
-    const loaded = turn.then(async () => {
-      setEnvironment(variables);
-      const { handler } = await import(/* @vite-ignore */ url.href);
-      return handler;
-    });
-    turn = loaded.catch(() => {});
-    return loaded;
+  async function load(): Promise<Handler> {
+    const variables = { AWS_LAMBDA_FUNCTION_NAME: name, ...environment };
+    const own = processWith(variables, onLog);
+    return evaluatorOf(bundle)(own, new Console({ stdout: own.stdout, stderr: process.stderr, ignoreErrors: false }));
   }
 
   async function run(event: unknown, milliseconds: number, begin: () => void): Promise<unknown> {
-    captureOutput();
     loading ??= load();
     const handler = await loading;
-    for (let last: unknown; last !== turn; ) {
-      last = turn;
-      await last;
-    }
-    // The SDK's clients read the environment when they are first used.
-    setEnvironment(variables);
     const deadline = Date.now() + milliseconds;
     begin();
     const context = { awsRequestId: randomUUID(), getRemainingTimeInMillis: () => deadline - Date.now() };
@@ -91,7 +91,7 @@ export function createFunctionInProcess(
         }, milliseconds + SLACK_MS);
       };
       try {
-        return await Promise.race([late, logging.run(onLog, () => run(event, milliseconds, begin))]);
+        return await Promise.race([late, run(event, milliseconds, begin)]);
       } finally {
         clearTimeout(timer);
         busy.delete(event);
@@ -106,12 +106,4 @@ export function createFunctionInProcess(
       throw new Error('A container in the test’s own process takes no signals');
     },
   };
-}
-
-/** Variables of other containers that this one does not have are gone: a function sees its own environment. */
-const known = new Set<string>();
-function setEnvironment(variables: Record<string, string>): void {
-  for (const name of known) if (!(name in variables)) delete process.env[name];
-  for (const name of Object.keys(variables)) known.add(name);
-  Object.assign(process.env, variables);
 }
