@@ -28,7 +28,8 @@ export type AcceptedBatch =
 export function* acceptBatch(input: AcceptBatchInput, now: number): Core<AcceptedBatch> {
   const { organization_ids, request } = input;
   const opened = yield* openBatch(input, now);
-  if (opened.is !== 'done') return { is: opened.is, error: opened.error };
+  // One that is open, or may be, is not accepted.
+  if (opened.is !== 'done') return { is: 'unavailable', error: opened.error };
   const batch = opened.item;
   if (opened.value.is !== 'open' || !batch) return opened.value as AcceptedBatch;
   const written = yield* runAll(organization_ids.map((id) => writeMember(id, batch, input, opened.at)));

@@ -1,7 +1,8 @@
-import { finishBatch } from '../intake/finish-batch.ts';
-import type { FinishInput } from '../intake/full-organizations.ts';
+import { cancelBatch } from '../intake/cancel-batch.ts';
+import { type FinishInput, finishRefused } from '../intake/full-organizations.ts';
 import { BATCH } from '../model/batch.ts';
 import { type Core, type DueItem, perform, performAll } from '../model/effects.ts';
+import { OWN_SOURCE } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 
 /** How long a message that was sent is waited for before another says the same, milliseconds. */
@@ -53,6 +54,14 @@ export function* dispatchDueWork(input: DispatchInput, now: number): Core<Dispat
     } while (cursor);
   }
   return found;
+}
+
+/** Goes on with what was cut off of a batch: its cancellation, or the records of those that took no more. */
+function* finishBatch(batch_id: string, input: FinishInput, now: number): Core<void> {
+  const { value: batch } = yield* perform({ do: 'readBatch', batch_id });
+  if (batch?.status === 'accepted') yield* finishRefused(batch, input, now);
+  const act = { at: iso(now), caller: OWN_SOURCE };
+  if (batch?.status === 'cancelled') yield* cancelBatch({ ...input, batch_id, act }, now);
 }
 
 /** Sends a notice for each of these organizations. Returns how many. */

@@ -125,6 +125,8 @@ describe('a table that fails a batch', () => {
     const world = new World().fail('writeBatch', AWAY, { times: 99 });
     expect(accept(world)).toEqual({ is: 'unavailable', error: AWAY });
     expect(world.all('writeBatch')).toHaveLength(3);
+    const unanswered = new World().fail('writeBatch', UNANSWERED, { times: 99 }).fail('readBatch', AWAY, { times: 99 });
+    expect(accept(unanswered)).toMatchObject({ is: 'unavailable' });
     const refused = new World().fail('writeBatch', REJECTED, { times: 99 });
     expect(accept(refused)).toEqual({ is: 'unavailable', error: REJECTED });
     expect(refused.story).toBe('writeBatch');
