@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assertDescribed } from '../contract.ts';
 import { answerOf, CON, gatewayEvent, ORG, type Service, startService } from '../service.ts';
 
-const numRuns = process.env.DEEP ? 10_000 : 600;
+const numRuns = process.env.DEEP ? 10_000 : 200;
 const parameters = { numRuns, seed: Number(process.env.SEED ?? 7), endOnFailure: true };
 
 let service: Service;

@@ -163,7 +163,7 @@ describe('lines', () => {
           expect(text).not.toMatch(/canary-\\*"secret/);
         },
       ),
-      { numRuns: process.env.DEEP ? 5000 : 300 },
+      { numRuns: process.env.DEEP ? 5000 : 100 },
     );
   });
 
@@ -184,7 +184,7 @@ describe('lines', () => {
         expect(JSON.parse(last())).toMatchObject({ level: 'INFO', code: 'offboarding_requested', function: 'local' });
         expect(metricsIn(last()).metrics).toEqual([]);
       }),
-      { numRuns: process.env.DEEP ? 5000 : 300 },
+      { numRuns: process.env.DEEP ? 5000 : 100 },
     );
   });
 
