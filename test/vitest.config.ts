@@ -2,10 +2,19 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** What waits for a minute of real time begins first: all else is done meanwhile. */
-class LongestWaitFirst extends BaseSequencer {
+/** What takes half a minute or more of real time begins first: all else is done meanwhile. */
+const LONGEST = [
+  'integration/wire',
+  'exploration/exploration-1',
+  'exploration/exploration-2',
+  'integration/watch',
+  'infrastructure/examples',
+  'integration/multi-offboarding-regressions',
+  'functions/connections',
+].map((name) => `/test/${name}.test.ts`);
+class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const place = ({ moduleId }: TestSpecification) => (moduleId.endsWith('/integration/wire.test.ts') ? 0 : 1);
+    const place = ({ moduleId }: TestSpecification) => [...LONGEST, ''].findIndex((name) => moduleId.endsWith(name));
     return (await super.sort(files)).sort((a, b) => place(a) - place(b));
   }
 }
@@ -22,8 +31,8 @@ const shared = {
   env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings' },
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
-// Most tests wait for a socket or a pause; two cores do more than one file at a time.
-const maxWorkers = 4;
+// Most tests wait for a socket or a pause; two cores do more than two files at a time.
+const maxWorkers = 6;
 const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
@@ -49,7 +58,7 @@ export default defineConfig({
   test: {
     maxWorkers,
     globalSetup: fileURLToPath(new URL('programs/build.ts', import.meta.url)),
-    sequence: { sequencer: LongestWaitFirst },
+    sequence: { sequencer: LongestFirst },
     projects: [
       { test: { ...shared, name: 'isolated', include: ISOLATED, exclude: WITHOUT } },
       {

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { constants, setPriority } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { programOf, programOptions } from '../programs/program.ts';
 import type { Explored } from './explore.ts';
@@ -19,6 +20,8 @@ export function exploreWorlds(part: number, parts: number): void {
       env: { ...process.env, NODE_OPTIONS: programOptions },
       stdio: 'pipe',
     });
+    // It takes the time that the other tests, some of which have deadlines, leave.
+    setPriority(explorer.pid ?? 0, constants.priority.PRIORITY_LOW);
     explorer.on('message', (one: Explored) => found.set(one.name, one));
     let errors = '';
     explorer.stderr?.on('data', (text) => {
