@@ -42,13 +42,13 @@ export function* cancelOrganization(input: CancelInput, now: number): Core<Cance
   const { value, item } = updated;
   if (value.is === 'removing') return value;
   const { cancellation } = item ?? {};
-  if (!cancellation || cancellation.found.length === 0) return { is: 'nothing' };
+  if (!item || !cancellation || cancellation.found.length === 0) return { is: 'nothing' };
   const carried = yield* carryOut(
     input,
     Math.min(deadline - ANSWER_TAKES_MS, updated.at + WAIT_FOR_TURN_MS),
     updated.at,
   );
-  const result = yield* resultOf(organization_id, cancellation, carried, value.is === 'nothing');
+  const result = yield* resultOf(item, cancellation, carried, value.is === 'nothing');
   // Whether it is over or not, its events and records are the worker's, whose lease is no reason for the caller to wait.
   yield* perform({ do: 'sendDue', notices: [{ organization_id, priority: 'single' }] });
   return result;
@@ -113,25 +113,29 @@ function* carryOut(input: CancelInput, until: number, now: number): Core<boolean
   return false;
 }
 
-/** What the cancellation found, as the item has it now, or its record where it has left the item. */
+/**
+ * What the cancellation found, as the item has it now, or its record where it has left the item; where the table does not answer, as
+ * it was when the cancellation was accepted.
+ */
 function* resultOf(
-  organization_id: string,
+  accepted: Organization,
   cancellation: Cancellation,
   isCarriedOut: boolean,
   isReplayed: boolean,
 ): Core<Cancelled> {
+  const { organization_id } = accepted;
   const read = yield* perform({ do: 'readOrganization', organization_id });
-  const item = read.value;
+  const item = read.value ?? accepted;
   const records: OffboardingRecord[] = [];
   for (const offboarding_id of cancellation.found) {
-    const open: OpenRequest | undefined = item && requestOf(item, offboarding_id);
-    if (item && open) records.push(recordOf(item, open));
+    const open: OpenRequest | undefined = requestOf(item, offboarding_id);
+    if (open) records.push(recordOf(item, open));
     else {
       const found = yield* perform({ do: 'readRecord', organization_id, offboarding_id });
       if (found.value) records.push(found.value);
     }
   }
-  const { lease } = item ?? {};
+  const { lease } = item;
   // Auth0 may still carry out what a drift check or an earlier attempt asked for.
   const isFree = !lease || lease.until + CLOCKS_APART_MS <= read.at;
   const isPending = records.some(
