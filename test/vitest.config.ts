@@ -43,10 +43,11 @@ const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integratio
  * commands with it, or they have hooks in a module that all of them load. All others share what a worker has loaded, which takes most of their time.
  */
 const ISOLATED = [
-  'test/{auth0,aws,examples,lib,offboard-command}/**/*.test.ts',
-  'test/integration/{commands,game-day-faults}.test.ts',
-  'test/pages/commands-run.test.ts',
-  'test/offboarding/{request,schema-agreement,stage}.test.ts',
+  'test/auth0/{api-call,client-grants,management-api,management-token,organization-*,priming}.test.ts',
+  'test/{aws,offboard-command}/*.test.ts',
+  'test/examples/runnable-examples.test.ts',
+  'test/integration/commands.test.ts',
+  'test/offboarding/stage.test.ts',
   'test/offboarding/views/lists.test.ts',
   'test/offboarding/worker/{delivery,dispatcher}.test.ts',
   'test/exploration/world-and-shell.test.ts',
