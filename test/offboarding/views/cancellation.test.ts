@@ -58,6 +58,15 @@ const problemOf = (work: () => unknown) => {
 };
 
 describe('the answer to a cancellation', () => {
+  test('when no record can be read after it is accepted, it names the offboarding that it is about all the same', () => {
+    const unread = (reenabled: string[]) => {
+      const { cancellation } = found([record('a'), record('b')], reenabled) as Extract<Cancelled, { is: 'found' }>;
+      return cancellationView(ORG, found([], [], { cancellation, isOver: false }));
+    };
+    expect(unread(['a'])).toMatchObject({ offboarding_id: 'a', status: 'cancelling', connections: [] });
+    expect(unread([])).toMatchObject({ offboarding_id: 'b', status: 'cancelling', connections: [] });
+  });
+
   test('when all is given back, it is cancelled, with what became of each connection', () => {
     const one = record('A', {
       removal_due_at: 'due',
