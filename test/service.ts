@@ -171,6 +171,7 @@ export async function startService({ containers, ...options }: Options = {}) {
 
   /** No minute is waited for until Auth0 cannot carry out any more what was cut off: leases of crashed workers are over. */
   async function endLeases(): Promise<void> {
+    if (isAnybodyBusy()) return;
     const leased = new ScanCommand({ TableName: TABLE, FilterExpression: 'attribute_exists(lease_owner)' });
     const { Items = [] } = await local.dynamoDb.send(leased);
     if (isAnybodyBusy()) return;
