@@ -32,7 +32,7 @@ const shared = {
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
 // Most tests wait for a socket or a pause; two cores do more than two files at a time.
-const maxWorkers = 6;
+const maxWorkers = 5;
 const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
