@@ -17,11 +17,12 @@ export function keyOf(world: World): string {
     connections,
     grants,
     faults,
+    met,
     script,
     isSessionsOff,
   } = world;
   const parts = [
-    [now, script, isSessionsOff, faults, notices, late],
+    [now, script, isSessionsOff, faults, met, notices, late],
     [queue, batches, connections, grants].map(partKey),
     previous && previous.until >= now && (faults['stale list'] ?? 0) > 0 ? partKey(previous) : 0,
     Object.values(items).map((item) => `${itemKey(item)} ${item.lease && ownerOf(item.lease.owner, processes)}`),

@@ -1,6 +1,6 @@
 import { batch, cancel, cancelBatch, event, hasStatus, post } from './actions.ts';
-import { LIMITED, ONE, type Options, type Scenario, scenario, TWO } from './scenarios.ts';
-import { type Fault, MINUTE_MS, ORG, type World } from './world.ts';
+import { LIMITED, ONE, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
+import { MINUTE_MS, ORG, type World } from './world.ts';
 
 // Worlds in which something comes to its end: the room of an item, the age of a request, the time of a visit, a key.
 
@@ -8,8 +8,6 @@ const SHORT = { lasts: 15 * MINUTE_MS };
 const OTHER = [{ id: 'con_3', isEnabled: true, level: 'none' }];
 const isQuiet = ({ processes }: World) => processes.length === 0;
 const quietly = { after: isQuiet };
-const withEach = (faults: Fault[], name: string, script: () => Scenario['script'], options: Options): Scenario[] =>
-  faults.map((fault) => scenario(`${name}; ${fault}`, script(), { ...options, faults: { [fault]: 1 } }));
 
 const twenty = () => Array.from({ length: 20 }, (_, index) => post(`A${index}`, 'disable', quietly));
 const LARGE = [{ id: 'con_1', isEnabled: true, level: 'none', more: { text: 'x'.repeat(5000), small: 1 } }];
@@ -88,10 +86,10 @@ const visits = (): Scenario[] => [
       ...SHORT,
     }),
   ),
-  ...withEach(
+  ...withOneOf(
     ['not sent', 'late write', 'limited', 'failed list', 'bus away'],
     'a visit tries again',
-    () => [post('A', 'disable')],
+    [post('A', 'disable')],
     {
       ...{ connections: LIMITED, retries: 1 },
       ...SHORT,
@@ -100,7 +98,7 @@ const visits = (): Scenario[] => [
 ];
 
 const sessions = (): Scenario[] => [
-  ...withEach(
+  ...withOneOf(
     [
       'refused',
       'limited',
@@ -113,7 +111,7 @@ const sessions = (): Scenario[] => [
       'crash',
     ],
     'sessions',
-    () => [post('A', 'disable', { sessions: true })],
+    [post('A', 'disable', { sessions: true })],
     { members: ['ann', 'elsewhere dora', 'bob'], mayFail: true, lasts: 60 * MINUTE_MS },
   ),
   scenario('a dry run of ending sessions', [post('A', 'disable', { sessions: true, dry_run: true })], {
@@ -140,16 +138,16 @@ const dryRuns = (): Scenario[] => [
 ];
 
 const batches = (): Scenario[] => [
-  ...withEach(
+  ...withOneOf(
     ['failed read', 'refused write'],
     'a batch and DELETE of its organization',
-    () => [batch('X', 'disable', { organizations: [ORG] }), cancel()],
+    [batch('X', 'disable', { organizations: [ORG] }), cancel()],
     SHORT,
   ),
-  ...withEach(
+  ...withOneOf(
     ['failed read', 'refused write'],
     'a batch is cancelled twice',
-    () => [
+    [
       batch('X', 'disable_then_remove', { organizations: [ORG] }),
       cancelBatch('X', quietly),
       cancelBatch('X', { as: 'again', ...quietly }),

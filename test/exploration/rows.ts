@@ -6,11 +6,9 @@ import { MINUTE_MS, ORG, START, type World } from './world.ts';
 const isCompleted = hasStatus('A', 'completed');
 const isScheduled = hasStatus('A', 'scheduled');
 const isRemoving = hasStatus('A', 'removing');
-/** Nobody waits for an answer. */
-const alone = {
-  after: ({ processes, story }: World) =>
-    story.accepted['X org_A'] !== undefined && !processes.some(({ name }) => name.startsWith('http')),
-};
+const isIdle = ({ processes }: World) => processes.length === 0;
+/** Nobody is at work. */
+const alone = { after: (world: World) => world.story.accepted['X org_A'] !== undefined && isIdle(world) };
 const OTHER = [{ id: 'con_3', isEnabled: true, level: 'none' }];
 const OFF = [{ id: 'con_1', isEnabled: false, level: 'none' }];
 const MEMBERS = ['ann', 'bob', 'stubborn carl', 'elsewhere dora'];
@@ -170,8 +168,8 @@ export const rows = (): Scenario[] => [
     'row 18: a request waits behind a drift check that is due, and its message is lost',
     [
       post('A', 'disable'),
-      notification('N', { after: isCompleted }),
-      post('B', 'disable', { after: ({ now }) => now > START }),
+      notification('N', { after: (world) => isCompleted(world) && isIdle(world) }),
+      post('B', 'disable', { after: (world) => world.now > START && isIdle(world) }),
     ],
     { faults: { 'lost message': 2 }, times: [START + MINUTE_MS, START + 2 * MINUTE_MS], lasts: 45 * MINUTE_MS },
   ),

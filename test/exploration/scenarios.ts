@@ -46,7 +46,7 @@ export interface Scenario {
   grants: string[];
   /** What the script asks for, by the id of the offboarding; two where one key comes with another body. */
   requests: Record<string, Request[]>;
-  /** Auth0 refuses something for good in this world. */
+  /** Auth0 refuses something for good in this world, whatever else happens. */
   mayFail: boolean;
 }
 
@@ -56,6 +56,8 @@ export const TWO: Connection[] = [...ONE, ...LIMITED];
 
 export type Options = Partial<Omit<Scenario, 'connections' | 'stage' | 'requests'>> & {
   faults?: Partial<Record<Fault, number>>;
+  /** One of these faults may happen, once. */
+  oneOf?: Fault[];
   connections?: Connection[];
   other?: Connection[];
   members?: string[];
@@ -65,11 +67,10 @@ export type Options = Partial<Omit<Scenario, 'connections' | 'stage' | 'requests
   lasts?: number;
 };
 
-const REFUSALS: Fault[] = ['refused', 'conflict', 'refused list', 'rejected item'];
-
 export function scenario(name: string, script: Action[], options: Options = {}): Scenario {
   const {
-    faults = {},
+    oneOf,
+    faults = Object.fromEntries((oneOf ?? []).map((fault) => [fault, 1])),
     connections: two = ONE,
     other = [],
     grants = [],
@@ -93,13 +94,19 @@ export function scenario(name: string, script: Action[], options: Options = {}):
       queue: [],
       processes: [],
     },
-    ...{ members, faults, serial: 0, script: 0, story: emptyStory() },
+    ...{ members, faults, isOneFault: oneOf && true, met: [], serial: 0, script: 0, story: emptyStory() },
   };
-  const mayFail = isUnknown === true || REFUSALS.some((fault) => faults[fault]);
+  const mayFail = isUnknown === true;
   const about = { workers: 1, skews: {}, times: [], until: START + lasts, stage: { ...STAGE, ...stage }, mayFail };
   const requests = requestsOf(script);
   return { name, world, script, connections, grants, requests, ...about, ...rest };
 }
+
+/** A world in which one of these faults happens, once. One who stands still has a world of its own: everybody sees each of its steps. */
+export const withOneOf = (faults: Fault[], name: string, script: Action[], options: Options = {}): Scenario[] =>
+  [faults.filter((fault) => fault !== 'paused'), faults.filter((fault) => fault === 'paused')]
+    .filter(([first]) => first)
+    .map((oneOf) => scenario(`${name}; ${oneOf.length > 1 ? 'one fault' : oneOf[0]}`, script, { ...options, oneOf }));
 
 function requestsOf(script: Action[]): Scenario['requests'] {
   const requests: Scenario['requests'] = {};

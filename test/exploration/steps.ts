@@ -7,7 +7,7 @@ import { isInvisible, performSingle } from './perform.ts';
 import { type By, dispatchProgram, pendingOf, proceed, sessionsProgram, workProgram } from './programs.ts';
 import { type Scenario, stageOf } from './scenarios.ts';
 import { unanswered } from './story.ts';
-import type { Performer } from './ways.ts';
+import { type Performer, use } from './ways.ts';
 import { type Message, MINUTE_MS, type Process, type World, withChange } from './world.ts';
 
 export type Step = { label: string; world: World };
@@ -45,7 +45,7 @@ function processSteps(world: World, process: Process, index: number): Step[] {
   // The bus has no fencing: who stands still right before it publishes may be late, and reliability.md says so.
   const canPause = paused > 0 && process.name.startsWith('worker') && pendingOf(process.program)?.do !== 'publish';
   if (!canPause) return steps;
-  const rest = { ...world, faults: { ...world.faults, paused: paused - 1 } };
+  const rest = use(world, 'paused');
   return [
     ...steps,
     { label: `${process.name} is paused`, world: withProcess(rest, index, { ...process, isPaused: true }) },
@@ -63,7 +63,7 @@ function crashes(world: World, index: number): Step[] {
   const { crash = 0 } = world.faults;
   if (crash === 0 || name === 'dispatch') return [];
   const processes = world.processes.filter((_, place) => place !== index);
-  const rest = unanswered({ ...world, processes, faults: { ...world.faults, crash: crash - 1 } }, process);
+  const rest = unanswered({ ...use(world, 'crash'), processes }, process);
   const queue = message
     ? [...rest.queue, { ...message, visibleAt: Math.ceil((world.now + VISIBILITY_MS) / MINUTE_MS) * MINUTE_MS }]
     : rest.queue;
@@ -84,7 +84,7 @@ function performAt(world: World, index: number, effect: Effect): Step[] {
     const { overtaken = 0 } = step.world.faults;
     const overtaking = {
       label: `${step.label} (overtaken)`,
-      world: { ...step.world, faults: { ...step.world.faults, overtaken: overtaken - 1 } },
+      world: use(step.world, 'overtaken'),
     };
     return [...performAt(step.world, index, next), ...(overtaken > 0 ? [overtaking] : [])];
   });

@@ -29,10 +29,16 @@ export const failure = (code: string, is_transient: boolean, may_be_done: boolea
 export const AWAY = failure('record_unavailable', true, false);
 /** What AWS did not answer may be done. */
 export const UNANSWERED = failure('internal_error', true, true);
-const use = (world: World, fault: Fault): World => ({
-  ...world,
-  faults: { ...world.faults, [fault]: (world.faults[fault] ?? 0) - 1 },
-});
+
+/** Faults after which something may stay undone: the oracle tells these from all others. */
+const TELLING: Fault[] = ['refused', 'conflict', 'refused list', 'failed list', 'rejected item', 'repeated'];
+
+/** The world after one of its faults has happened. */
+export function use(world: World, fault: Fault): World {
+  const faults = world.isOneFault ? {} : { ...world.faults, [fault]: (world.faults[fault] ?? 0) - 1 };
+  const isNew = TELLING.includes(fault) && !world.met.includes(fault);
+  return { ...world, faults, met: isNew ? [...world.met, fault].sort() : world.met };
+}
 export const has = (world: World, fault: Fault): boolean => (world.faults[fault] ?? 0) > 0;
 
 /** As it should end, and with each of these faults that the world has left. */

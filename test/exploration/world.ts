@@ -137,6 +137,10 @@ export interface World {
   queue: Message[];
   processes: Process[];
   faults: Partial<Record<Fault, number>>;
+  /** Of all faults one alone may happen. */
+  isOneFault?: boolean | undefined;
+  /** What has happened of the faults that may leave something undone. */
+  met: Fault[];
   /** How many visits have begun: each has a name of its own. */
   serial: number;
   /** How many actions of the script have happened. */

@@ -3,10 +3,8 @@ import { drifts } from './drifts.ts';
 import { enableByHand, notification } from './hands.ts';
 import { limits } from './limits.ts';
 import { rows } from './rows.ts';
-import { LIMITED, type Options, type Scenario, scenario, TWO } from './scenarios.ts';
+import { LIMITED, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
 import { type Fault, MINUTE_MS, START, type World } from './world.ts';
-
-type Script = Parameters<typeof scenario>[1];
 
 /** Each fault of a process, the table, Auth0, the network, the bus and the queue. */
 const FAULTS: Fault[] = [
@@ -35,10 +33,6 @@ const FAULTS: Fault[] = [
   ...(['bus away', 'queue away', 'lost message'] as const),
 ];
 
-/** A world for each of these faults, which may happen once. */
-const withEach = (faults: Fault[], name: string, script: () => Script, options: Options = {}): Scenario[] =>
-  faults.map((fault) => scenario(`${name}; ${fault}`, script(), { ...options, faults: { [fault]: 1 } }));
-
 const ACTIONS = ['disable', 'remove', 'disable_then_remove'];
 const WAYS = {
   post: (id: string, action: string) => post(id, action),
@@ -53,21 +47,21 @@ const isQuiet = ({ processes }: { processes: unknown[] }) => processes.length ==
 
 /** One request of each kind, with each fault. */
 const single = (): Scenario[] => [
-  ...withEach(FAULTS, 'a disable', () => [post('A', 'disable')], { connections: TWO, ...SHORT }),
-  ...withEach(FAULTS, 'a removal', () => [post('A', 'remove')], { connections: TWO, ...SHORT }),
-  ...withEach(FAULTS, 'a removal later', () => [post('A', 'disable_then_remove')], { connections: LIMITED }),
-  ...withEach(FAULTS, 'an event', () => [event('A', 'disable_then_remove')], { connections: TWO }),
-  ...withEach(FAULTS, 'a removal of two later', () => [post('A', 'disable_then_remove')], { connections: TWO }),
-  ...withEach(
+  ...withOneOf(FAULTS, 'a disable', [post('A', 'disable')], { connections: TWO, ...SHORT }),
+  ...withOneOf(FAULTS, 'a removal', [post('A', 'remove')], { connections: TWO, ...SHORT }),
+  ...withOneOf(FAULTS, 'a removal later', [post('A', 'disable_then_remove')], { connections: LIMITED }),
+  ...withOneOf(FAULTS, 'an event', [event('A', 'disable_then_remove')], { connections: TWO }),
+  ...withOneOf(FAULTS, 'a removal of two later', [post('A', 'disable_then_remove')], { connections: TWO }),
+  ...withOneOf(
     ['crash', 'lost answer', 'refused write', 'overtaken', 'queue away', 'lost message'],
     'a batch',
-    () => [batch('X', 'disable')],
+    [batch('X', 'disable')],
     { other: OTHER, ...SHORT },
   ),
-  ...withEach(
+  ...withOneOf(
     ['refused', 'late write', 'lost message', 'failed list', 'repeated', 'crash'],
     'machine access',
-    () => [post('A', 'disable_then_remove', { machines: true })],
+    [post('A', 'disable_then_remove', { machines: true })],
     { grants: ['cgr_1'] },
   ),
   scenario('an organization that Auth0 does not know', [post('A', 'disable')], { isUnknown: true, ...SHORT }),
@@ -91,20 +85,20 @@ const single = (): Scenario[] => [
 
 /** A cancellation at every moment, with each fault. */
 const cancelled = (): Scenario[] => [
-  ...withEach(FAULTS, 'a disable and its cancellation', () => [post('A', 'disable'), cancel()], {
+  ...withOneOf(FAULTS, 'a disable and its cancellation', [post('A', 'disable'), cancel()], {
     connections: LIMITED,
     ...SHORT,
   }),
-  ...withEach(
+  ...withOneOf(
     FAULTS,
     'a removal later and its cancellation',
-    () => [post('A', 'disable_then_remove'), cancel('C', { after: isScheduled })],
+    [post('A', 'disable_then_remove'), cancel('C', { after: isScheduled })],
     { connections: LIMITED, ...SHORT },
   ),
-  ...withEach(
+  ...withOneOf(
     ['crash', 'late write', 'repeated', 'refused'],
     'machine access and its cancellation',
-    () => [post('A', 'disable_then_remove', { machines: true }), cancel('C', { after: isScheduled })],
+    [post('A', 'disable_then_remove', { machines: true }), cancel('C', { after: isScheduled })],
     { connections: [], grants: ['cgr_1'], ...SHORT },
   ),
   scenario('a cancellation and the removal that is due', [post('A', 'disable_then_remove'), cancel()], {
@@ -185,16 +179,16 @@ const several = (): Scenario[] => [
 ];
 
 const watched = (): Scenario[] => [
-  ...withEach(
+  ...withOneOf(
     FAULTS,
     'a drift check',
-    () => [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()],
+    [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()],
     SHORT,
   ),
-  ...withEach(
+  ...withOneOf(
     ['conflict', 'late write', 'lost answer'],
     'a drift check and a cancellation',
-    () => [
+    [
       post('A', 'disable', { on_reenable: 'disable_again' }),
       enableByHand('con_1', isCompleted),
       notification(),
@@ -225,13 +219,13 @@ const crossed = (): Scenario[] =>
       connections: TWO,
       ...SHORT,
     }),
-    ...withEach(
+    ...withOneOf(
       index < 2 ? FAULTS : SOME,
       `${name}, and a cancellation that waits`,
-      () => [...script, cancel('C', { after: isQuiet })],
+      [...script, cancel('C', { after: isQuiet })],
       { lasts: 10 * MINUTE_MS },
     ),
-    ...withEach(SOME, `${name}, and its removal`, () => script, { connections: LIMITED, lasts: 90 * MINUTE_MS }),
+    ...withOneOf(SOME, `${name}, and its removal`, script, { connections: LIMITED, lasts: 90 * MINUTE_MS }),
   ]);
 
 /** The worlds that are explored: small ones, each of which is exhausted. `deep` adds everything crossed. */

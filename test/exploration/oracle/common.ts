@@ -24,6 +24,13 @@ export const isCovered = ({ cancelled }: Story, id: string) =>
   );
 export const names = ({ ids }: Accepted, connection: string) => ids?.includes(connection) ?? true;
 
+/** What ends a request as failed: a definite refusal. */
+const REFUSALS = ['refused', 'conflict', 'refused list', 'rejected item'];
+
+/** Whether something may have failed for good. */
+export const canHaveFailed = ({ met }: World, { mayFail }: Scenario): boolean =>
+  mayFail || met.some((fault) => REFUSALS.includes(fault));
+
 /** Whether nothing has gone wrong so far: no fault, and no clock that differs. */
 export const isFaultless = ({ faults }: World, { world: start, skews, workers }: Scenario): boolean =>
   workers === 1 &&

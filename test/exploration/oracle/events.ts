@@ -59,8 +59,8 @@ const COUNTS = ['members', 'revocations_requested', 'skipped', 'failed'] as cons
 const WRONG: Record<string, Wrong> = {
   requested: ({ offboarding_id: id, connections }, { story }) =>
     connections?.length || story.accepted[String(id)]?.time ? `${id} is told with an outcome, or twice` : undefined,
-  scheduled: (detail, world, scenario) => wrongDate(detail, world, scenario) ?? wrongRemains(detail, world, scenario),
-  completed: (detail, world, scenario) => wrongRemains(detail, world, scenario),
+  scheduled: (detail, world, scenario) => wrongDate(detail, world, scenario) ?? wrongRemains(detail, world),
+  completed: (detail, world) => wrongRemains(detail, world),
   removal_upcoming: wrongNotice,
   watch_ended: ({ offboarding_id, watch_ended: act }, world) =>
     isAct(act as never, world) ? undefined : `${offboarding_id} does not say who ended the watch`,

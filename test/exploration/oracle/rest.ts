@@ -1,4 +1,4 @@
-import { type Check, isCovered, isTurnedAway, names, statusOf } from './common.ts';
+import { type Check, canHaveFailed, isCovered, isTurnedAway, names, statusOf } from './common.ts';
 import { msOf } from './events.ts';
 
 // What must hold when nothing is left that could happen.
@@ -26,10 +26,11 @@ export const openWork: Check = ({ items, connections, story }) => {
 };
 
 /** Every request that was accepted has a record with an end, or waits for its date. */
-export const endedOnce: Check = (world, { stage, mayFail }) => {
+export const endedOnce: Check = (world, scenario) => {
+  const mayFail = canHaveFailed(world, scenario);
   for (const [id, { isMaybe, time, at }] of Object.entries(world.story.accepted)) {
     const status = statusOf(world, id);
-    const isOld = time !== undefined && at - time > msOf(stage.giveUpAfter);
+    const isOld = time !== undefined && at - time > msOf(scenario.stage.giveUpAfter);
     if (isOld && status) return `${id} was too old, and is ${status}`;
     if (!status && !isMaybe && !isOld && !mayFail) return `${id} was accepted, and has no record`;
     if (isMaybe && !status) continue;
@@ -60,7 +61,9 @@ export const cancelledIsOver: Check = ({ story, records }) => {
 };
 
 /** What was carried out shows in Auth0; a request that nobody cancelled was carried out. */
-export const asAskedFor: Check = (world, { mayFail, connections, grants }) => {
+export const asAskedFor: Check = (world, scenario) => {
+  const { connections, grants } = scenario;
+  const mayFail = canHaveFailed(world, scenario);
   const { story } = world;
   for (const [id, one] of Object.entries(story.accepted)) {
     const own = statusOf(world, id);

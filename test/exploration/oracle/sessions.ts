@@ -1,7 +1,8 @@
-import { type Check, isCovered } from './common.ts';
+import { type Check, canHaveFailed, isCovered } from './common.ts';
 
 /** Where it was asked for and nobody cancelled it, each member's sessions are ended, or it is said why not. */
-export const sessionsAreEnded: Check = (world, { mayFail }) => {
+export const sessionsAreEnded: Check = (world, scenario) => {
+  const mayFail = canHaveFailed(world, scenario);
   for (const [id, { endsSessions, isDryRun }] of Object.entries(world.story.accepted)) {
     const { status = '', sessions } = world.records[id] ?? {};
     if (!endsSessions || isCovered(world.story, id) || !['completed', 'scheduled'].includes(status)) continue;

@@ -6,11 +6,11 @@ import { isAct } from './records.ts';
 // What is watched after an offboarding, until when, and what is found.
 
 /** What somebody enables while an offboarding is watched is reported, and disabled again where that was asked for. */
-export const driftIsFound: Check = (world, { script, world: start }) => {
+export const driftIsFound: Check = (world, { script }) => {
   // A change that Auth0 carries out late may disable it again by itself.
   if (
     world.story.checks < script.filter(({ label }) => label.startsWith('notification')).length ||
-    start.faults.repeated
+    world.met.includes('repeated')
   )
     return undefined;
   for (const { id } of world.story.touched)
@@ -22,7 +22,7 @@ export const driftIsFound: Check = (world, { script, world: start }) => {
       const isLeft = isGrant ? world.grants[one.organization]?.includes(id) : now?.isEnabled;
       if (!world.story.events.some(({ event, about }) => event === 'drifted' && about.includes(id)))
         return `${id} was enabled, and nobody was told`;
-      if (one.disablesAgain && isLeft && !isFight(world.story, id) && !start.faults.refused)
+      if (one.disablesAgain && isLeft && !isFight(world.story, id) && !world.met.includes('refused'))
         return `${id} was enabled, and stays so`;
     }
   return undefined;
