@@ -1,4 +1,5 @@
 import type { Result } from '../../lib/offboarding/model/effects.ts';
+import type { Dispatched } from '../../lib/offboarding/worker/dispatch.ts';
 import type { VisitEnd } from '../../lib/offboarding/worker/visit-state.ts';
 import { endOf, workProgram } from './programs.ts';
 import { answered, type Scenario, stageOf } from './scenarios.ts';
@@ -21,7 +22,10 @@ export function finish(world: World, index: number, scenario: Scenario): Step {
   const end = endOf(process.program);
   const rest = { ...world, processes: world.processes.filter((_, place) => place !== index) };
   const { message, name } = process;
-  if (name === 'dispatch') return { label: 'the dispatcher ends', world: dispatched(rest, end as { oldest: number }) };
+  if (name === 'dispatch') {
+    const dispatched = { told: end as Dispatched, since: process.since ?? world };
+    return { label: 'the dispatcher ends', world: withStory(rest, { dispatched }) };
+  }
   if (!message) return { label: `${name} ends`, world: answered(rest, process, end) };
   if (message.kind === 'sessions') {
     const isLater = (end as { is: string }).is === 'later';
@@ -72,14 +76,4 @@ function afterVisit(rest: World, { name, message }: Process, end: VisitEnd): Ste
   if (end.error && !end.error.is_transient) return { label: `${name} gives up`, world: rest };
   // What an event asked for is accepted: from here on it is a due notice.
   return { label: `${name} waits`, world: withDue(rest, message?.organization ?? '', laterBy(rest, end.wait_ms)) };
-}
-
-/** What the dispatcher told of the oldest overdue work, and what is so by the requests that count. */
-function dispatched(world: World, { oldest }: { oldest: number }): World {
-  const waiting = Object.values(world.items).flatMap(({ requests }) =>
-    requests
-      .filter(({ status, batch }) => status === 'requested' && batch?.is_accepted !== false)
-      .map(({ accepted_at }) => Date.parse(accepted_at)),
-  );
-  return withStory(world, { oldest: { reported: oldest, is: Math.min(world.now, ...waiting) } });
 }

@@ -69,6 +69,7 @@ const processKey = keyed<Process>((process) => ({
   ...process,
   name: process.name.replace(/\d$/, ''),
   nonce: 0,
+  since: 0,
   program: programKey(process),
 }));
 const storyKey = keyed<World['story']>((story) => ({

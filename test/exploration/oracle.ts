@@ -1,5 +1,6 @@
 import { answersAreTrue } from './oracle/answers.ts';
 import type { Check } from './oracle/common.ts';
+import { dispatchIsTold, duesAreRight } from './oracle/due.ts';
 import { nothingTwice, nothingWaits } from './oracle/efforts.ts';
 import { eventsAreTrue, toldInOrder } from './oracle/events.ts';
 import { outcomesAreTrue } from './oracle/outcomes.ts';
@@ -7,6 +8,7 @@ import { datesAreRight, recordsShow } from './oracle/records.ts';
 import * as rest from './oracle/rest.ts';
 import { sessionsAreEnded } from './oracle/sessions.ts';
 import * as steps from './oracle/steps.ts';
+import { recordsAreStored, versionsAreNew } from './oracle/stored.ts';
 import { driftIsFound, watchIsKept } from './oracle/watch.ts';
 import type { Scenario } from './scenarios.ts';
 import type { World } from './world.ts';
@@ -29,7 +31,10 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
     if (what) return what;
   }
   const told = firstOf(
-    [eventsAreTrue, answersAreTrue(before), nothingTwice(before), nothingWaits(before)],
+    [
+      ...[eventsAreTrue, answersAreTrue(before), nothingTwice(before), nothingWaits(before)],
+      ...[duesAreRight(before), dispatchIsTold, versionsAreNew(before), recordsAreStored(before)],
+    ],
     after,
     scenario,
   );
@@ -37,10 +42,9 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
   const answer = after.story.cancelled[before.story.cancelled.length];
   if (answer?.status === 200) return steps.nothingLeftToEnable(after, answer, scenario);
   if (answer?.status === 404) return steps.nothingWasThere(after, answer, scenario);
-  const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept, messagesComeBack } =
-    steps;
+  const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack } = steps;
   return firstOf(
-    [recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, oldestIsTold, leaseIsKept, messagesComeBack],
+    [recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack],
     after,
     scenario,
   );

@@ -43,7 +43,7 @@ function withRecord(world: World, { record }: EffectOf<'writeRecord'>): World {
 }
 
 function noticed(world: World, { organization_id, due_at, notice_at }: EffectOf<'markNoticed'>): World {
-  const isStill = dueOfItem(world.items[organization_id] as Organization).due_at === due_at;
+  const isStill = world.dues[organization_id]?.due_at === due_at;
   return isStill ? { ...world, notices: { ...world.notices, [organization_id]: notice_at } } : world;
 }
 
@@ -86,7 +86,12 @@ function writeItem(
   const { notice_at = 0 } = item;
   const notices = { ...world.notices, [item.organization_id]: notice_at };
   return {
-    world: { ...world, notices, items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) } },
+    world: {
+      ...world,
+      notices,
+      items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) },
+      dues: { ...world.dues, [item.organization_id]: plain(dueOfItem(item)) },
+    },
     value: true,
   };
 }
@@ -135,11 +140,11 @@ function asWritten(item: Organization, known: Organization | undefined): Organiz
 
 /** What the index of due work has. */
 function dueOf(world: World, before: string) {
-  const organizations = Object.values(world.items).map((item) => {
-    const { due_at, work_due_at, priority = 'single' as const } = dueOfItem(item);
-    const notice_at = world.notices[item.organization_id];
+  const organizations = Object.entries(world.dues).map(([organization_id, due]) => {
+    const { due_at, work_due_at, priority = 'single' as const } = due;
+    const notice_at = world.notices[organization_id];
     return {
-      organization_id: item.organization_id,
+      organization_id,
       offboarding_id: 'organization',
       due_at,
       work_due_at,

@@ -85,6 +85,7 @@ export function scenario(name: string, script: Action[], options: Options = {}):
     ...{
       now: START,
       items: {},
+      dues: {},
       notices: {},
       records: {},
       batches: {},

@@ -1,5 +1,4 @@
 import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/effects.ts';
-import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
 import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
 import { eventProgram } from './event-programs.ts';
 import { finish } from './finish.ts';
@@ -187,7 +186,7 @@ function timeSteps(world: World, scenario: Scenario): Step[] {
     pass(world, Math.min(...moments.filter((time) => time > world.now && time <= scenario.until)));
   if (world.processes.length > 0 || !isOverdue(world)) return past(momentsOf(world, scenario));
   const program = dispatchProgram({ nonce: `dispatch ${world.now}`, now: world.now, stage: scenario.stage });
-  const processes = [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, program }];
+  const processes = [{ name: 'dispatch', nonce: 'dispatch', skew: 0, elapsed: 0, program, since: world }];
   // The dispatcher comes now and then: where a world has moments of its own, it may be one of these before.
   return [{ label: 'the dispatcher runs', world: { ...world, processes } }, ...past(scenario.times)];
 }
@@ -200,25 +199,21 @@ function pass(world: World, now: number): Step[] {
 }
 
 /** Whether the dispatcher would send a message. */
-function isOverdue({ items, notices, batches, now }: World): boolean {
+function isOverdue({ dues, notices, batches, now }: World): boolean {
   const isPast = (due?: string) => due !== undefined && Date.parse(due) <= now;
-  const isItem = Object.values(items).some(
-    (item) => isPast(dueOfItem(item).due_at) && !((notices[item.organization_id] ?? 0) > now),
-  );
+  const isItem = Object.entries(dues).some(([id, { due_at }]) => isPast(due_at) && !((notices[id] ?? 0) > now));
   return isItem || Object.values(batches).some(({ due_at }) => isPast(due_at));
 }
 
 /** The moments at which something may change by itself (Unix ms). */
-function momentsOf({ queue, late, items, notices, batches }: World, { times }: Scenario): number[] {
+function momentsOf({ queue, late, items, dues, notices, batches }: World, { times }: Scenario): number[] {
   return [
     ...queue.map(({ visibleAt }) => visibleAt),
     ...late.map(({ until }) => until + 1),
     ...Object.values(notices),
     ...Object.values(batches).flatMap(({ due_at }) => (due_at ? [Date.parse(due_at)] : [])),
-    ...Object.values(items).flatMap((item) => {
-      const due = dueOfItem(item).due_at;
-      return [...(due ? [Date.parse(due)] : []), ...(item.lease ? [item.lease.until + CLOCKS_APART_MS + 1] : [])];
-    }),
+    ...Object.values(dues).flatMap(({ due_at }) => (due_at ? [Date.parse(due_at)] : [])),
+    ...Object.values(items).flatMap(({ lease }) => (lease ? [lease.until + CLOCKS_APART_MS + 1] : [])),
     ...times,
   ];
 }

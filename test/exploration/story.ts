@@ -73,8 +73,8 @@ export interface Story {
   /** Members whose sessions were ended, and how many of them after a cancellation was answered. */
   ended: string[];
   endedAfter: number;
-  /** Since when the oldest work is overdue, as the dispatcher told last; and what was overdue (Unix ms). */
-  oldest?: { reported: number; is: number } | undefined;
+  /** What the dispatcher told that has ended in the last step, and the world when it began. */
+  dispatched?: { told: { sent: number; checks: number; late: number; oldest: number }; since: World } | undefined;
 }
 
 export const emptyStory = (): Story => ({
@@ -85,9 +85,9 @@ export const emptyStory = (): Story => ({
 
 /** The world before the next step: what happened in the last one is looked at. */
 export function lookedAt(world: World): World {
-  const { changes, published, answer } = world.story;
-  const isQuiet = changes.length === 0 && published.length === 0 && !answer;
-  return isQuiet ? world : withStory(world, { changes: [], published: [], answer: undefined });
+  const { changes, published, answer, dispatched } = world.story;
+  const isQuiet = changes.length === 0 && published.length === 0 && !answer && !dispatched;
+  return isQuiet ? world : withStory(world, { changes: [], published: [], answer: undefined, dispatched: undefined });
 }
 
 export const withStory = (world: World, change: Partial<Story>): World => ({

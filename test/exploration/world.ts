@@ -1,6 +1,7 @@
 import type { Batch } from '../../lib/offboarding/model/batch.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
+import type { Due } from '../../lib/offboarding/rules/due-work.ts';
 import type { Program } from './programs.ts';
 import type { Story } from './story.ts';
 
@@ -117,11 +118,15 @@ export interface Process {
   message?: Message | undefined;
   about?: About | undefined;
   isPaused?: boolean;
+  /** Of the dispatcher: the world when it began. */
+  since?: World;
 }
 
 export interface World {
   now: number;
   items: Record<string, Organization>;
+  /** What the index of due work has of each item. */
+  dues: Record<string, Due>;
   /** Until when a message about an item is taken to be on its way (Unix ms): an attribute beside the item's state. */
   notices: Record<string, number>;
   records: Record<string, OffboardingRecord>;

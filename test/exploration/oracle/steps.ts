@@ -129,9 +129,6 @@ export const nothingOverdue: Check = ({ items, processes, now }) => {
   return undefined;
 };
 
-export const oldestIsTold: Check = ({ story: { oldest } }) =>
-  oldest && oldest.reported > oldest.is ? 'The oldest overdue work is missing from the metric' : undefined;
-
 /** A message comes back within the hour. */
 export const messagesComeBack: Check = ({ queue, now }) => {
   const late = queue.find(({ visibleAt }) => visibleAt > now + LONGEST_MS);
