@@ -74,7 +74,9 @@ export interface Story {
   ended: string[];
   endedAfter: number;
   /** What the dispatcher told that has ended in the last step, and the world when it began. */
-  dispatched?: { told: { sent: number; checks: number; late: number; oldest: number }; since: World } | undefined;
+  dispatched?:
+    | { told: { sent: number; checks: number; late: number; oldest: number; isWhole: boolean }; since: World }
+    | undefined;
 }
 
 export const emptyStory = (): Story => ({

@@ -84,6 +84,8 @@ function foundBy({ dues, batches, notices, now }: World) {
     checks: checks.length,
     late: checks.filter(([, { due_at = '~' }]) => due_at < iso(now - DAY_MS)).length,
     oldest: Math.min(now, ...work.map((at) => Date.parse(at))),
+    // The index always answers here.
+    isWhole: true,
   };
 }
 
