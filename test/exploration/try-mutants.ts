@@ -17,7 +17,7 @@ const { explore } = await import('./explore.ts');
 const { worlds } = await import('./worlds.ts');
 
 /** Worlds with more states than this take too long to be asked for each mutant. */
-const LARGEST = 2700;
+const LARGEST = 4000;
 const ENOUGH = 0.9;
 const HITS_FOR_EVER = 50;
 
