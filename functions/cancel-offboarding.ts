@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { primeCalls } from '../lib/auth0/management-api.ts';
 import { primeTable } from '../lib/aws/table.ts';
 import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib/http/http-api.ts';
-import { cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
+import { ANSWER_TAKES_MS, cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { auth0Effects } from '../lib/offboarding/store/auth0-shell.ts';
 import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
@@ -32,9 +32,10 @@ async function cancelOffboarding({
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, ...writerUntil(context.deadline) };
   // The core decides what is tried again, and writes to the table afterwards. What Auth0's limit holds up goes on by itself.
+  const calls = { deadline: context.deadline - ANSWER_TAKES_MS, maxAttempts: 1, maxRateLimited: 2 };
   const performers = [
     endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS),
-    auth0Effects({ ...context, maxAttempts: 1, maxRateLimited: 2, longestWait: LONGEST_WAIT_MS }),
+    auth0Effects({ ...context, ...calls, longestWait: LONGEST_WAIT_MS }),
   ];
   const result = await run(cancelOrganization(input, Date.now()), performers, context.log);
   const body = cancellationView(organizationId, result);

@@ -12,8 +12,8 @@ import { type Updated, updateOrganization, type Writer } from './update.ts';
 /** How long a caller waits for whoever works on the organization, and between two attempts, milliseconds. */
 const WAIT_FOR_TURN_MS = 10_000;
 const TRY_AGAIN_MS = 250;
-/** What it takes to read the records and to answer, milliseconds. */
-const ANSWER_TAKES_MS = 1500;
+/** What it takes to store what came of the calls, to read the records and to answer, milliseconds: calls of Auth0 have ended by then. */
+export const ANSWER_TAKES_MS = 1500;
 
 export interface CancelInput extends Writer {
   organization_id: string;
