@@ -25,13 +25,13 @@ export function* acceptEvent(input: AcceptEventInput, now: number): Core<Accepte
   const { organization_id, idempotency_key, offboarding_id: own, ...parameters } = detail;
   if (source === OWN_SOURCE) return yield* findOwn(organization_id, own);
   const requested_at = timeOf(time, now);
-  // What was asked for long ago is nobody's wish today (EventBridge: "Archiving and replaying events").
+  // What was requested long ago is nobody's wish today (EventBridge: "Archiving and replaying events").
   const isReplay = message['replay-name'] !== undefined;
   if (isReplay && after(requested_at, stage.giveUpAfter) < now) return { is: 'nothing' };
   const about = { offboarding_id, parameters, caller: `${account} ${source}`.trim(), request: { id, source, time } };
   const request = { ...about, requested_at, ...(idempotency_key && { fingerprint, idempotency_key }) };
-  const asked = { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true };
-  const accepted = yield* acceptOffboarding(asked, now);
+  const acceptance = { ...input, organization_id, request, mayBeRepeated: true, isQuiet: true };
+  const accepted = yield* acceptOffboarding(acceptance, now);
   if (accepted.is === 'refused') return accepted;
   if (accepted.is === 'reused') return { is: 'refused', failure: REUSED };
   return 'error' in accepted ? { is: 'later', error: accepted.error } : { is: 'visit' };

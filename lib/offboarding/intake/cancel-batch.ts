@@ -1,6 +1,6 @@
 import type { Batch } from '../model/batch.ts';
 import { type Core, type EffectError, perform } from '../model/effects.ts';
-import { type Act, requestOf } from '../model/organization.ts';
+import type { Act } from '../model/organization.ts';
 import { iso } from '../model/stage.ts';
 import { cancelRequest } from '../rules/cancellation.ts';
 import { acceptMember } from '../rules/members.ts';
@@ -75,7 +75,7 @@ function cancelMember(
     // One that was taken over may still end sessions.
     const isSuperseded = member.status === 'superseded' && areSessionsLeft(member);
     if (isRemoving(member) || !(isSuperseded || isCancellable(item, member)))
-      return { value: requestOf(item, member.offboarding_id)?.status === 'cancelled' };
+      return { value: member.status === 'cancelled' };
     return { item: cancelRequest(item, member, act, at), value: true };
   });
 }

@@ -44,7 +44,7 @@ export async function redrive(what: unknown, deadline: number): Promise<Redriven
 interface Round {
   url: string;
   deadline: number;
-  /** When it began (Unix ms): what is sent since then is none of its letters, and may be one that it moved and that came back. */
+  /** When it began (Unix ms): what is sent since then is not one of its letters, and may be one that it moved and that came back. */
   began: number;
   held: Message[];
   /** Ids of the letters that this round has put behind their group. */

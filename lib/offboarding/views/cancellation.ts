@@ -28,7 +28,7 @@ export function cancellationView(organization_id: string, result: Cancelled) {
   );
   return {
     organization_id,
-    // Where the table answered no read any more, the accepted cancellation itself says what it is about.
+    // Where what it found has left the item, and its records cannot be read, the cancellation says what it is about.
     offboarding_id: last?.offboarding_id ?? cancellation.reenabled.at(-1) ?? cancellation.found.at(-1),
     status: isOver ? last?.status : ('cancelling' as const),
     detail: inWords(isOver, new Set(stay.map(({ name, connection_id }) => name ?? connection_id))),

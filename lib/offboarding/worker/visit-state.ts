@@ -79,6 +79,6 @@ export const withFact = (state: VisitState, fact: Fact): VisitState => ({
   item: applyFact(state.item, fact),
 });
 
-/** Whether a change was postponed that is none of a drift check's. */
+/** Whether a change was postponed that is not one of a drift check's. */
 export const isWorkPostponed = ({ postponed, tried }: VisitState): boolean =>
   postponed.some((key) => !tried.includes(key));
