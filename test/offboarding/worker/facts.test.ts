@@ -22,7 +22,7 @@ import {
   outbox,
   request,
 } from '../items.ts';
-import { INPUT } from './states.ts';
+import { INPUT, working } from './states.ts';
 
 type Called = Extract<Fact, { is: 'called' }>;
 const called = (changes: Partial<Called> = {}): Called => ({
@@ -31,8 +31,6 @@ const called = (changes: Partial<Called> = {}): Called => ({
 });
 const ERROR = { code: 'rejected_by_auth0', message: 'No' };
 const intent = { goal: 'disabled' as const, offboarding_id: 'A' };
-const working = (changes: Partial<OpenRequest> = {}, of: object = {}) =>
-  request('A', { status: 'working', ...changes }, of);
 const planned = (changes: Partial<LedgerEntry> = {}) =>
   entry('con_1', ['A'], { disabled_by_us: false, intent, ...changes });
 const itemOf = (one: OpenRequest, ...ledger: LedgerEntry[]) => organization({ requests: [one], ledger });

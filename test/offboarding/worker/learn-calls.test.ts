@@ -1,21 +1,19 @@
 // What a visit makes of a call of Auth0: done, gone, refused, not made, or of unknown end.
 import { describe, expect, test } from 'vitest';
 import type { EffectError, EffectOf, SingleEffect } from '../../../lib/offboarding/model/effects.ts';
-import type { LedgerEntry, OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
+import type { LedgerEntry, Organization } from '../../../lib/offboarding/model/organization.ts';
 import { learn } from '../../../lib/offboarding/worker/learn.ts';
 import { OUT_OF_TIME } from '../../../lib/offboarding/worker/lease.ts';
 import type { VisitState } from '../../../lib/offboarding/worker/visit-state.ts';
 import { ago, entry, found, MINUTE, NOW, ORG, organization, request } from '../items.ts';
 import { AWAY, REJECTED } from '../play.ts';
-import { stateOf } from './states.ts';
+import { stateOf, working } from './states.ts';
 
 const given = (state: VisitState, effect: SingleEffect, value: unknown, at = NOW) =>
   learn(state, effect, { at, value });
 const failed = (state: VisitState, effect: SingleEffect, error: EffectError) =>
   learn(state, effect, { at: NOW, error });
 const failure = (code: string, changes: Partial<EffectError> = {}): EffectError => ({ ...AWAY, code, ...changes });
-const working = (changes: Partial<OpenRequest> = {}, of: object = {}) =>
-  request('A', { status: 'working', ...changes }, of);
 const withOne = (one = working(), changes: Partial<Organization> = {}) => organization({ requests: [one], ...changes });
 
 describe('a call of Auth0', () => {

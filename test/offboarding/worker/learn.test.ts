@@ -21,7 +21,7 @@ import {
   request,
 } from '../items.ts';
 import { AWAY, REJECTED, UNANSWERED } from '../play.ts';
-import { stateOf, WAIT_MS } from './states.ts';
+import { stateOf, WAIT_MS, working } from './states.ts';
 
 const READ = { do: 'readOrganization', organization_id: ORG } as const;
 const LIST = { do: 'listConnections', organization_id: ORG } as const;
@@ -33,8 +33,6 @@ const failed = (state: VisitState, effect: SingleEffect, error: EffectError) =>
   learn(state, effect, { at: NOW, error });
 const failure = (code: string, changes: Partial<EffectError> = {}): EffectError => ({ ...AWAY, code, ...changes });
 const LEASE = { owner: 'n', until: NOW + 2 * MINUTE };
-const working = (changes: Partial<OpenRequest> = {}, of: object = {}) =>
-  request('A', { status: 'working', ...changes }, of);
 const withOne = (one = working(), changes: Partial<Organization> = {}) => organization({ requests: [one], ...changes });
 
 describe('a result', () => {

@@ -1,11 +1,11 @@
 // What a visit knows at some moment, with defaults: a test says only what it is about.
 import type { Batch } from '../../../lib/offboarding/model/batch.ts';
-import { emptyOrganization, type Organization } from '../../../lib/offboarding/model/organization.ts';
+import { emptyOrganization, type OpenRequest, type Organization } from '../../../lib/offboarding/model/organization.ts';
 import type { Listing } from '../../../lib/offboarding/rules/connections.ts';
 import { nextStep } from '../../../lib/offboarding/worker/next-step.ts';
 import type { Step } from '../../../lib/offboarding/worker/step.ts';
 import { startVisit, type VisitInput, type VisitState } from '../../../lib/offboarding/worker/visit-state.ts';
-import { ago, NOW, ORG, SECOND, STAGE } from '../items.ts';
+import { ago, NOW, ORG, request, SECOND, STAGE } from '../items.ts';
 
 export const WAIT_MS = 5000;
 export const INPUT: VisitInput = {
@@ -17,6 +17,10 @@ export const INPUT: VisitInput = {
 export const OPEN_BATCH: Batch = {
   ...{ batch_id: 'X', status: 'open', attempt: 1, fingerprint: 'f', organization_ids: [ORG], created_at: ago(0) },
 };
+
+/** The offboarding A, which is being worked on. */
+export const working = (changes: Partial<OpenRequest> = {}, of: object = {}) =>
+  request('A', { status: 'working', ...changes }, of);
 
 /** A visit that has just read `item`; an empty one where there is none. */
 export const stateOf = (item = emptyOrganization(ORG), changes: Partial<VisitState> = {}): VisitState => ({
