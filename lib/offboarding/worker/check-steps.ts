@@ -10,14 +10,18 @@ import { isWorkPostponed, type VisitState } from './visit-state.ts';
 /** After an error of a drift check the next one is made soon, milliseconds. */
 const CHECK_AGAIN_MS = 300_000;
 
+/** When the first drift check is due is stored with what begins to be watched. */
+export function toPlanCheck({ item, now, input }: VisitState): Step | undefined {
+  if (item.next_drift_check_at || watchedOf(item).length === 0) return undefined;
+  return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
+}
+
 /** A drift check is due as long as any offboarding of the organization is watched. */
 export function toCheck(state: VisitState): Step | undefined {
-  const { item, now, tried, listing, input, grantsError } = state;
+  const { item, now, tried, listing, grantsError } = state;
   const watched = watchedOf(item);
   if (watched.length === 0) return undefined;
-  if (!item.next_drift_check_at)
-    return { do: 'change', item: { ...item, next_drift_check_at: iso(after(now, input.stage.watchInterval)) } };
-  if (item.next_drift_check_at > iso(now) || isWorkPostponed(state)) return undefined;
+  if ((item.next_drift_check_at ?? '~') > iso(now) || isWorkPostponed(state)) return undefined;
   const machines = watched.some(({ parameters }) => parameters.end_machine_access);
   const list = toList(state, machines) ?? toListAgain(state);
   // Under the lease, so that a notification sees that a check is being made.

@@ -7,7 +7,7 @@ import { withoutOldClaims, withoutOver, withoutOverdueWatches } from '../rules/l
 import { beginRemoval } from '../rules/progress.ts';
 import { isToRecord } from '../rules/projection.ts';
 import { acceptedOf, isRemoving, publishableOf, withEvent } from '../rules/requests.ts';
-import { toCheck } from './check-steps.ts';
+import { toCheck, toPlanCheck } from './check-steps.ts';
 import { isSaved } from './lease.ts';
 import { toResolve } from './member-steps.ts';
 import { hasStatus, NOT_ENABLED, toBegin, toGoOn } from './request-steps.ts';
@@ -21,7 +21,7 @@ const CLOCK_TOLERANCE_MS = 2000;
 const toCancel = toGoOn('cancelling');
 
 /** What is decided is published first, and in its order. That a request was made is published with what follows, or at the end. */
-const RULES: Rule[] = [toTidy, toSchedule, toPublish(({ event }) => event !== 'requested')];
+const RULES: Rule[] = [toTidy, toPlanCheck, toSchedule, toPublish(({ event }) => event !== 'requested')];
 const CHANGES: Rule[] = [
   toCancel,
   // What has begun to be removed goes on until it has ended.

@@ -222,7 +222,7 @@ describe('the connections of a request', () => {
     });
   });
   test('when one is gone, what we had disabled of it is nobody’s to give back; a dry run changes nothing of that', () => {
-    const other = request('B', { status: 'scheduled', watch: 'on' });
+    const other = request('B', { status: 'scheduled' });
     const ended = (dry_run: boolean) => {
       const intent = { goal: 'disabled' as const, offboarding_id: 'B', is_uncertain: true as const };
       const one = working({}, { action: 'disable', dry_run });
