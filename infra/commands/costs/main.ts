@@ -37,7 +37,7 @@ async function print(): Promise<void> {
   for (const [name, costs] of monthsOf(template, measured)) console.log(rowOf(name, costs));
   console.log(`\nCounted: ${alarmMetricsIn(template)} alarm metrics.`);
   console.log(`A PATCH: ${inWords(measured.patch)}.`);
-  console.log(`An offboarding of three connections with its removal: ${inWords(measured.offboarding)}.`);
+  console.log(`An offboarding of three connections with its notice and its removal: ${inWords(measured.offboarding)}.`);
   console.log(`A drift check: ${inWords(measured.check)}.`);
   console.log(`The table holds ${Math.round(measured.organizationBytes)} bytes for an organization.`);
 }
