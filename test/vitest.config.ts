@@ -35,7 +35,7 @@ const shared = {
 const maxWorkers = 5;
 const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
-const DEEP = ['load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
+const DEEP = ['costs', 'load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
 /**
