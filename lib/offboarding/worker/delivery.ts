@@ -28,6 +28,8 @@ import type { VisitEnd } from './visit-state.ts';
 const LONGEST_WAIT_MS = 20_000;
 /** How long a message is hidden after an error; then it goes to the end of its group, and others have their turn. */
 const WAIT_MS = 5000;
+/** What waits for nothing but its time holds up its group for a tenth of it, at least for this long, and goes to the end. */
+const SHORTEST_WAIT_MS = 1000;
 /** After this many errors in a row in a group it is not the message: everybody waits for this long. */
 const OUTAGE_AFTER = 3;
 const OUTAGE_WAIT_MS = 30_000;
@@ -216,8 +218,7 @@ async function waitOrEnd(end: Extract<Processed, { is: 'later' }>, work: Work): 
   if (error && !isRateLimit) GROUPS[priority].errors += 1;
   GROUPS[priority].rateLimited = isRateLimit ? message.messageId : '';
   context.log.warn('offboarding_waits', { wait_ms: Math.round(wait_ms), error });
-  // What waits for nothing but its time goes to the end of its group, and others have their turn.
-  const hidden_ms = error ? wait_ms : Math.min(wait_ms, WAIT_MS);
+  const hidden_ms = error ? wait_ms : Math.min(wait_ms, Math.max(wait_ms / 10, SHORTEST_WAIT_MS), WAIT_MS);
   await queue.changeVisibility(message, hidden_ms).catch((cause) => warn(work, cause));
   return false;
 }

@@ -4,6 +4,7 @@ import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DEAD_LETTERS, type LocalEnvironment, QUEUE, startEnvironment } from '../../../infra/local/environment.ts';
+import { createLog } from '../../../lib/log.ts';
 
 let local: LocalEnvironment;
 let sqs: SQSClient;
@@ -225,6 +226,22 @@ describe('a message that waits', () => {
     expect(await deliverAgain()).toBe(true);
     const [, again] = local.aws.messages(QUEUE);
     expect(again).toMatchObject({ body: JSON.stringify(event), group: 'single', receiveCount: 0 });
+  });
+  test('when a newer list tells more in some seconds, others wait for one of them: it goes to the end of its group', async () => {
+    const organization = newOrganization('con_1');
+    await deliverNew(eventOf(organization));
+    local.aws.purge(QUEUE);
+    const { requestCheck } = await import('../../../lib/offboarding/worker/dispatcher.ts');
+    const notification = { organization_id: organization, time: undefined, isOfInterest: true };
+    await requestCheck(notification, Date.now() + 10_000, createLog({}));
+    local.aws.purge(QUEUE);
+    const { isDone } = await deliverNew(dueOf(organization), 'watch');
+    expect([isDone, hiddenFor()]).toEqual([false, 1]);
+    const [{ wait_ms, error }] = logged('offboarding_waits');
+    expect(wait_ms).toBeGreaterThan(5000);
+    expect(error).toBeUndefined();
+    expect(await deliverAgain()).toBe(true);
+    expect(local.aws.messages(QUEUE).at(-1)).toMatchObject({ group: 'watch', receiveCount: 0 });
   });
   test('when three messages of a group fail in a row, it is an outage, and the next wait is 30 s; a success ends it', async () => {
     const waits: number[] = [];
