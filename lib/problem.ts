@@ -28,6 +28,8 @@ const PROBLEMS = {
   acceptance_unknown: [503, 'Whether the request was accepted is not known', TRANSIENT],
   end_sessions_not_enabled: [422, 'This stage does not end sessions'],
   machine_access_not_enabled: [422, 'This stage does not end machine access'],
+  // A write was not sent to Auth0: its lease is over, or the list that a removal is based on is too old. No response has it.
+  lease_ended: [500, 'The lease of the organization is over', TRANSIENT],
   record_unavailable: [503, 'The record of offboardings is not available', TRANSIENT],
   internal_error: [500, 'Internal error', TRANSIENT],
 } as const satisfies Record<string, readonly [status: number, title: string, transient?: true]>;
@@ -94,19 +96,4 @@ export class Problem extends Error {
 export function asProblem(cause: unknown): Problem {
   const detail = 'The request failed inside org-connections; its id finds the log line';
   return cause instanceof Problem ? cause : new Problem('internal_error', detail, { cause });
-}
-
-/**
- * Thrown by a write that was not sent to Auth0, because the lease under which it was to be made is over, or the list that a removal is
- * based on is too old. `mayBeDone`: an earlier attempt of the same call may have been carried out.
- */
-export class LeaseEnded extends Error {
-  override readonly name = 'LeaseEnded';
-  readonly code = 'lease_ended';
-  readonly mayBeDone: boolean;
-
-  constructor(mayBeDone: boolean) {
-    super('The lease of the organization is over');
-    this.mayBeDone = mayBeDone;
-  }
 }

@@ -1,6 +1,6 @@
 import { backoff, sleep } from '../deadline.ts';
 import { auth0Tenant } from '../environment.ts';
-import { asProblem, LeaseEnded, Problem, type ProblemCode } from '../problem.ts';
+import { asProblem, Problem, type ProblemCode } from '../problem.ts';
 import { auth0ErrorOf, failureOf, isSuccess, jsonOf, rateLimited, scopeMissing, type Verdict } from './api-response.ts';
 import { type CallContext, noteUnknownOutcome } from './call-context.ts';
 import { type Response, send } from './http-client.ts';
@@ -47,7 +47,7 @@ const { origin } = auth0Tenant();
 
 /**
  * Makes a call, again while that can help, and keeps to `context.deadline`. Resolves to what `read` makes of the response. Throws a
- * `Problem` of the contract's table, which says whether any attempt may have been carried out, or `LeaseEnded`.
+ * `Problem`, which says whether any attempt may have been carried out.
  */
 export async function call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
   const token = await request.tokens.get(context.deadline);
@@ -58,7 +58,6 @@ export async function call<T>(request: ApiRequest<T>, context: CallContext): Pro
   try {
     return await untilDone(request, context, progress);
   } catch (error) {
-    if (error instanceof LeaseEnded) throw new LeaseEnded(progress.mayBeDone);
     throw progress.mayBeDone ? asProblem(error).asMayBeDone() : error;
   }
 }
@@ -71,7 +70,7 @@ async function untilDone<T>(request: ApiRequest<T>, context: CallContext, progre
     const response = await attempt(request, progress.token, context);
     const value = isSuccess(response.status) ? request.read(response.status, jsonOf(response)) : undefined;
     if (value !== undefined) return value;
-    if (response.failure?.kind === 'too_late') throw new LeaseEnded(false);
+    if (response.failure?.kind === 'too_late') throw leaseEnded();
     const isWrite = request.method !== 'GET';
     const { verdict, problem } = failureOf({ ...request, isWrite, deadline: context.deadline }, response);
     if (problem.mayBeDone) {
@@ -83,6 +82,8 @@ async function untilDone<T>(request: ApiRequest<T>, context: CallContext, progre
     await BEFORE_NEXT_ATTEMPT[verdict](problem, request, context, progress);
   }
 }
+
+const leaseEnded = () => new Problem('lease_ended', 'The lease of the organization is over');
 
 type BeforeNextAttempt = (
   problem: Problem,
@@ -146,12 +147,12 @@ async function attempt(request: ApiRequest<unknown>, token: ManagementToken, con
 
 /**
  * Waits for the pacer. Throws `rate_limited` when that would take longer than is worth staying for, or a write longer than its
- * lease; `LeaseEnded` when that is over.
+ * lease; `lease_ended` when that is over.
  */
 async function untilAllowed({ method, bucket }: ApiRequest<unknown>, context: CallContext, throttled?: Problem) {
   const { pacer, deadline, longestWait = Number.POSITIVE_INFINITY } = context;
   const writeBefore = method === 'GET' ? Number.POSITIVE_INFINITY : (context.writeBefore ?? Number.POSITIVE_INFINITY);
-  if (Date.now() >= writeBefore) throw new LeaseEnded(false);
+  if (Date.now() >= writeBefore) throw leaseEnded();
   for (let wait = pacer.delay(bucket); wait > 0; wait = pacer.delay(bucket)) {
     const end = Math.min(deadline - SHORTEST_ATTEMPT_MS, writeBefore);
     if (wait > longestWait || Date.now() + wait >= end) throw rateLimited(wait, throttled?.upstream);

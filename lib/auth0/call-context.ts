@@ -7,7 +7,7 @@ export interface CallContext {
   /** When the work began, and when every wait and every call ends; Unix time in milliseconds. */
   started: number;
   deadline: number;
-  /** After this moment (Unix ms) no write is sent: a call throws `LeaseEnded` instead. No limit when left out. */
+  /** After this moment (Unix ms) no write is sent: a call throws `lease_ended` instead. No limit when left out. */
   writeBefore?: number;
   log: Log;
   /** Holds calls back until the tenant's limit allows them. */

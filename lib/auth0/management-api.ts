@@ -3,7 +3,7 @@ import { auth0Tenant, required } from '../environment.ts';
 import { ConnectionId, OrganizationId } from '../ids.ts';
 import { lenient, parseAs } from '../json.ts';
 import { PRIMING_MS } from '../priming.ts';
-import { Problem } from '../problem.ts';
+import { asProblem, Problem } from '../problem.ts';
 import { type ApiRequest, call } from './api-call.ts';
 import { type CallContext, noteUnknownOutcome } from './call-context.ts';
 import { openConnection } from './http-agents.ts';
@@ -107,7 +107,7 @@ async function update(
 
 /** For `catch`: fails as it did, of a write that may have been carried out. */
 const rethrowAsMayBeDone = (error: unknown): never => {
-  throw error instanceof Problem ? error.asMayBeDone() : error;
+  throw asProblem(error).asMayBeDone();
 };
 
 /**

@@ -349,7 +349,6 @@ describe('a write', () => {
   test('is not sent when its lease is over', async () => {
     context.writeBefore = Date.now();
     await expect(make([ok])).rejects.toMatchObject({
-      name: 'LeaseEnded',
       code: 'lease_ended',
       mayBeDone: false,
     });

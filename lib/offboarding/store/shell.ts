@@ -4,7 +4,7 @@ import { CALLS_AT_ONCE } from '../../aws/client.ts';
 import { ItemRejected } from '../../aws/table.ts';
 import { sleep, withDeadline } from '../../deadline.ts';
 import { describeError, type Log } from '../../log.ts';
-import { asProblem, LeaseEnded, Problem } from '../../problem.ts';
+import { asProblem, Problem } from '../../problem.ts';
 import { STAGE } from '../../stage-parameters.ts';
 import type { Core, EffectError, EffectOf, OperationName, Operations, Result, SingleEffect } from '../model/effects.ts';
 
@@ -65,8 +65,6 @@ async function perform(effect: SingleEffect, performer: Performer, log: Log): Pr
 
 /** Whatever was thrown as the core reads it: plain data, without a cause. */
 export function toEffectError(cause: unknown): EffectError {
-  if (cause instanceof LeaseEnded)
-    return { code: 'lease_ended', message: cause.message, is_transient: true, may_be_done: cause.mayBeDone };
   if (cause instanceof ItemRejected)
     return { code: 'internal_error', message: cause.message, is_transient: false, may_be_done: false };
   const { code, message, isTransient, mayBeDone, retryAfter, upstream } = asProblem(cause);

@@ -3,7 +3,7 @@ import { ItemRejected } from '../../../lib/aws/table.ts';
 import { createLog } from '../../../lib/log.ts';
 import { type Core, type Effect, perform, performAll } from '../../../lib/offboarding/model/effects.ts';
 import { run, toEffectError } from '../../../lib/offboarding/store/shell.ts';
-import { LeaseEnded, Problem } from '../../../lib/problem.ts';
+import { Problem } from '../../../lib/problem.ts';
 
 describe('an error as the core reads it', () => {
   test('when it is a problem, it has its code, whether it may pass, and whether it may have been done', () => {
@@ -36,12 +36,15 @@ describe('an error as the core reads it', () => {
     });
   });
   test('when a lease is over, the call was not sent, unless an earlier attempt was', () => {
-    expect(toEffectError(new LeaseEnded(false))).toMatchObject({
+    expect(toEffectError(new Problem('lease_ended', 'over'))).toMatchObject({
       code: 'lease_ended',
       is_transient: true,
       may_be_done: false,
     });
-    expect(toEffectError(new LeaseEnded(true))).toMatchObject({ code: 'lease_ended', may_be_done: true });
+    expect(toEffectError(new Problem('lease_ended', 'over', { mayBeDone: true }))).toMatchObject({
+      code: 'lease_ended',
+      may_be_done: true,
+    });
   });
 });
 
