@@ -39,8 +39,6 @@ export interface Response {
   failure: Failure | undefined;
 }
 
-class TooLate extends Error {}
-
 /**
  * Sends a request. Resolves to its response, whatever the status, or to a `failure` when the response did not arrive whole, in
  * time and within a megabyte. Never rejects. Redirects are not followed: the token goes to the tenant and nowhere else.
@@ -49,18 +47,18 @@ export async function send(request: Request): Promise<Response> {
   const json = request.body && JSON.stringify(request.body);
   await noticeClosed();
   const outgoing = open(request, json);
-  const state = { timedOut: false, sent: false };
-  // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.
-  const timeOut = () => {
-    state.timedOut = true;
+  const state: { givenUp?: Failure['kind']; sent: boolean } = { sent: false };
+  const giveUp = (why: Failure['kind']) => {
+    state.givenUp = why;
     outgoing.destroy();
   };
-  const timer = setTimeout(timeOut, Math.max(1, request.timeout));
+  // A timer that is cleared: AbortSignal.timeout would keep each request's memory until its time is over.
+  const timer = setTimeout(giveUp, Math.max(1, request.timeout), 'timeout');
   // Once there is a response, its own reader gets what happens to the socket.
   outgoing.on('error', () => {});
   onceConnected(outgoing, () => {
     const { sendBefore = Number.POSITIVE_INFINITY } = request;
-    if (Date.now() >= sendBefore) return void outgoing.destroy(new TooLate('The time for sending was over'));
+    if (Date.now() >= sendBefore) return giveUp('too_late');
     // Up to here nothing has left this machine; from here on the peer may have all of it.
     state.sent = true;
     outgoing.end(json);
@@ -69,10 +67,10 @@ export async function send(request: Request): Promise<Response> {
     const response = await responseTo(outgoing);
     const body = await readBody(response);
     // A body without a length ends with its connection, whoever closed that.
-    if (state.timedOut || !response.complete) throw new Error('The response was cut off');
+    if (state.givenUp || !response.complete) throw new Error('The response was cut off');
     return { status: response.statusCode ?? 0, headers: response.headers, body, failure: undefined };
   } catch (cause) {
-    const failure = { kind: kindOf(cause, state.timedOut), sent: state.sent, cause };
+    const failure = { kind: state.givenUp ?? kindOf(cause), sent: state.sent, cause };
     return { status: 0, headers: {}, body: '', failure };
   } finally {
     clearTimeout(timer);
@@ -109,8 +107,5 @@ async function readBody(response: http.IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function kindOf(cause: unknown, timedOut: boolean): Failure['kind'] {
-  if (timedOut) return 'timeout';
-  if (cause instanceof TooLate) return 'too_late';
-  return TLS_FAILURE.test(String(Object(cause).code)) ? 'tls' : 'connection';
-}
+const kindOf = (cause: unknown): Failure['kind'] =>
+  TLS_FAILURE.test(String(Object(cause).code)) ? 'tls' : 'connection';
