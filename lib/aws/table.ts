@@ -8,7 +8,6 @@ import * as dynamodb from './dynamodb.ts';
 // The one table: items that are read as they are now, and written upon the version that their writer expects.
 
 const TableName = required('OFFBOARDINGS_TABLE');
-const UNAVAILABLE_RETRY_S = 5;
 /** How often the keys that a batch read left over are asked for again. */
 const MAX_ATTEMPTS = 8;
 
@@ -33,7 +32,7 @@ function unavailable(cause: unknown): never {
   if (isRefused(cause)) throw cause;
   const { name = '' } = Object(cause);
   if (NEVER_TAKEN.test(name)) throw new ItemRejected('The table will never take this item', { cause });
-  const options = { retryAfter: UNAVAILABLE_RETRY_S, mayBeDone: !NOT_WRITTEN.test(name), cause };
+  const options = { mayBeDone: !NOT_WRITTEN.test(name), cause };
   throw new Problem('record_unavailable', 'The record of offboardings cannot be reached', options);
 }
 

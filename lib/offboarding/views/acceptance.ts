@@ -2,8 +2,6 @@ import { Problem, type ProblemCode } from '../../problem.ts';
 import type { Accepted } from '../intake/accept.ts';
 import type { AcceptedBatch } from '../intake/accept-batch.ts';
 
-const RETRY_AFTER_S = 5;
-
 /**
  * What became of a request, or of a batch, as its caller sees it. Throws the problem that it is, with the `id` to look up where nobody
  * knows.
@@ -20,11 +18,9 @@ export function acceptanceOf(result: Accepted | AcceptedBatch, id: { offboarding
     case 'reused':
       throw new Problem('idempotency_key_reused', 'The Idempotency-Key was used with another body');
     case 'unavailable':
-      throw new Problem('record_unavailable', 'The request could not be stored; nothing of it is carried out', {
-        retryAfter: RETRY_AFTER_S,
-      });
+      throw new Problem('record_unavailable', 'The request could not be stored; nothing of it is carried out');
     case 'unknown':
-      throw new Problem('acceptance_unknown', UNKNOWN, { retryAfter: RETRY_AFTER_S, members: id });
+      throw new Problem('acceptance_unknown', UNKNOWN, { members: id });
   }
 }
 

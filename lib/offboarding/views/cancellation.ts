@@ -14,9 +14,7 @@ const HAS_ENDED_IT = ['disabled', 'removed', 'unchanged'];
  */
 export function cancellationView(organization_id: string, result: Cancelled) {
   if (result.is === 'nothing') throw new Problem('not_found', NOT_FOUND);
-  if (result.is === 'removing') {
-    throw new Problem('conflict', removingText(result), { retryAfter: 10 });
-  }
+  if (result.is === 'removing') throw new Problem('conflict', removingText(result), { retryAfter: 10 });
   if (result.is !== 'found') throw unavailable(result.is);
   const { cancellation, records, isOver, isReplayed } = result;
   const reenabled = records.filter(({ offboarding_id }) => cancellation.reenabled.includes(offboarding_id));
@@ -47,7 +45,6 @@ export const unavailable = (is: 'unavailable' | 'unknown') =>
   new Problem(
     is === 'unknown' ? 'acceptance_unknown' : 'record_unavailable',
     'The record of offboardings did not answer; ask again',
-    { retryAfter: 5 },
   );
 
 function throwFailure(records: OffboardingRecord[]): void {
