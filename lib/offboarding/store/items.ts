@@ -80,30 +80,15 @@ export const positionOf = ({ requested_at, offboarding_id }: Pick<OpenRequest, '
 
 /** The record as an item, with the attributes by which lists are sorted. */
 export function toRecordItem(record: OffboardingRecord): Item {
-  const {
-    organization_id,
-    offboarding_id,
-    batch_id,
-    status,
-    revision,
-    requested_at,
-    removal_due_at,
-    ended_at,
-    expires_at,
-  } = record;
+  const { organization_id, offboarding_id, batch_id, status, revision, expires_at } = record;
   const isDue = status === 'scheduled' || status === 'removing';
-  const due = (isDue ? removal_due_at : ended_at) ?? requested_at;
+  const due = (isDue ? record.removal_due_at : record.ended_at) ?? record.requested_at;
   return {
-    organization_id,
-    offboarding_id,
-    batch_id,
-    status,
-    revision,
+    ...{ organization_id, offboarding_id, batch_id, status, revision, expires_at },
     position: positionOf(record),
     status_shard: statusShard(status, shardOf(offboarding_id)),
     status_position: statusPosition(due, offboarding_id),
     state: JSON.stringify(record),
-    expires_at,
   };
 }
 

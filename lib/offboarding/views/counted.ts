@@ -1,7 +1,6 @@
-import { getItem } from '../../aws/table.ts';
 import type { OpenRequest } from '../model/organization.ts';
 import { byRequestedAt, isAccepted } from '../rules/requests.ts';
-import { batchKey, fromBatchItem } from '../store/items.ts';
+import { readBatch } from '../store/table-shell.ts';
 
 /**
  * Those of `requests` that count, in their order. A member of a batch that no worker has met yet does as the batch's own item says,
@@ -9,9 +8,8 @@ import { batchKey, fromBatchItem } from '../store/items.ts';
  */
 export async function countedOf(requests: OpenRequest[]): Promise<OpenRequest[]> {
   const ids = new Set(requests.flatMap(({ batch }) => (batch && !batch.is_accepted ? [batch.id] : [])));
-  const items = await Promise.all([...ids].map((id) => getItem(batchKey(id))));
-  const batches = items.flatMap((item) => (item ? [fromBatchItem(item)] : []));
+  const batches = await Promise.all([...ids].map(readBatch));
   const isOfAccepted = ({ batch }: OpenRequest) =>
-    batches.some((one) => one.batch_id === batch?.id && one.attempt === batch.attempt && one.status === 'accepted');
+    batches.some((one) => one?.batch_id === batch?.id && one?.attempt === batch?.attempt && one?.status === 'accepted');
   return requests.filter((one) => isAccepted(one) || isOfAccepted(one)).sort(byRequestedAt);
 }

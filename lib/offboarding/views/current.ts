@@ -1,15 +1,13 @@
 import type { CallContext } from '../../auth0/call-context.ts';
 import { listClientGrants } from '../../auth0/client-grants.ts';
 import { getOrganizationName, list, type OrganizationConnection } from '../../auth0/management-api.ts';
-import { getItem } from '../../aws/table.ts';
 import { asProblem } from '../../problem.ts';
-import type { Organization } from '../model/organization.ts';
+import { emptyOrganization, type Organization } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { hasEnded } from '../model/status.ts';
 import { recordOf, remainingAccessOf, remainingIn } from '../rules/projection.ts';
 import { isCarriedOut } from '../rules/requests.ts';
-import { fromRecordItem } from '../store/items.ts';
-import { readOrganization } from '../store/table-shell.ts';
+import { readOrganization, readRecord } from '../store/table-shell.ts';
 import { countedOf } from './counted.ts';
 import { sessionsView } from './list.ts';
 
@@ -26,7 +24,7 @@ export async function currentOffboarding(organization_id: string, context: CallC
   const listing = list(organization_id, briefly).catch((error) => error as Error);
   const grants = listClientGrants(organization_id, briefly).catch(() => null);
   const name = getOrganizationName(organization_id, briefly);
-  const item = await readOrganization(organization_id);
+  const item = (await readOrganization(organization_id)) ?? emptyOrganization(organization_id);
   const current = await currentOf(item);
   const listed = await listing;
   // A mistyped organization is an error; an outage hides nothing of what is on record.
@@ -57,8 +55,7 @@ async function currentOf(item: Organization): Promise<OffboardingRecord | undefi
   const open = pending ?? (isNewer ? ended : undefined);
   const offboarding_id = open ? open.offboarding_id : item.current?.offboarding_id;
   if (!offboarding_id || (open && !hasEnded(open))) return open && recordOf(item, open);
-  const found = await getItem({ organization_id: item.organization_id, offboarding_id });
-  const record = found && fromRecordItem(found);
+  const record = await readRecord({ organization_id: item.organization_id, offboarding_id });
   return open ? recordOf(item, open, record) : record;
 }
 

@@ -1,4 +1,4 @@
-import { getItem, getItems, type Item, readIndex, readPartition, SHARDS } from '../../aws/table.ts';
+import { getItems, type Item, readIndex, readPartition, SHARDS } from '../../aws/table.ts';
 import { pick } from '../../json.ts';
 import { Problem } from '../../problem.ts';
 import { BATCH } from '../model/batch.ts';
@@ -6,15 +6,8 @@ import { emptyOrganization, ORGANIZATION } from '../model/organization.ts';
 import type { OffboardingRecord } from '../model/record.ts';
 import { STATUSES, type Status } from '../model/status.ts';
 import { recordOf } from '../rules/projection.ts';
-import {
-  batchKey,
-  fromBatchItem,
-  fromOrganizationItem,
-  fromRecordItem,
-  positionOf,
-  statusShard,
-  unbegunOf,
-} from '../store/items.ts';
+import { fromOrganizationItem, fromRecordItem, positionOf, statusShard, unbegunOf } from '../store/items.ts';
+import { readBatch } from '../store/table-shell.ts';
 import { countedOf } from './counted.ts';
 
 // The list of one organization is consistent: its item and its records are read as they are now. The other lists are indexes,
@@ -170,8 +163,7 @@ async function readListed(listed: Item[]): Promise<(item: Item) => OffboardingRe
 /** How many offboardings of a batch have each status; one without a record is `requested`, so that the sum is always what was accepted. */
 async function countBatch(batch_id: string): Promise<Record<Status, number>> {
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Record<Status, number>;
-  const item = await getItem(batchKey(batch_id));
-  const batch = item && fromBatchItem(item);
+  const batch = await readBatch(batch_id);
   if (!batch || (batch.status !== 'accepted' && batch.status !== 'cancelled')) return counts;
   let recorded = 0;
   for await (const { status } of readIndex({ ...INDEXES.batch_id, value: batch_id })) {
