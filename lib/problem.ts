@@ -97,3 +97,9 @@ export function asProblem(cause: unknown): Problem {
   const detail = 'The request failed inside org-connections; its id finds the log line';
   return cause instanceof Problem ? cause : new Problem('internal_error', detail, { cause });
 }
+
+/** For `catch`: what Auth0 does not have is undefined, and no failure. */
+export function ignoreUnknown(error: unknown): undefined {
+  if (!(error instanceof Problem && /^(unknown_connection|unknown_organization|not_found)$/.test(error.code)))
+    throw error;
+}

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { ClientGrantId } from '../ids.ts';
 import { lenient, parseAs } from '../json.ts';
-import { Problem } from '../problem.ts';
-import { type ApiRequest, call } from './api-call.ts';
+import { ignoreUnknown, Problem } from '../problem.ts';
+import { call } from './api-call.ts';
 import type { CallContext } from './call-context.ts';
-import { confirm, pathOf, tokens } from './management-api.ts';
+import { confirm, pathOf, statusOfJson, tokens } from './management-api.ts';
 import { listAll, pageOf } from './pages.ts';
 import { CLIENT_GRANT_SCOPES, REQUIRED_SCOPES } from './scopes.ts';
 
@@ -25,14 +25,8 @@ const ClientGrant = v.looseObject({
 export type ClientGrant = v.InferOutput<typeof ClientGrant>;
 const Page = pageOf('client_grants', ClientGrant);
 
-type Request<T> = Pick<ApiRequest<T>, 'method' | 'read' | 'body' | 'isOptional' | 'unknown'>;
-
-function callGrants<T>(organizationId: string, rest: string, request: Request<T>, context: CallContext) {
-  const bucket = request.method === 'GET' ? 'client_grants_read' : 'client_grants_write';
-  const scope = CLIENT_GRANT_SCOPES[request.method as keyof typeof CLIENT_GRANT_SCOPES];
-  const path = `${pathOf(organizationId)}/client-grants${rest}`;
-  return call({ ...request, tokens, bucket, scope, path }, context);
-}
+const WRITE = { tokens, bucket: 'client_grants_write', unknown: 'not_found' } as const;
+const pathOfGrants = (organizationId: string) => `${pathOf(organizationId)}/client-grants`;
 
 /**
  * The client grants of an organization, and never a part of them; without those that allow any organization, which are no
@@ -41,9 +35,11 @@ function callGrants<T>(organizationId: string, rest: string, request: Request<T>
  */
 export async function listClientGrants(organizationId: string, context: CallContext): Promise<ClientGrant[]> {
   const read = (_: number, body: unknown) => parseAs(Page, body);
-  const isOptional = !REQUIRED_SCOPES.includes(CLIENT_GRANT_SCOPES.GET);
-  const request = { method: 'GET', unknown: 'unknown_organization', isOptional, read } as const;
-  const getPage = (query: string) => callGrants(organizationId, `?include_totals=true&${query}`, request, context);
+  const scope = CLIENT_GRANT_SCOPES.GET;
+  const about = { tokens, method: 'GET', bucket: 'client_grants_read', unknown: 'unknown_organization' } as const;
+  const request = { ...about, scope, isOptional: !REQUIRED_SCOPES.includes(scope), read };
+  const getPage = (query: string) =>
+    call({ ...request, path: `${pathOfGrants(organizationId)}?include_totals=true&${query}` }, context);
   const listed = await listAll(getPage, ({ id }) => id, MAX_PAGES);
   return listed.filter(({ allow_any_organization }) => !allow_any_organization);
 }
@@ -61,8 +57,9 @@ export async function addClientGrant(organizationId: string, grantId: string, co
   const body = { grant_id: v.parse(ClientGrantId, grantId) };
   const Added = v.object({ id: v.optional(v.literal(grantId)) });
   const read = (_: number, added: unknown) => parseAs(Added, added);
+  const path = pathOfGrants(organizationId);
   try {
-    await callGrants(organizationId, '', { method: 'POST', unknown: 'not_found', read, body }, context);
+    await call({ ...WRITE, method: 'POST', scope: CLIENT_GRANT_SCOPES.POST, path, read, body }, context);
   } catch (error) {
     // Auth0 answers 409 also where an earlier attempt, or somebody else, has added it.
     const isConflict = error instanceof Problem && error.code === 'conflict';
@@ -72,16 +69,10 @@ export async function addClientGrant(organizationId: string, grantId: string, co
 
 /** Takes a client grant from an organization; done also where the organization or the grant is gone. Throws as every call. */
 export async function removeClientGrant(organizationId: string, grantId: string, context: CallContext): Promise<void> {
-  const read = (status: number, body: unknown) => (body === undefined ? undefined : status);
-  const request = { method: 'DELETE', unknown: 'not_found', read } as const;
-  const rest = `/${v.parse(ClientGrantId, grantId)}`;
-  const status = await callGrants(organizationId, rest, request, context).catch(ignoreNotFound);
+  const path = `${pathOfGrants(organizationId)}/${v.parse(ClientGrantId, grantId)}`;
+  const request = { ...WRITE, method: 'DELETE', scope: CLIENT_GRANT_SCOPES.DELETE, path, read: statusOfJson } as const;
+  const status = await call(request, context).catch(ignoreUnknown);
   if (status === undefined || status === 204) return;
   const isGone = async () => !(await hasGrant(organizationId, grantId, context));
   await confirm(context, 'the client grant is removed', isGone);
-}
-
-/** For `catch`: what is gone has been removed. */
-function ignoreNotFound(error: unknown): undefined {
-  if (!(error instanceof Problem && error.code === 'not_found')) throw error;
 }

@@ -3,8 +3,8 @@ import { auth0Tenant, required } from '../environment.ts';
 import { ConnectionId, OrganizationId } from '../ids.ts';
 import { lenient, parseAs } from '../json.ts';
 import { PRIMING_MS } from '../priming.ts';
-import { asProblem, Problem } from '../problem.ts';
-import { type ApiRequest, call } from './api-call.ts';
+import { asProblem, ignoreUnknown, Problem } from '../problem.ts';
+import { call } from './api-call.ts';
 import { type CallContext, noteUnknownOutcome } from './call-context.ts';
 import { openConnection } from './http-agents.ts';
 import { createTokenSource } from './management-token.ts';
@@ -39,41 +39,30 @@ export const primeCalls = (): Promise<unknown> =>
 /** The path of an organization in the Management API; throws where the id is none. */
 export const pathOf = (organizationId: string) => `/api/v2/organizations/${v.parse(OrganizationId, organizationId)}`;
 
-/** What a call is about: all connections of an organization, by a query, or one of them. */
-type Target = { organizationId: string; query: string } | { organizationId: string; connectionId: string };
+/** Reads of connections, and calls that change one. */
+const READ = { tokens, method: 'GET', bucket: 'connections_read', scope: CONNECTION_SCOPES.GET } as const;
+const WRITE = { tokens, bucket: 'connections_write', unknown: 'unknown_connection' } as const;
 
-function callConnections<T>(
-  method: keyof typeof CONNECTION_SCOPES,
-  target: Target,
-  context: CallContext,
-  read: ApiRequest<T>['read'],
-  body?: object,
-) {
-  const rest =
-    'query' in target ? `?include_totals=true&${target.query}` : `/${v.parse(ConnectionId, target.connectionId)}`;
-  const path = `${pathOf(target.organizationId)}/connections${rest}`;
-  const unknown = 'query' in target ? 'unknown_organization' : 'unknown_connection';
-  const bucket = method === 'GET' ? 'connections_read' : 'connections_write';
-  return call({ tokens, method, bucket, path, scope: CONNECTION_SCOPES[method], unknown, read, body }, context);
-}
+const pathOfConnection = (organizationId: string, connectionId: string) =>
+  `${pathOf(organizationId)}/connections/${v.parse(ConnectionId, connectionId)}`;
 
 /** Asks for a page of an organization's connections; throws `unknown_organization` when Auth0 does not know it. */
-const getPage = (organizationId: string, query: string, context: CallContext) =>
-  callConnections('GET', { organizationId, query }, context, (_, body) => parseAs(Page, body));
+function getPage(organizationId: string, query: string, context: CallContext) {
+  const path = `${pathOf(organizationId)}/connections?include_totals=true&${query}`;
+  const read = (_: number, body: unknown) => parseAs(Page, body);
+  return call({ ...READ, unknown: 'unknown_organization', path, read }, context);
+}
 
 /** The connection of this id, which Auth0 may leave out of its response; no other's. */
 const connectionOf = (id: string) =>
   v.looseObject({ ...OrganizationConnection.entries, connection_id: v.optional(v.literal(id), id) });
 
 /** The connection as it is now; throws `unknown_connection` when the organization has none of this id, or is none. */
-export const get = (
-  organizationId: string,
-  connectionId: string,
-  context: CallContext,
-): Promise<OrganizationConnection> =>
-  callConnections('GET', { organizationId, connectionId }, context, (_, body) =>
-    parseAs(connectionOf(connectionId), body),
-  );
+export function get(organizationId: string, connectionId: string, context: CallContext) {
+  const path = pathOfConnection(organizationId, connectionId);
+  const read = (_: number, body: unknown) => parseAs(connectionOf(connectionId), body);
+  return call({ ...READ, unknown: 'unknown_connection', path, read }, context);
+}
 
 async function update(
   isEnabled: boolean,
@@ -87,11 +76,11 @@ async function update(
     connectionOf(connectionId),
     v.check(({ is_enabled }) => is_enabled !== !isEnabled),
   );
-  const patch = (organization_access_level?: string) => {
-    const body = { is_enabled: isEnabled, organization_access_level };
-    const read = (_: number, updated: unknown) => parseAs(notOtherwise, updated);
-    return callConnections('PATCH', { organizationId, connectionId }, context, read, body);
-  };
+  const path = pathOfConnection(organizationId, connectionId);
+  const read = (_: number, updated: unknown) => parseAs(notOtherwise, updated);
+  const request = { ...WRITE, method: 'PATCH', scope: CONNECTION_SCOPES.PATCH, path, read } as const;
+  const patch = (organization_access_level?: string) =>
+    call({ ...request, body: { is_enabled: isEnabled, organization_access_level } }, context);
   const answered = await patch(level).catch((problem: unknown) => {
     if (level === undefined || !(problem instanceof Problem && problem.code === 'rejected_by_auth0')) throw problem;
     // A tenant without the feature does not take the member. What is to be enabled or disabled is not less so.
@@ -134,12 +123,14 @@ export const disable = update.bind(undefined, false);
 /** Enables a connection again, and gives it back its access `level` as `disable` takes it; only to cancel this service's own disabling. */
 export const enable = update.bind(undefined, true);
 
+/** The status of a removal, whatever its body says; undefined where that is not JSON. */
+export const statusOfJson = (status: number, body: unknown) => (body === undefined ? undefined : status);
+
 /** Removes a connection from an organization. Auth0 answers alike when it was gone already. */
 export async function remove(organizationId: string, connectionId: string, context: CallContext): Promise<void> {
-  const target = { organizationId, connectionId };
-  const read = (status: number, body: unknown) => (body === undefined ? undefined : status);
-  const status = await callConnections('DELETE', target, context, read);
-  if (status === 204) return;
+  const path = pathOfConnection(organizationId, connectionId);
+  const request = { ...WRITE, method: 'DELETE', scope: CONNECTION_SCOPES.DELETE, path, read: statusOfJson } as const;
+  if ((await call(request, context)) === 204) return;
   await confirm(context, 'the connection is removed', async () => {
     const found = await get(organizationId, connectionId, context).catch(ignoreUnknown);
     return found === undefined;
@@ -159,11 +150,6 @@ export async function list(organizationId: string, context: CallContext): Promis
     found.push(isKnown ? one : await get(organizationId, one.connection_id, context).catch(ignoreUnknown));
   }
   return found.filter((one) => one !== undefined);
-}
-
-/** For `catch`: what Auth0 does not have is undefined, and no failure. */
-export function ignoreUnknown(error: unknown): undefined {
-  if (!(error instanceof Problem && /^unknown_(connection|organization)$/.test(error.code))) throw error;
 }
 
 /**

@@ -6,7 +6,7 @@ import { pageOf } from '../auth0/pages.ts';
 import { required } from '../environment.ts';
 import { OrganizationId } from '../ids.ts';
 import { parseAs } from '../json.ts';
-import { asProblem } from '../problem.ts';
+import { ignoreUnknown } from '../problem.ts';
 
 // The calls about an organization's members and what they hold ("Organizations", "Users", Auth0 Management API reference), with
 // the token of a client of its own, which may do nothing else.
@@ -53,11 +53,8 @@ type Request<T> = Pick<ApiRequest<T>, 'method' | 'bucket' | 'scope' | 'read'>;
 
 function ofUser<T>(userId: string, what: string, request: Request<T>, context: CallContext): Promise<T | undefined> {
   const path = `/api/v2/users/${encodeURIComponent(userId)}/${what}`;
-  return call({ ...request, tokens, path, unknown: 'not_found' }, context).catch((error: unknown) => {
-    // Who is gone is a member of nothing, and has nothing left to end.
-    if (asProblem(error).code === 'not_found') return undefined;
-    throw error;
-  });
+  // Who is gone is a member of nothing, and has nothing left to end.
+  return call({ ...request, tokens, path, unknown: 'not_found' }, context).catch(ignoreUnknown);
 }
 
 /** Whether a user is a member of another organization as well. */

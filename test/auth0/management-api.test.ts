@@ -7,7 +7,7 @@ import { type CallContext, createCallContext } from '../../lib/auth0/call-contex
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { LATE_MS } from '../../lib/late-writes.ts';
 import { createLog } from '../../lib/log.ts';
-import type { Problem } from '../../lib/problem.ts';
+import { ignoreUnknown, type Problem } from '../../lib/problem.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -107,8 +107,8 @@ describe('404', () => {
       code: 'unknown_organization',
       status: 404,
     });
-    expect(await api.list('org_Qk2vN8sT5rWx1YzA', context).catch(api.ignoreUnknown)).toBeUndefined();
-    await expect(failed(api.disable(ORG, 'con_other', context)).then(api.ignoreUnknown)).resolves.toBeUndefined();
+    expect(await api.list('org_Qk2vN8sT5rWx1YzA', context).catch(ignoreUnknown)).toBeUndefined();
+    await expect(failed(api.disable(ORG, 'con_other', context)).then(ignoreUnknown)).resolves.toBeUndefined();
   });
 });
 

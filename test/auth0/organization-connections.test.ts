@@ -6,6 +6,7 @@ import { type LocalEnvironment, startEnvironment } from '../../infra/local/envir
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
+import { ignoreUnknown } from '../../lib/problem.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const NOBODY = 'org_Zz9Yx8Wv7Ut6Sr5Q';
@@ -203,6 +204,6 @@ describe('what is not there is told apart', () => {
       expect(asked()).toEqual([]);
     }
     for (const code of ['unknown_connection_x', 'x_unknown_connection', 'conflict'])
-      expect(() => api.ignoreUnknown(Object.assign(new Error('x'), { code }))).toThrow();
+      expect(() => ignoreUnknown(Object.assign(new Error('x'), { code }))).toThrow();
   });
 });
