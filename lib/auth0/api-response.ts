@@ -66,6 +66,15 @@ export const rateLimited = (waitMs: number, upstream?: Problem['upstream']) =>
 const toDisplayText = (words: string | undefined) =>
   words ? redact(words.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')).slice(0, 500) : null;
 
+/** What Auth0 refuses by its own words; anybody may answer these statuses. A 404 means what the call says. */
+const REFUSALS = new Map<number, { verdict?: Verdict; code?: ProblemCode; detail: string }>([
+  [400, { code: 'rejected_by_auth0', detail: 'Auth0 rejected the request' }],
+  [401, { verdict: 'token_rejected', code: 'management_token_rejected', detail: 'Auth0 rejected the token' }],
+  [403, { code: 'forbidden_by_auth0', detail: 'Auth0 forbids this; the upstream message says why' }],
+  [404, { detail: 'Auth0 has nothing by this id' }],
+  [409, { code: 'conflict', detail: 'Auth0 reports a conflict' }],
+]);
+
 /** What an attempt without success means (the contract's table of problems), and what follows from it. */
 export function failureOf(attempt: Attempt, response: Response): Failed {
   const mayBeDone = attempt.isWrite && isOutcomeUnknown(response);
@@ -75,13 +84,13 @@ export function failureOf(attempt: Attempt, response: Response): Failed {
   const upstream = { status, error_code: toDisplayText(own?.errorCode), message: toDisplayText(own?.message) };
   // The pace knows how long; who gives up says so.
   if (status === 429) return { verdict: 'rate_limited', problem: rateLimited(0, upstream) };
-  if (status === 401 && own)
-    return {
-      verdict: 'token_rejected',
-      problem: new Problem('management_token_rejected', 'Auth0 rejected the token', { upstream }),
-    };
-  const refusal = own && refusalOf(attempt, own, upstream);
-  if (refusal) return { verdict: 'final', problem: refusal };
+  if (status === 403 && own && lacksScope(own))
+    return { verdict: 'final', problem: scopeMissing(attempt.scope, upstream) };
+  const refusal = own && REFUSALS.get(status);
+  if (refusal) {
+    const { verdict = 'final', code = attempt.unknown, detail } = refusal;
+    return { verdict, problem: new Problem(code, detail, { upstream }) };
+  }
   const why = status < 500 ? `Auth0 answered ${status}, not as it documents` : `Auth0 answered ${status}`;
   const problem = new Problem('auth0_unavailable', why, { upstream, mayBeDone });
   // Redirects, and errors of Auth0's own that this API does not have, will be the same again.
@@ -112,20 +121,4 @@ function withoutResponse(
   const problem = new Problem('auth0_unavailable', 'The connection to Auth0 failed', options);
   // A peer that is not trusted will not be at the next attempt.
   return { verdict: kind === 'tls' ? 'final' : 'transient', problem };
-}
-
-/** Auth0's own words that end a call; undefined where its status means nothing final. Anybody may answer these statuses. */
-function refusalOf({ scope, unknown }: Attempt, own: Auth0Error, upstream: Problem['upstream'] & object) {
-  switch (upstream.status) {
-    case 400:
-      return new Problem('rejected_by_auth0', 'Auth0 rejected the request', { upstream });
-    case 403:
-      if (lacksScope(own)) return scopeMissing(scope, upstream);
-      return new Problem('forbidden_by_auth0', 'Auth0 forbids this; the upstream message says why', { upstream });
-    case 404:
-      return new Problem(unknown, 'Auth0 has nothing by this id', { upstream });
-    case 409:
-      return new Problem('conflict', 'Auth0 reports a conflict', { upstream });
-  }
-  return undefined;
 }
