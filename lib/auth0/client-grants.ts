@@ -6,7 +6,7 @@ import { call } from './api-call.ts';
 import type { CallContext } from './call-context.ts';
 import { confirm, pathOf, statusOfJson, tokens } from './management-api.ts';
 import { listAll, pageOf } from './pages.ts';
-import { CLIENT_GRANT_SCOPES, REQUIRED_SCOPES } from './scopes.ts';
+import { CLIENT_GRANT_SCOPES, MANAGEMENT_SCOPES } from './scopes.ts';
 
 // The client grants of an organization ("Organizations", Auth0 Management API reference): a machine gets tokens with its `org_id` by
 // them, without any connection.
@@ -37,7 +37,7 @@ export async function listClientGrants(organizationId: string, context: CallCont
   const read = (_: number, body: unknown) => parseAs(Page, body);
   const scope = CLIENT_GRANT_SCOPES.GET;
   const about = { tokens, method: 'GET', bucket: 'client_grants_read', unknown: 'unknown_organization' } as const;
-  const request = { ...about, scope, isOptional: !REQUIRED_SCOPES.includes(scope), read };
+  const request = { ...about, scope, isOptional: !MANAGEMENT_SCOPES.required.includes(scope), read };
   const getPage = (query: string) =>
     call({ ...request, path: `${pathOfGrants(organizationId)}?include_totals=true&${query}` }, context);
   const listed = await listAll(getPage, ({ id }) => id, MAX_PAGES);

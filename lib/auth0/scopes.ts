@@ -20,14 +20,15 @@ export const ORGANIZATION_NAME_SCOPE = 'read:organizations';
 /** Whether the stage ends the machine access of organizations (stage parameter `machineAccess`). */
 const endsMachineAccess = process.env.MACHINE_ACCESS === 'true';
 
-/** The scopes without which the management token is of no use. */
-export const REQUIRED_SCOPES: string[] = [
-  ...Object.values(CONNECTION_SCOPES),
-  ...(endsMachineAccess ? Object.values(CLIENT_GRANT_SCOPES) : []),
-];
-
-/** The scopes that the management client is to have; a token that lacks one is good for everything else. */
-export const WANTED_SCOPES: string[] = endsMachineAccess ? [] : [CLIENT_GRANT_SCOPES.GET];
+/** The scopes of the management client: its token is of no use without those that are required, and good for everything else without one that is wanted. */
+export const MANAGEMENT_SCOPES = {
+  required: [
+    ...Object.values<string>(CONNECTION_SCOPES),
+    ...(endsMachineAccess ? Object.values<string>(CLIENT_GRANT_SCOPES) : []),
+  ],
+  wanted: endsMachineAccess ? [] : [CLIENT_GRANT_SCOPES.GET],
+  known: [ORGANIZATION_NAME_SCOPE],
+};
 
 /** The scopes of the second client, whose token ends sessions. */
 export const SESSION_SCOPES = [

@@ -7,7 +7,7 @@ import { auth0ErrorOf, lacksScope } from './api-response.ts';
 import { ClientCredentialsError, parseClientCredentials, requestToken } from './client-credentials.ts';
 import { type Response, send } from './http-client.ts';
 import { parseManagementToken } from './management-token.ts';
-import { ORGANIZATION_NAME_SCOPE, REQUIRED_SCOPES, SESSION_SCOPES, WANTED_SCOPES } from './scopes.ts';
+import { MANAGEMENT_SCOPES, SESSION_SCOPES } from './scopes.ts';
 import { claimsOf, scopeOf } from './token-claims.ts';
 
 const { origin, audience } = auth0Tenant();
@@ -20,21 +20,11 @@ const NO_ORGANIZATION = '/api/v2/organizations/org_0000000000000000';
  * and the client's credentials. A token without a `required` scope is refused, without a `wanted` one taken with a warning; `known`
  * ones need none. `proof` is a call that needs no other scope than a required one.
  */
-const pairOf = (name: string, scopes: Pick<Pair, 'required' | 'wanted' | 'known'>, proof: string): Pair => ({
+const pairOf = (name: string, scopes: Record<'required' | 'wanted' | 'known', string[]>, proof: string) => ({
   ...{ name, ...scopes, proof: `${NO_ORGANIZATION}/${proof}` },
   tokenSecret: required(`${name.toUpperCase()}_TOKEN_SECRET_ID`),
   clientSecret: required(`${name.toUpperCase()}_CLIENT_SECRET_ID`),
 });
-interface Pair {
-  name: string;
-  tokenSecret: string;
-  clientSecret: string;
-  required: string[];
-  wanted: string[];
-  known: string[];
-  proof: string;
-}
-const MANAGEMENT_SCOPES = { required: REQUIRED_SCOPES, wanted: WANTED_SCOPES, known: [ORGANIZATION_NAME_SCOPE] };
 const PAIRS = [pairOf('management', MANAGEMENT_SCOPES, 'connections')];
 // The client that ends sessions is there where the stage has that switched on.
 if (process.env.SESSION_TOKEN_SECRET_ID)
@@ -95,10 +85,15 @@ async function createSecret(rotation: Rotation): Promise<void> {
   await secrets.putSecretValue({ ...put, SecretString: JSON.stringify(secret) });
 }
 
-/** Proves the pending token, and warns of its scopes. */
+/** Proves the pending token; warns of a scope that is wanted and was not granted, and of one that was granted and is not needed. */
 async function testSecret(rotation: Rotation): Promise<void> {
+  const { pair, log } = rotation;
   const { granted } = await provePending(rotation);
-  warnOfScopes(rotation, granted);
+  const wanted = lacking(pair.wanted, granted);
+  if (wanted.length > 0) log.warn('scopes_wanted', { pair: pair.name, scopes: wanted });
+  const needed = [...pair.required, ...pair.wanted, ...pair.known, ''];
+  const more = granted.filter((one) => !needed.includes(one));
+  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
 }
 
 /**
@@ -126,17 +121,8 @@ async function provePending(rotation: Rotation) {
 }
 
 /** Which of `scopes` were not granted; none where nobody says what was granted: later calls show it. */
-const lacking = (scopes: string[], [first = '', ...more]: string[]) =>
-  first === '' ? [] : scopes.filter((one) => ![first, ...more].includes(one));
-
-/** Warns of a scope that is wanted and was not granted, and of one that was granted and is not needed. */
-function warnOfScopes({ pair, log }: Rotation, granted: string[]): void {
-  const wanted = lacking(pair.wanted, granted);
-  if (wanted.length > 0) log.warn('scopes_wanted', { pair: pair.name, scopes: wanted });
-  const needed = [...pair.required, ...pair.wanted, ...pair.known, ''];
-  const more = granted.filter((one) => !needed.includes(one));
-  if (more.length > 0) log.warn('scopes_not_needed', { pair: pair.name, scopes: more });
-}
+const lacking = (scopes: string[], granted: string[]) =>
+  granted[0] ? scopes.filter((one) => !granted.includes(one)) : [];
 
 /** What Auth0 makes of a token; `unknown` where the response says nothing of it. */
 async function prove({ pair, deadline }: Rotation, token: string) {
