@@ -13,10 +13,9 @@ export async function changeVisibility(QueueUrl: string, message: SQSRecord, sec
 }
 
 /** Sends a message to the end of its group; `reason` becomes an attribute of it. */
-export async function sendMessage(QueueUrl: string, MessageBody: string, group: string, reason?: string) {
+export async function sendMessage(QueueUrl: string, MessageBody: string, MessageGroupId: string, reason?: string) {
   // No message equals another: what is sent again within five minutes would be accepted and never delivered (SQS FIFO).
-  const fifo = { MessageGroupId: group, MessageDeduplicationId: randomUUID() };
-  const attributes = reason && { reason: { DataType: 'String', StringValue: reason.slice(0, 500) } };
-  const options = { ...(QueueUrl.endsWith('.fifo') && fifo), ...(attributes && { MessageAttributes: attributes }) };
-  await sqs.sendMessage({ QueueUrl, MessageBody, ...options });
+  const fifo = { MessageGroupId, MessageDeduplicationId: randomUUID() };
+  const MessageAttributes = reason ? { reason: { DataType: 'String', StringValue: reason.slice(0, 500) } } : undefined;
+  await sqs.sendMessage({ QueueUrl, MessageBody, MessageAttributes, ...fifo });
 }

@@ -13,7 +13,7 @@ const QUEUE = {
   Arn,
   RoleArn,
   ...(deadLetters && { DeadLetterConfig: { Arn: deadLetters } }),
-  ...(Arn.endsWith('.fifo') && { SqsParameters: { MessageGroupId: 'batch' } }),
+  SqsParameters: { MessageGroupId: 'batch' },
 };
 /** At its time, and then it is gone. */
 const ONE_TIME = { FlexibleTimeWindow: { Mode: 'OFF' }, ActionAfterCompletion: 'DELETE' } as const;
