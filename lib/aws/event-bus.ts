@@ -1,8 +1,6 @@
 import type { PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
-import pMap from 'p-map';
 import { backoff, sleep } from '../deadline.ts';
 import { required } from '../environment.ts';
-import { chunksOf } from '../json.ts';
 import * as eventbridge from './eventbridge.ts';
 
 const EventBusName = required('EVENT_BUS_NAME');
@@ -11,22 +9,18 @@ const MAX_ATTEMPTS = 4;
 /** What PutEvents takes in one call: entries, and bytes of all of them together ("less than 1 MB"). */
 const MAX_ENTRIES = 10;
 const MAX_BYTES = 1_000_000;
-const CALLS_AT_ONCE = 10;
 
 /** For priming: a call without an event, which EventBridge refuses (API reference, PutEvents: at least one entry). */
 export const primeBus = (): Promise<unknown> => eventbridge.putEvents({ Entries: [] });
 
 /**
- * Puts events on the stage's bus, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix
+ * Puts events on the stage's bus in their order, each with its type and its detail. Throws when the bus does not take them by `deadline` (Unix
  * time in milliseconds), also after it was tried again.
  */
 export async function putEvents(events: { type: string; detail: object }[], deadline = Number.POSITIVE_INFINITY) {
   const event = { EventBusName, Source: 'org-connections' };
   const entries = events.map(({ type, detail }) => ({ ...event, DetailType: type, Detail: JSON.stringify(detail) }));
-  const putInOrder = async (chunk: PutEventsRequestEntry[]) => {
-    for (const part of inCalls(chunk)) await putEntries(part, deadline);
-  };
-  await pMap(chunksOf(entries, MAX_ENTRIES), putInOrder, { concurrency: CALLS_AT_ONCE });
+  for (const part of inCalls(entries)) await putEntries(part, deadline);
 }
 
 /** An entry's bytes, with some to spare for its time ("Calculating PutEvents event entry size", EventBridge user guide). */
@@ -39,7 +33,7 @@ function inCalls(entries: PutEventsRequestEntry[]): PutEventsRequestEntry[][] {
   let room = 0;
   for (const entry of entries) {
     room -= bytesOf(entry);
-    if (room < 0) {
+    if (room < 0 || calls.at(-1)?.length === MAX_ENTRIES) {
       calls.push([]);
       room = MAX_BYTES - bytesOf(entry);
     }
