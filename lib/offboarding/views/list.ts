@@ -85,7 +85,7 @@ async function listOrganization(
   let stored: (Item & Placed)[] = [];
   // First comes the item, then the records, whose ids are UUIDs: a request leaves the item only after its record is written.
   for await (const one of readPartition(organization_id)) {
-    if (one.offboarding_id === ORGANIZATION) item = fromOrganizationItem(one);
+    if (isOrganization(one)) item = fromOrganizationItem(one);
     else if (one.offboarding_id !== BATCH) stored.push({ ...one, position: String(one.position) });
     if (stored.length > MOST_KEPT) stored = newest(stored);
   }
@@ -139,24 +139,21 @@ async function listIndex(by: 'batch_id' | 'status', value: string, page: Page, a
   return { shown, next: parts.length > limit ? String(items.at(-1)?.[position]) : undefined };
 }
 
+const isOrganization = ({ offboarding_id }: Item) => offboarding_id === ORGANIZATION;
+
 /** What an index lists, as the table has it: a record, or an organization's item for its first request that has none yet. */
 async function readListed(listed: Item[]): Promise<(item: Item) => OffboardingRecord | undefined> {
   const idOf = ({ organization_id, offboarding_id }: Item) => `${organization_id} ${offboarding_id}`;
   const stored = new Map((await getItems(listed)).map((one) => [idOf(one), one]));
-  const organizations = [...stored.values()].filter(({ offboarding_id }) => offboarding_id === ORGANIZATION);
-  const unbegun = organizations.map(fromOrganizationItem).map((item) => ({ item, request: unbegunOf(item) }));
-  const counted = new Set(await countedOf(unbegun.flatMap(({ request }) => request ?? [])));
-  const ofOrganization = new Map(
-    unbegun.flatMap(({ item, request }) =>
-      request && counted.has(request) && !stored.has(`${item.organization_id} ${request.offboarding_id}`)
-        ? [[item.organization_id, recordOf(item, request)] as const]
-        : [],
-    ),
-  );
-  return (item) => {
-    if (item.offboarding_id === ORGANIZATION) return ofOrganization.get(item.organization_id);
-    const record = stored.get(idOf(item));
-    return record && fromRecordItem(record);
+  const organizations = [...stored.values()].filter(isOrganization).map(fromOrganizationItem);
+  const counted = await countedOf(organizations.flatMap((one) => unbegunOf(one) ?? []));
+  return (listedItem) => {
+    const item = stored.get(idOf(listedItem));
+    if (!item || !isOrganization(item)) return item && fromRecordItem(item);
+    const organization = fromOrganizationItem(item);
+    const unbegun = unbegunOf(organization)?.offboarding_id;
+    const request = counted.find(({ offboarding_id }) => offboarding_id === unbegun);
+    return request && !stored.has(`${item.organization_id} ${unbegun}`) ? recordOf(organization, request) : undefined;
   };
 }
 
