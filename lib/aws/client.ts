@@ -16,7 +16,7 @@ import type {
   SdkError,
   StaticOperationSchema,
 } from '@smithy/types';
-import { region } from './endpoint.ts';
+import { endpointOf, type RegionalService, region } from './endpoint.ts';
 
 // A client of an AWS service out of the SDK's own parts: its schemas, protocols, signatures, retries and HTTP handler. Left out is the
 // pipeline of middleware that the SDK generates for all that its customers may want, a quarter of each bundle, and with it the
@@ -66,7 +66,7 @@ async function credentials() {
 /** A service, as the SDK's own client of it has its settings. */
 interface Service {
   /** Its name in signatures. */
-  name: string;
+  name: RegionalService | 'sqs';
   protocol: ClientProtocol<HttpRequest, HttpResponse>;
   /** The first wait before a call is made again, milliseconds, where it is not the SDK's. */
   baseDelay?: number;
@@ -77,6 +77,8 @@ type SdkCommand = abstract new (input: never) => { resolveMiddleware(...given: n
 type InputOf<C extends SdkCommand> = ConstructorParameters<C>[0] & object;
 type OutputOf<C extends SdkCommand> =
   ReturnType<InstanceType<C>['resolveMiddleware']> extends Handler<never, infer O extends object> ? O : never;
+
+type UrlOf = (parameters: { QueueUrl?: string | undefined }) => string;
 
 /** A failed call, with what the SDK's parts want to know of it. */
 type CallError = SdkError & { $response?: HttpResponse };
@@ -97,11 +99,11 @@ function clientOf(service: Service) {
 }
 
 /**
- * A client of `service`, called at the URL that `urlOf` has for the call's parameters. It makes a function of each of the SDK's
+ * A client of `service`, called at its region's endpoint or at the URL that `urlOf` has for the call's parameters. It makes a function of each of the SDK's
  * operations: that sends its parameters and gives the response, or throws the service's error, whose `name` is its code, after at
  * most three attempts.
  */
-export function createClient(service: Service, urlOf: (parameters: { QueueUrl?: string | undefined }) => string) {
+export function createClient(service: Service, urlOf: UrlOf = () => endpointOf(service.name as RegionalService)) {
   const client = clientOf(service);
   return <C extends SdkCommand>([, namespace, name, traits, input, output]: StaticOperationSchema) => {
     const schema = operation(namespace, name, traits, input, output);

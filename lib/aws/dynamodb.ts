@@ -1,13 +1,12 @@
 import * as dynamodb from '@aws-sdk/client-dynamodb';
 import { AwsJson1_0Protocol } from '@aws-sdk/core/protocols';
 import { createClient } from './client.ts';
-import { endpointOf } from './endpoint.ts';
 
 const protocol = new AwsJson1_0Protocol({
   defaultNamespace: 'com.amazonaws.dynamodb',
   serviceTarget: 'DynamoDB_20120810',
 });
-const call = createClient({ name: 'dynamodb', protocol, baseDelay: 25 }, () => endpointOf('dynamodb'));
+const call = createClient({ name: 'dynamodb', protocol, baseDelay: 25 });
 
 // The calls of DynamoDB that are made, each as the SDK's command of its name.
 export const getItem = /* @__PURE__ */ call<typeof dynamodb.GetItemCommand>(dynamodb.GetItem$);

@@ -1,10 +1,9 @@
 import * as scheduler from '@aws-sdk/client-scheduler';
 import { AwsRestJsonProtocol } from '@aws-sdk/core/protocols';
 import { createClient } from './client.ts';
-import { endpointOf } from './endpoint.ts';
 
 const protocol = new AwsRestJsonProtocol({ defaultNamespace: 'com.amazonaws.scheduler' });
-const call = createClient({ name: 'scheduler', protocol }, () => endpointOf('scheduler'));
+const call = createClient({ name: 'scheduler', protocol });
 
 /** One call of CreateSchedule, as the SDK's command. */
 export const createSchedule = /* @__PURE__ */ call<typeof scheduler.CreateScheduleCommand>(scheduler.CreateSchedule$);

@@ -1,13 +1,12 @@
 import * as secrets from '@aws-sdk/client-secrets-manager';
 import { AwsJson1_1Protocol } from '@aws-sdk/core/protocols';
 import { createClient } from './client.ts';
-import { endpointOf } from './endpoint.ts';
 
 const protocol = new AwsJson1_1Protocol({
   defaultNamespace: 'com.amazonaws.secretsmanager',
   serviceTarget: 'secretsmanager',
 });
-const call = createClient({ name: 'secretsmanager', protocol }, () => endpointOf('secretsmanager'));
+const call = createClient({ name: 'secretsmanager', protocol });
 
 // The calls of Secrets Manager that are made, each as the SDK's command of its name.
 export const getSecretValue = /* @__PURE__ */ call<typeof secrets.GetSecretValueCommand>(secrets.GetSecretValue$);
