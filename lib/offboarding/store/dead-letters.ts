@@ -5,7 +5,7 @@ import { sendMessage } from '../../aws/queue.ts';
 import * as sqs from '../../aws/sqs.ts';
 import { required } from '../../environment.ts';
 import { OrganizationId } from '../../ids.ts';
-import { parseJson } from '../../json.ts';
+import { parseAs, parseJson } from '../../json.ts';
 import { OffboardingMessage } from '../model/messages.ts';
 import { deadLetterQueueUrl } from './dead-letter-queue.ts';
 
@@ -13,7 +13,8 @@ const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 /** The other queues of the stage that hold what could not be delivered to the offboarding queue. */
 const UNDELIVERED = (process.env.UNDELIVERED_QUEUE_URLS ?? '').split(',').filter((url) => url !== '');
 
-const Redrive = v.union([v.literal('all'), v.strictObject({ organization_id: OrganizationId })]);
+const Wanted = v.union([v.literal('all'), v.strictObject({ organization_id: OrganizationId })]);
+type Wanted = v.InferOutput<typeof Wanted>;
 
 /** What one receive takes. */
 const MOST_AT_ONCE = 10;
@@ -26,10 +27,10 @@ export type Redriven = { redriven: number; left: number };
  * what the worker can read is moved; what is malformed stays. Throws when `what` is neither.
  */
 export async function redrive(what: unknown, deadline: number): Promise<Redriven> {
-  const parsed = v.safeParse(Redrive, what);
-  if (!parsed.success) throw new Error('redrive: must be "all" or {"organization_id": "org_…"}');
+  const wanted = parseAs(Wanted, what);
+  if (!wanted) throw new Error('redrive: must be "all" or {"organization_id": "org_…"}');
   const urls = [await deadLetterQueueUrl(), ...UNDELIVERED];
-  const rounds = await Promise.allSettled(urls.map((url) => redriveFrom(url, parsed.output, deadline)));
+  const rounds = await Promise.allSettled(urls.map((url) => redriveFrom(url, wanted, deadline)));
   const total = { redriven: 0, left: 0 };
   for (const round of rounds) {
     // Only now: a round that goes on after the function's end would be frozen with it.
@@ -55,7 +56,7 @@ interface Round {
  * Goes through one queue. A letter in flight blocks its group (SQS FIFO): what stays of a full receive is put behind its group, and
  * the round is done when only such copies come. What stays of the last receive keeps its place.
  */
-async function redriveFrom(url: string, wanted: v.InferOutput<typeof Redrive>, deadline: number): Promise<Redriven> {
+async function redriveFrom(url: string, wanted: Wanted, deadline: number): Promise<Redriven> {
   const round: Round = { url, deadline, began: Date.now(), held: [], copies: new Set() };
   const total = { redriven: 0, left: 0 };
   let isDone = Date.now() >= deadline;
@@ -73,7 +74,7 @@ const isLetterOf = ({ began, copies }: Round, { Attributes, MessageId }: Message
   Number(Attributes?.SentTimestamp ?? 0) <= began && !copies.has(MessageId);
 
 /** One receive of a round; true once it is done. */
-async function receiveSome(round: Round, wanted: v.InferOutput<typeof Redrive>, total: Redriven): Promise<boolean> {
+async function receiveSome(round: Round, wanted: Wanted, total: Redriven): Promise<boolean> {
   const messages = await receive(round);
   const staying: Message[] = [];
   for (const message of messages.filter((one) => isLetterOf(round, one))) {
@@ -141,15 +142,9 @@ async function countOf(QueueUrl: string, names: readonly QueueAttributeName[] = 
   return names.reduce((sum, name) => sum + Number(Attributes[name] ?? 0), 0);
 }
 
-async function moveBack(
-  url: string,
-  { Body = '', ReceiptHandle }: Message,
-  wanted: v.InferOutput<typeof Redrive>,
-): Promise<boolean> {
-  const parsed = v.safeParse(OffboardingMessage, parseJson(Body));
-  const isWanted =
-    parsed.success && (wanted === 'all' || parsed.output.detail.organization_id === wanted.organization_id);
-  if (!isWanted) return false;
+async function moveBack(url: string, { Body = '', ReceiptHandle }: Message, wanted: Wanted): Promise<boolean> {
+  const message = parseAs(OffboardingMessage, parseJson(Body));
+  if (!message || (wanted !== 'all' && message.detail.organization_id !== wanted.organization_id)) return false;
   await sendMessage(QueueUrl, Body, 'single');
   await sqs.deleteMessage({ QueueUrl: url, ReceiptHandle });
   return true;
