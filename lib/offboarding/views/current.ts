@@ -33,16 +33,14 @@ export async function currentOffboarding(organization_id: string, context: CallC
   // What a later cancellation enabled, this record does not say.
   const isCancelledSince = current !== undefined && (item.cancellation?.at ?? '') > current.requested_at;
   const connections = isFromAuth0 ? inAuth0(listed, current) : onRecord(current, isCancelledSince);
+  const remaining_access = remainingIn(isFromAuth0 ? await grants : null);
   return {
     ...viewOf(item, current),
     organization_id,
     organization_name: await name,
     connections_source: isFromAuth0 ? 'auth0' : 'record',
     connections: connections.map((one) => withPlans(one, current)),
-    remaining_access: remainingAccessOf({
-      remaining_access: remainingIn(isFromAuth0 ? await grants : null),
-      ledger: [],
-    }),
+    remaining_access: remainingAccessOf({ remaining_access, ledger: [] }),
   };
 }
 
@@ -60,23 +58,14 @@ async function currentOf(item: Organization): Promise<OffboardingRecord | undefi
 }
 
 /** What is shown of the current offboarding as its record has it. */
-const SHOWN = [
-  'offboarding_id',
-  'status',
-  'action',
-  'requested_at',
-  'requested_by',
-  'caller',
-  'reason',
-  'watch',
-] as const;
+const SHOWN = 'offboarding_id status action requested_at requested_by caller reason watch';
 
 /** The members of the current offboarding; each null where there is none. */
 function viewOf(item: Organization, current: OffboardingRecord | undefined) {
   const pending = current && !hasEnded(current) ? current : undefined;
   const watched = current?.watch === 'on' ? item : undefined;
   return {
-    ...Object.fromEntries(SHOWN.map((name) => [name, current?.[name] ?? null])),
+    ...Object.fromEntries(SHOWN.split(' ').map((name) => [name, Object(current)[name] ?? null])),
     removal_due_at: (pending?.status !== 'cancelling' && pending?.removal_due_at) || null,
     last_error: (pending ? pending.last_error : current?.error) ?? null,
     next_try_at: pending?.next_try_at ?? null,
@@ -93,12 +82,8 @@ type Connection = Pick<ConnectionRecord, 'connection_id' | 'name' | 'strategy'> 
 const inAuth0 = (listed: OrganizationConnection[], current: OffboardingRecord | undefined): Connection[] =>
   listed.map(({ connection_id, is_enabled = null, connection }) => {
     const known = current?.connections.find((one) => one.connection_id === connection_id);
-    return {
-      connection_id,
-      name: connection?.name ?? known?.name ?? null,
-      strategy: connection?.strategy ?? null,
-      is_enabled,
-    };
+    const name = connection?.name ?? known?.name ?? null;
+    return { connection_id, name, strategy: connection?.strategy ?? null, is_enabled };
   });
 
 const onRecord = (current: OffboardingRecord | undefined, isOld: boolean): Connection[] =>
