@@ -5,7 +5,7 @@ import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib
 import { ANSWER_TAKES_MS, cancelOrganization } from '../lib/offboarding/intake/cancel.ts';
 import { CancellationQuery } from '../lib/offboarding/model/request.ts';
 import { auth0Effects } from '../lib/offboarding/store/auth0-shell.ts';
-import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/offboarding-queue.ts';
 import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { cancellationView } from '../lib/offboarding/views/cancellation.ts';
@@ -23,12 +23,8 @@ export const handler = httpApi(cancelOffboarding, { organization: true, query: t
  * its offboardings had disabled is enabled again, and the watch of what is completed has ended. 202: that goes on by itself, and
  * ends in its event.
  */
-async function cancelOffboarding({
-  organizationId,
-  query,
-  caller = 'unknown',
-  context,
-}: HttpRequest): Promise<HttpResponse> {
+async function cancelOffboarding(http: HttpRequest): Promise<HttpResponse> {
+  const { organizationId, query, caller = 'unknown', context } = http;
   const act = { caller, ...parseQuery(Query, query) };
   const input = { organization_id: organizationId, act, ...writerUntil(context.deadline) };
   // The core decides what is tried again, and writes to the table afterwards. What Auth0's limit holds up goes on by itself.

@@ -4,8 +4,7 @@ import { type HttpRequest, type HttpResponse, httpApi, parseQuery } from '../lib
 import { memberIdOf } from '../lib/offboarding/intake/batch-members.ts';
 import { cancelBatch } from '../lib/offboarding/intake/cancel-batch.ts';
 import { BatchId, CancellationQuery } from '../lib/offboarding/model/request.ts';
-import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
-import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { DUE_EFFECTS, primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { READ_TOGETHER, TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { unavailable } from '../lib/offboarding/views/cancellation.ts';

@@ -2,7 +2,7 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { required } from '../lib/environment.ts';
 import { parseAs, parseJson } from '../lib/json.ts';
 import { createLog, describeError, type Log } from '../lib/log.ts';
-import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { DUE_EFFECTS } from '../lib/offboarding/store/offboarding-queue.ts';
 import { run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { endSessions } from '../lib/sessions/end-sessions.ts';

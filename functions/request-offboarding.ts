@@ -5,8 +5,7 @@ import { idOf } from '../lib/http/idempotency.ts';
 import { acceptOffboarding } from '../lib/offboarding/intake/accept.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { OffboardingBody } from '../lib/offboarding/model/request.ts';
-import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
-import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { DUE_EFFECTS, primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
@@ -32,10 +31,8 @@ async function requestOffboarding(http: HttpRequest): Promise<HttpResponse> {
   const request = { offboarding_id, parameters, caller, ...(hasKey && { fingerprint: fingerprintOf(body) }) };
   const writer = writerUntil(context.deadline);
   const core = acceptOffboarding({ organization_id, request, mayBeRepeated: hasKey, ...writer }, Date.now());
-  const accepted = acceptanceOf(
-    await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
-    { offboarding_id },
-  );
+  const performers = [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)];
+  const accepted = acceptanceOf(await run(core, performers, context.log), { offboarding_id });
   const { action, dry_run } = body;
   const answer = { offboarding_id, organization_id, action, dry_run, ...accepted };
   context.log.info('offboarding_requested', { ...parameters, caller, ...answer });

@@ -6,8 +6,7 @@ import { acceptBatch } from '../lib/offboarding/intake/accept-batch.ts';
 import { memberIdOf, membersOf } from '../lib/offboarding/intake/batch-members.ts';
 import { assertPermitted } from '../lib/offboarding/intake/permitted.ts';
 import { BatchBody } from '../lib/offboarding/model/request.ts';
-import { primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
-import { DUE_EFFECTS } from '../lib/offboarding/store/queue-shell.ts';
+import { DUE_EFFECTS, primeQueue } from '../lib/offboarding/store/offboarding-queue.ts';
 import { endingAt, run, writerUntil } from '../lib/offboarding/store/shell.ts';
 import { TABLE_EFFECTS } from '../lib/offboarding/store/table-shell.ts';
 import { acceptanceOf } from '../lib/offboarding/views/acceptance.ts';
@@ -31,10 +30,8 @@ async function requestOffboardings(http: HttpRequest): Promise<HttpResponse> {
   const fingerprint = fingerprintOf({ organization_ids: named, urgent, ...body });
   const about = { batch_id, fingerprint, hasKey: idempotencyKey !== undefined, organization_ids, request, memberIdOf };
   const core = acceptBatch({ ...about, ...writerUntil(context.deadline) }, Date.now());
-  const accepted = acceptanceOf(
-    await run(core, [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)], context.log),
-    { batch_id },
-  );
+  const performers = [endingAt(context.deadline, TABLE_EFFECTS, DUE_EFFECTS)];
+  const accepted = acceptanceOf(await run(core, performers, context.log), { batch_id });
   const answer = { batch_id, ...accepted, rejected };
   context.log.info('offboardings_requested', { ...parameters, caller, ...answer, rejected: rejected.length });
   return { status: 202, body: answer };

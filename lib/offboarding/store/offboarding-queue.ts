@@ -8,6 +8,7 @@ import { chunksOf } from '../../json.ts';
 import type { DueNotice } from '../model/effects.ts';
 import { DUE } from '../model/messages.ts';
 import type { Priority } from '../model/organization.ts';
+import type { Performer } from './shell.ts';
 
 const QueueUrl = required('OFFBOARDING_QUEUE_URL');
 
@@ -32,7 +33,7 @@ export const requeue = (message: SQSRecord) => queue.sendMessage(QueueUrl, messa
 export const primeQueue = (): Promise<unknown> => sqs.sendMessageBatch({ QueueUrl, Entries: [] });
 
 /** Sends a due notice for each of these organizations, in the message group of its priority. Throws when the queue does not take all of them. */
-export async function sendDue(notices: DueNotice[]): Promise<void> {
+async function sendDue({ notices }: { notices: DueNotice[] }): Promise<void> {
   const sendChunk = async (chunk: DueNotice[]) => {
     const Entries = chunk.map(({ organization_id, priority }, index) => ({
       Id: String(index),
@@ -45,3 +46,6 @@ export async function sendDue(notices: DueNotice[]): Promise<void> {
   };
   await pMap(chunksOf(notices, MAX_ENTRIES), sendChunk, { concurrency: CALLS_AT_ONCE });
 }
+
+/** Performs the one effect of the offboarding queue that many functions ask for. */
+export const DUE_EFFECTS = { sendDue } satisfies Performer;

@@ -15,7 +15,6 @@ import type { Failure, Priority } from '../model/organization.ts';
 import { auth0Effects } from '../store/auth0-shell.ts';
 import { sendDeadLetter } from '../store/dead-letter-queue.ts';
 import * as queue from '../store/offboarding-queue.ts';
-import { DUE_EFFECTS } from '../store/queue-shell.ts';
 import { run, writerUntil } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
 import { workerEffects } from '../store/worker-shell.ts';
@@ -126,7 +125,7 @@ async function processMessage(work: Work): Promise<Processed> {
 }
 
 const runCore = <R>(core: Core<R>, { context }: Work): Promise<R> =>
-  run(core, [TABLE_EFFECTS, DUE_EFFECTS, workerEffects(context.log), auth0Effects(context)], context.log);
+  run(core, [TABLE_EFFECTS, queue.DUE_EFFECTS, workerEffects(context.log), auth0Effects(context)], context.log);
 
 function visitOf(organization_id: string, work: Work): Promise<VisitEnd> {
   const { context, message, priority } = work;

@@ -9,7 +9,7 @@ import { perform } from '../model/effects.ts';
 import { dueOf } from '../rules/due-work.ts';
 import { redrive } from '../store/dead-letters.ts';
 import { DUE_INDEX_EFFECTS } from '../store/due-shell.ts';
-import { DUE_EFFECTS } from '../store/queue-shell.ts';
+import { DUE_EFFECTS } from '../store/offboarding-queue.ts';
 import { run, writerUntil } from '../store/shell.ts';
 import { TABLE_EFFECTS } from '../store/table-shell.ts';
 import { dispatchDueWork } from './dispatch.ts';
