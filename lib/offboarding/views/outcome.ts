@@ -1,6 +1,13 @@
 import { pick } from '../../json.ts';
 import type { OutgoingEvent } from '../model/effects.ts';
-import { entryOf, type OpenRequest, type Organization, type OutboxEntry, requestOf } from '../model/organization.ts';
+import {
+  type Drift,
+  entryOf,
+  type OpenRequest,
+  type Organization,
+  type OutboxEntry,
+  requestOf,
+} from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
 import { connectionsOf, grantsOf, recordOf, remainingAccessOf } from '../rules/projection.ts';
 
@@ -26,8 +33,8 @@ export function toOutgoingEvent(item: Organization, entry: OutboxEntry, record?:
     version: VERSION,
     ...pick(about, SHOWN),
     dry_run: request.parameters.dry_run,
-    connections: connectionsShown(item, request, entry, record),
-    ...machinesShown(item, request, entry, record),
+    ...outcomesShown(item, request, entry, record),
+    ...(entry.drift && driftShown(item, entry.drift, record)),
     ...(entry.event === 'sessions_ended' && sessionsShown(request)),
     ...(entry.event === 'requested' && requestedShown(request)),
   };
@@ -45,50 +52,31 @@ const recordShown = (record: OffboardingRecord | undefined) => ({
 const requestedShown = ({ parameters }: OpenRequest) =>
   pick(parameters, 'grace_period connection_ids on_reenable end_sessions end_machine_access');
 
-function connectionsShown(
-  item: Organization,
-  request: OpenRequest,
-  entry: OutboxEntry,
-  record?: OffboardingRecord,
-): object[] {
-  if (entry.event === 'requested' || entry.event === 'sessions_ended') return [];
-  const { drift } = entry;
-  if (!drift) {
-    const isFinal = record?.ended_at !== undefined && record.status === request.status;
-    const all = isFinal ? record.connections : connectionsOf(item, request, entry.outcomes);
-    return all.map(connectionShown);
-  }
-  const found = entryOf(item, drift.key);
-  if (found?.kind === 'client_grant') return [];
-  const { outcome, error, now, changed_by } = drift;
-  const before =
-    record?.connections.find(({ connection_id }) => connection_id === drift.key)?.before ?? found?.before ?? null;
-  const about = { connection_id: drift.key, name: found?.name ?? null, strategy: found?.strategy ?? null };
-  return [
-    { ...about, outcome, before, drift: drift.drift, error, ...(now && { now }), ...(changed_by && { changed_by }) },
-  ];
+/** What became of each connection and each client grant, and what remains. */
+function outcomesShown(item: Organization, request: OpenRequest, entry: OutboxEntry, record?: OffboardingRecord) {
+  const { event, outcomes } = entry;
+  const isFinal = record?.ended_at !== undefined && record.status === request.status;
+  const connections = isFinal ? record.connections : connectionsOf(item, request, outcomes);
+  const grants = record?.client_grants ?? grantsOf(item, request, outcomes);
+  return {
+    connections: event === 'requested' || event === 'sessions_ended' ? [] : connections.map(connectionShown),
+    ...(grants && { client_grants: grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) }),
+    ...(['completed', 'scheduled'].includes(event) && { remaining_access: remainingAccessOf(item, request) }),
+  };
 }
 
-function machinesShown(
-  item: Organization,
-  request: OpenRequest,
-  entry: OutboxEntry,
-  record?: OffboardingRecord,
-): object {
-  const found = entry.drift && entryOf(item, entry.drift.key);
-  if (entry.drift && found?.kind === 'client_grant') {
-    const { outcome, error, drift } = entry.drift;
-    return {
-      client_grants: [
-        { grant_id: found.id, ...found.before, outcome: outcome === 'disabled' ? 'removed' : outcome, drift, error },
-      ],
-    };
+/** The one connection or client grant that a drift check found. */
+function driftShown(item: Organization, { key, now, changed_by, ...found }: Drift, record?: OffboardingRecord) {
+  const { drift, error } = found;
+  const entry = entryOf(item, key);
+  if (entry?.kind === 'client_grant') {
+    const outcome = found.outcome === 'disabled' ? 'removed' : found.outcome;
+    return { connections: [], client_grants: [{ grant_id: entry.id, ...entry.before, outcome, drift, error }] };
   }
-  const grants = record?.client_grants ?? grantsOf(item, request, entry.outcomes);
-  return {
-    ...(grants && { client_grants: grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) }),
-    ...(['completed', 'scheduled'].includes(entry.event) && { remaining_access: remainingAccessOf(item, request) }),
-  };
+  const recorded = record?.connections.find(({ connection_id }) => connection_id === key);
+  const before = recorded?.before ?? entry?.before ?? null;
+  const about = { connection_id: key, name: entry?.name ?? null, strategy: entry?.strategy ?? null };
+  return { connections: [{ ...about, ...found, before, ...(now && { now }), ...(changed_by && { changed_by }) }] };
 }
 
 function sessionsShown({ sessions, error }: OpenRequest): object {
