@@ -15,11 +15,10 @@ const DEFAULT_TIME_MS = 29_000;
 export async function handler(event: CloudWatchLogsEvent, context: Partial<Context> = {}): Promise<void> {
   const log = createLog({ request_id: context.awsRequestId });
   const deadline = Date.now() + (context.getRemainingTimeInMillis?.() ?? DEFAULT_TIME_MS) - MARGIN_MS;
-  const { changes, unreadable, lost } = changesIn(event);
+  const { events, unreadable, lost } = changesIn(event);
   if (unreadable > 0) log.error('log_lines_unreadable', { lines: unreadable });
-  const events = changes.map(({ detailType, detail }) => ({ type: detailType, detail }));
   await putEvents(events, deadline);
-  log.info('connection_changes_published', { events: changes.length });
+  log.info('connection_changes_published', { events: events.length });
   // A change without its event is what nobody else would notice.
   if (lost > 0) throw new Error(`Of ${lost} changes the log line can't be read`);
 }

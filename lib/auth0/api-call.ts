@@ -71,8 +71,7 @@ async function untilDone<T>(request: ApiRequest<T>, context: CallContext, progre
     const value = isSuccess(response.status) ? request.read(response.status, jsonOf(response)) : undefined;
     if (value !== undefined) return value;
     if (response.failure?.kind === 'too_late') throw leaseEnded();
-    const isWrite = request.method !== 'GET';
-    const { verdict, problem } = failureOf({ ...request, isWrite, deadline: context.deadline }, response);
+    const { verdict, problem } = failureOf({ ...request, deadline: context.deadline }, response);
     if (problem.mayBeDone) {
       progress.mayBeDone = true;
       noteUnknownOutcome(context);

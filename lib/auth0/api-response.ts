@@ -15,7 +15,7 @@ export interface Failed {
 
 /** What the meaning of a response depends on. */
 interface Attempt {
-  isWrite: boolean;
+  method: string;
   scope: string;
   /** What Auth0 does not have when it answers 404. */
   unknown: ProblemCode;
@@ -77,7 +77,7 @@ const REFUSALS = new Map<number, { verdict?: Verdict; code?: ProblemCode; detail
 
 /** What an attempt without success means (the contract's table of problems), and what follows from it. */
 export function failureOf(attempt: Attempt, response: Response): Failed {
-  const mayBeDone = attempt.isWrite && isOutcomeUnknown(response);
+  const mayBeDone = attempt.method !== 'GET' && isOutcomeUnknown(response);
   if (response.failure) return withoutResponse(response.failure, attempt, mayBeDone);
   const { status } = response;
   const own = auth0ErrorOf(response);

@@ -19,14 +19,9 @@ const Line = v.object({
   connection: lenient(v.looseObject({})),
 });
 
-/** A change of a single connection: the event's detail-type, and its detail. */
-export interface ConnectionChange {
-  detailType: (typeof DETAIL_TYPES)[keyof typeof DETAIL_TYPES];
-  detail: object;
-}
-
 interface Changes {
-  changes: ConnectionChange[];
+  /** The event of each change: its detail-type, and its detail. */
+  events: { type: string; detail: object }[];
   unreadable: number;
   lost: number;
 }
@@ -35,25 +30,25 @@ interface Changes {
 const isOfChange = (message: string) => Object.keys(DETAIL_TYPES).some((code) => message.includes(`"code":"${code}"`));
 
 /**
- * The changes that a delivery of CloudWatch Logs holds, in the order of the log; how many of its lines can't be read, and how many
+ * The events of the changes that a delivery of CloudWatch Logs holds, in the order of the log; how many of its lines can't be read, and how many
  * of these tell of a change all the same. Throws when the delivery itself can't be read. (CloudWatch Logs user guide, "Subscription filters with AWS Lambda": JSON, gzip, base64.)
  */
 export function changesIn(event: CloudWatchLogsEvent): Changes {
   const delivery = JSON.parse(gunzipSync(Buffer.from(event.awslogs.data, 'base64')).toString());
   // A control message says that the subscription works.
-  if (delivery.messageType === 'CONTROL_MESSAGE') return { changes: [], unreadable: 0, lost: 0 };
+  if (delivery.messageType === 'CONTROL_MESSAGE') return { events: [], unreadable: 0, lost: 0 };
   const lines: { message: string }[] = delivery.logEvents;
-  const changes: ConnectionChange[] = [];
+  const events: Changes['events'] = [];
   const unreadable: string[] = [];
   for (const { message } of lines) {
     const line = parseAs(Line, parseJson(message));
-    if (line) changes.push(changeOf(line));
+    if (line) events.push(eventOf(line));
     else unreadable.push(message);
   }
-  return { changes, unreadable: unreadable.length, lost: unreadable.filter(isOfChange).length };
+  return { events, unreadable: unreadable.length, lost: unreadable.filter(isOfChange).length };
 }
 
-function changeOf({ code, connection, ...fields }: v.InferOutput<typeof Line>): ConnectionChange {
+function eventOf({ code, connection, ...fields }: v.InferOutput<typeof Line>) {
   const settings = connection ? { ...connection, connection_id: undefined } : null;
-  return { detailType: DETAIL_TYPES[code], detail: { version: 1, ...fields, settings } };
+  return { type: DETAIL_TYPES[code], detail: { version: 1, ...fields, settings } };
 }
