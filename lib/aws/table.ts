@@ -25,16 +25,17 @@ export class ItemRejected extends Error {
   override readonly name = 'ItemRejected';
 }
 
-const isRefused = (error: unknown) => Object(error).name === 'ConditionalCheckFailedException';
-
-/** For `catch`: what DynamoDB throws, but for a refused condition, as the problem `record_unavailable`. */
+/** For `catch`: what DynamoDB throws as the problem `record_unavailable`. */
 function unavailable(cause: unknown): never {
-  if (isRefused(cause)) throw cause;
   const { name = '' } = Object(cause);
   if (NEVER_TAKEN.test(name)) throw new ItemRejected('The table will never take this item', { cause });
   const options = { mayBeDone: !NOT_WRITTEN.test(name), cause };
   throw new Problem('record_unavailable', 'The record of offboardings cannot be reached', options);
 }
+
+/** For `catch` of a write: false where its condition is refused; throws all else as `unavailable` does. */
+const refused = (error: unknown): false =>
+  Object(error).name === 'ConditionalCheckFailedException' ? false : unavailable(error);
 
 const keyOf = ({ organization_id, offboarding_id }: Key) => marshall({ organization_id, offboarding_id });
 
@@ -98,13 +99,7 @@ async function put(
 ) {
   // As JSON has it: what is undefined in it, at any depth, is left out and not null.
   const Item = marshall(JSON.parse(JSON.stringify(item)));
-  try {
-    await dynamodb.putItem({ TableName, Item, ...condition }).catch(unavailable);
-    return true;
-  } catch (error) {
-    if (isRefused(error)) return false;
-    throw error;
-  }
+  return (await dynamodb.putItem({ TableName, Item, ...condition }).catch(refused)) !== false;
 }
 
 /** Sets `notice_at` (Unix ms) of an item whose `due_at` is still this one; its version stays. */
@@ -116,9 +111,7 @@ export async function setNotice(key: Key, due_at: string, notice_at: number): Pr
     ConditionExpression: 'due_at = :due',
     ExpressionAttributeValues: marshall({ ':notice': notice_at, ':due': due_at }),
   };
-  await dynamodb.updateItem(update).catch((error) => {
-    if (!isRefused(error)) unavailable(error);
-  });
+  await dynamodb.updateItem(update).catch(refused);
 }
 
 /** The items that a query finds, page after page; as many as the reader takes. */
