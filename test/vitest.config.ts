@@ -40,7 +40,8 @@ const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integratio
 
 /**
  * Tests that want modules of their own: what they load reads the environment once, which each of them sets for itself, or they start
- * commands with it, or they have hooks in a module that all of them load. All others share what a worker has loaded, which takes most of their time.
+ * commands with it, or they have hooks in a module that all of them load (own-modules.ts). All share the packages that a worker has
+ * loaded, which takes most of their time, and all others our own modules, too.
  */
 const ISOLATED = [
   'test/auth0/{api-call,client-grants,management-api,management-token,organization-*,priming}.test.ts',
@@ -61,7 +62,16 @@ export default defineConfig({
     globalSetup: fileURLToPath(new URL('programs/build.ts', import.meta.url)),
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { ...shared, name: 'isolated', include: ISOLATED, exclude: WITHOUT } },
+      {
+        test: {
+          ...shared,
+          name: 'isolated',
+          include: ISOLATED,
+          exclude: WITHOUT,
+          isolate: false,
+          setupFiles: [...shared.setupFiles, fileURLToPath(new URL('own-modules.ts', import.meta.url))],
+        },
+      },
       {
         test: {
           ...shared,
