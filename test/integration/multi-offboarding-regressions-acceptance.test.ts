@@ -18,7 +18,7 @@ import {
 const CON = 'con_1';
 let service: RegressionService;
 beforeAll(async () => {
-  service = await startRegressionService();
+  service = await startRegressionService({ containers: 'processes' });
 });
 afterAll(() => service.close());
 afterEach(() => {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, SESSION_QUEUE } from '../../infra/local/environment.ts';
-import { createFunction } from '../../infra/local/lambda.ts';
+import { createFunctionInProcess } from '../in-process.ts';
 import { putDue } from '../sessions/due.ts';
 import {
   DAY_MS,
@@ -342,7 +342,7 @@ describe('the ending of sessions', () => {
     const { offboarding_id } = await putDue(service, organization);
     await service.pass(31 * MINUTE_MS, organization);
     const { SESSION_QUEUE_URL: _, ...environment } = service.environment;
-    const worker = service.keep(createFunction('offboard-organization', { environment }));
+    const worker = service.keep(createFunctionInProcess('offboard-organization', { environment }));
     const body = JSON.stringify({
       'detail-type': 'organization.offboarding.due',
       detail: { organization_id: organization },
