@@ -2,8 +2,6 @@
 // what only a process can show, each in one of its own.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
-import { marshall } from '@aws-sdk/util-dynamodb';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
 import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
@@ -17,7 +15,7 @@ import { recordOf } from '../lib/offboarding/rules/projection.ts';
 import { acceptedOf } from '../lib/offboarding/rules/requests.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
 import { createFunctionInProcess } from './in-process.ts';
-import { earlier, putItem, readItems } from './stored-items.ts';
+import { deleteItems, earlier, putItem, readItems } from './stored-items.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -128,6 +126,10 @@ type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'create
   containers?: 'processes';
 };
 
+/** The organization with its lease over. */
+const withoutLease = (item: Organization): Organization =>
+  item.lease?.until ? { ...item, lease: { ...item.lease, until: 0 } } : item;
+
 const PENDING = ['requested', 'working', 'removing', 'cancelling'];
 
 export async function startService({ containers, ...options }: Options = {}) {
@@ -160,8 +162,10 @@ export async function startService({ containers, ...options }: Options = {}) {
   async function changeOrganization(organization: string, change: (item: Organization) => Organization): Promise<void> {
     const item = organizationIn(await readItems(local, organization));
     if (!item) return;
-    const changed = { ...change(item), version: randomUUID() };
-    await putItem(local, items.toOrganizationItem(changed, Date.now()), item.version);
+    const changed = change(item);
+    if (changed === item) return;
+    const written = { ...changed, version: randomUUID() };
+    await putItem(local, items.toOrganizationItem(written, Date.now()), item.version);
   }
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
@@ -172,17 +176,13 @@ export async function startService({ containers, ...options }: Options = {}) {
   /** No minute is waited for until Auth0 cannot carry out any more what was cut off: leases of crashed workers are over. */
   async function endLeases(): Promise<void> {
     if (isAnybodyBusy()) return;
-    const leased = new ScanCommand({ TableName: TABLE, FilterExpression: 'attribute_exists(lease_owner)' });
-    const { Items = [] } = await local.dynamoDb.send(leased);
-    if (isAnybodyBusy()) return;
-    for (const { organization_id } of Items) await endLease(organization_id?.S ?? '');
+    // Whoever waits for a lease has a message that waits.
+    const waiting = aws.messages(QUEUE).flatMap(({ body }) => /"organization_id":"(\w+)"/.exec(body)?.[1] ?? []);
+    for (const organization of new Set(waiting))
+      await changeOrganization(organization, (item) => (isAnybodyBusy() ? item : withoutLease(item)));
   }
 
-  const endLease = (organization: string) =>
-    changeOrganization(organization, (item) => ({
-      ...item,
-      ...(item.lease && { lease: { ...item.lease, until: 0 } }),
-    }));
+  const endLease = (organization: string) => changeOrganization(organization, withoutLease);
 
   async function passForBatch(batch_id: string, ms: number): Promise<void> {
     const [found] = await readItems(local, batch_id);
@@ -361,12 +361,7 @@ export async function startService({ containers, ...options }: Options = {}) {
     },
 
     /** Deletes everything that is stored of the organization. */
-    async forget(organization = ORG) {
-      for (const { organization_id, offboarding_id } of await readItems(local, organization)) {
-        const Key = marshall({ organization_id, offboarding_id });
-        await local.dynamoDb.send(new DeleteItemCommand({ TableName: TABLE, Key }));
-      }
-    },
+    forget: (organization = ORG) => deleteItems(local, organization),
 
     /** The organization's scheduled removal is due now, and Scheduler says so. */
     async makeDue(organization = ORG) {

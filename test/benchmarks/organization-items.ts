@@ -8,7 +8,7 @@ import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import { fromOrganizationItem, organizationKey, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
 import { putItem } from '../stored-items.ts';
 
-type Table = Pick<LocalEnvironment, 'dynamoDb'>;
+type Table = Pick<LocalEnvironment, 'aws' | 'dynamoDb'>;
 
 export async function readOrganization({ dynamoDb }: Table, id: string): Promise<Organization | undefined> {
   const get = new GetItemCommand({ TableName: TABLE, Key: marshall(organizationKey(id)), ConsistentRead: true });

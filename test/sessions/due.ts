@@ -5,7 +5,7 @@ import { organization, request } from '../offboarding/items.ts';
 import { putItem } from '../stored-items.ts';
 
 /** Puts an organization's item whose offboarding has disabled its connections, and whose members' sessions are due. */
-export async function putDue(local: Pick<LocalEnvironment, 'dynamoDb'>, organization_id: string) {
+export async function putDue(local: Pick<LocalEnvironment, 'aws'>, organization_id: string) {
   // What reads the table's name at its start is loaded where it is set.
   const { toOrganizationItem } = await import('../../lib/offboarding/store/items.ts');
   const offboarding_id = randomUUID();
