@@ -30,6 +30,7 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/rules/cancellation': [...RULES, ...ITEM],
   'offboarding/rules/connections': [...RULES, ...ITEM],
   'offboarding/rules/drift': [...RULES, ...ITEM],
+  'offboarding/rules/dry-run': ['offboarding/rules/dry-run'],
   'offboarding/rules/due-work': [...RULES, ...ITEM],
   'offboarding/rules/leaving': [...RULES, ...ITEM],
   'offboarding/rules/members': [...RULES, ...ITEM],

@@ -83,9 +83,34 @@ describe('a notification of a change', () => {
     expect(notify(world)).toBe(true);
     expect(world.item).toMatchObject({ drift_checks_requested: 2, next_drift_check_at: ago(MINUTE) });
   });
+  test('when the same name changed another connection, both are kept; of many the latest ten', () => {
+    const changed_by = Array.from({ length: 10 }, (_, index) => ({
+      connection_id: `con_${index}`,
+      name: 'My Tool',
+      at: ago(HOUR),
+    }));
+    const world = new World(watched({ changed_by }));
+    notify(world, { connection_id: 'con_a', changed_by: 'My Tool' });
+    expect(world.item.changed_by?.map(({ connection_id }) => connection_id)).toEqual([
+      ...changed_by.slice(1).map(({ connection_id }) => connection_id),
+      'con_a',
+    ]);
+  });
+  test('when the one requested a moment before is not due any more, it is requested anew', () => {
+    const world = new World(watched({ next_drift_check_at: ago(-HOUR), drift_check_requested_at: ago(1) }));
+    notify(world);
+    expect(world.item).toMatchObject({ next_drift_check_at: ago(0), drift_checks_requested: 1 });
+  });
+  test('when nothing is requested, it says so, and nothing is written or sent', () => {
+    const world = new World(organization());
+    const input = { organization_id: ORG, stage: STAGE, nonce: 'n', deadline: NOW + MINUTE };
+    expect(world.run(requestDriftCheck(input, NOW))).toEqual({ is: 'nothing' });
+    expect(world.all('writeOrganization')).toEqual([]);
+  });
   test('when the table does not answer, nothing is sent', () => {
     const world = new World(watched()).fail('readOrganization', AWAY, { times: 3 });
-    expect(notify(world)).toBe(false);
+    const input = { organization_id: ORG, stage: STAGE, nonce: 'n', deadline: NOW + MINUTE };
+    expect(world.run(requestDriftCheck(input, NOW))).toEqual({ is: 'unavailable', error: AWAY });
     expect(world.all('sendDue')).toEqual([]);
   });
 });

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
-import { isOver, withoutOver, withoutOverdueWatches } from '../../../lib/offboarding/rules/leaving.ts';
+import {
+  isOver,
+  withoutOldClaims,
+  withoutOver,
+  withoutOverdueWatches,
+} from '../../../lib/offboarding/rules/leaving.ts';
 import { begin } from '../../../lib/offboarding/rules/progress.ts';
 import { areSessionsLeft } from '../../../lib/offboarding/rules/requests.ts';
 import {
@@ -17,6 +22,7 @@ import {
   off,
   organization,
   outbox,
+  parameters,
   request,
   STAGE,
 } from '../items.ts';
@@ -54,6 +60,65 @@ describe('watches that are over', () => {
     expect(events(next)).toEqual(['watch_ended r00', 'watch_ended r01']);
     expect(found(next, 'r00').watch_ended?.reason).toBe('later offboardings are watched');
     expect(tidy(...all.slice(2)).outbox).toEqual([]);
+  });
+  test('when more than ten are watched, one that newer ones do not cover stays', () => {
+    const ids = (connection_ids: string[]) => ({ parameters: parameters({ connection_ids }) });
+    const machines = { parameters: parameters({ end_machine_access: true }) };
+    const after = (oldest: Partial<OpenRequest>, newest: Partial<OpenRequest>) => {
+      const middle = Array.from({ length: 9 }, (_, index) => watched(`b${index}`, ids(['con_2'])));
+      const ended = events(tidy(watched('a', oldest), ...middle, watched('c', newest)));
+      return ended.includes('watch_ended a');
+    };
+    expect(after(ids(['con_1']), {})).toBe(true);
+    expect(after({}, {})).toBe(true);
+    expect(after({}, ids(['con_1']))).toBe(false);
+    expect(after(ids(['con_1']), ids(['con_1']))).toBe(true);
+    expect(after(ids(['con_1', 'con_2']), ids(['con_1']))).toBe(true);
+    expect(after(ids(['con_1', 'con_3']), ids(['con_1']))).toBe(false);
+    expect(after(ids(['con_1']), ids(['con_3']))).toBe(false);
+    expect(after(machines, {})).toBe(false);
+    expect(after(machines, machines)).toBe(true);
+    expect(after({ parameters: parameters({ end_sessions: true }) }, {})).toBe(false);
+  });
+  test('when its removal has begun, its watch does not end', () => {
+    expect(events(tidy(watched('A', { status: 'removing', ended_at: ago(500 * DAY) })))).toEqual([]);
+  });
+});
+
+describe('claims of many failed offboardings', () => {
+  const failed = (count: number, status: OpenRequest['status'] = 'failed') =>
+    Array.from({ length: count }, (_, index) => request(`f${index}`, { status }));
+  const allOf = (requests: OpenRequest[]) => requests.map(({ offboarding_id }) => offboarding_id);
+  const given = (requests: OpenRequest[], ledger: Organization['ledger']) =>
+    withoutOldClaims(organization({ requests, ledger }), NOW);
+  const claims = ({ ledger }: Organization) => ledger.map((one) => one.claims.includes('f0'));
+
+  test('when more than ten failed ones claim what was disabled, the oldest gives its claims up, and its record says so', () => {
+    const eleven = failed(11);
+    const ledger = [entry('con_1', allOf(eleven)), entry('con_2', ['f0', 'f10']), grant('cgr_1', ['f0', 'f3'])];
+    const next = given(eleven, [...ledger, entry('con_3', ['f0'], { disabled_by_us: false })]);
+    expect(claims(next)).toEqual([false, false, false, true]);
+    expect(next.ledger[0]?.claims).toEqual(allOf(eleven.slice(1)));
+    expect(found(next, 'f0')).toMatchObject({ updated_at: ago(0), is_unrecorded: true, status: 'failed' });
+    expect(found(next, 'f1').is_unrecorded).toBeUndefined();
+  });
+  test('when newer ones do not claim all of it, or are ten, nothing changes', () => {
+    const kept = (requests: OpenRequest[], ledger: Organization['ledger']) => {
+      const item = organization({ requests, ledger });
+      return withoutOldClaims(item, NOW) === item;
+    };
+    const eleven = failed(11);
+    const both = [entry('con_1', allOf(eleven)), entry('con_2', ['f0'])];
+    expect(kept(eleven, both)).toBe(true);
+    expect(kept(eleven.slice(0, 10), [entry('con_1', allOf(eleven))])).toBe(true);
+    expect(kept(failed(11, 'completed'), [entry('con_1', allOf(eleven))])).toBe(true);
+    // Who disabled nothing is none of the ten.
+    expect(kept(eleven, [entry('con_1', allOf(eleven.slice(0, 10)))])).toBe(true);
+  });
+  test('when the oldest claims what no newer one does, the next one gives its claims up', () => {
+    const twelve = failed(12);
+    const next = given(twelve, [entry('con_1', allOf(twelve)), entry('con_2', ['f0'])]);
+    expect(next.ledger.map((one) => one.claims.slice(0, 2))).toEqual([['f0', 'f2'], ['f0']]);
   });
 });
 
