@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { constants, setPriority } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { programOf, programOptions } from '../programs/program.ts';
+import { filesBeside } from './approved.ts';
 import type { Explored } from './explore.ts';
 import { worlds } from './worlds.ts';
 
@@ -14,7 +15,7 @@ const RUN = programOf('test/exploration/run.ts');
  */
 export function exploreWorlds(part: number, parts: number): void {
   const isDeep = process.env.DEEP === '1';
-  const found = new Map<string, Explored>();
+  const found = new Map<string, Omit<Explored, 'facts'>>();
   beforeAll(async () => {
     const explorer = fork(RUN, [`--part=${part}/${parts}`, ...(isDeep ? ['--deep'] : [])], {
       env: { ...process.env, NODE_OPTIONS: programOptions },
@@ -22,7 +23,7 @@ export function exploreWorlds(part: number, parts: number): void {
     });
     // It takes the time that the other tests, some of which have deadlines, leave.
     setPriority(explorer.pid ?? 0, constants.priority.PRIORITY_LOW);
-    explorer.on('message', (one: Explored) => found.set(one.name, one));
+    explorer.on('message', (one: Omit<Explored, 'facts'>) => found.set(one.name, one));
     let errors = '';
     explorer.stderr?.on('data', (text) => {
       errors += text;
@@ -32,11 +33,15 @@ export function exploreWorlds(part: number, parts: number): void {
   }, 3_600_000);
   for (const [index, { name }] of worlds(isDeep).entries())
     if (index % parts === part)
-      test(`in the world "${name}", every rule holds`, () => {
-        const { violation, left } = found.get(name) ?? {};
-        expect(violation && [violation.what, ...violation.path].join('\n  ')).toBeUndefined();
+      test(`in the world "${name}", every rule holds, and it shows what is approved`, () => {
+        const { violation, difference, left } = found.get(name) ?? {};
+        for (const one of [violation, difference]) expect(one && [one.what, ...one.path].join('\n  ')).toBeUndefined();
         expect(left).toBe(0);
       });
+  if (part === 0)
+    test('each approved file is one of a world that is explored', () => {
+      expect(filesBeside(worlds().map(({ name }) => name))).toEqual([]);
+    });
   afterAll(() => {
     const states = [...found.values()].reduce((sum, one) => sum + one.states, 0);
     console.log(`${states} states were explored, and none is left`);

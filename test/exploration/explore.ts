@@ -1,3 +1,4 @@
+import { factsAtRest, factsOfStep } from './endings.ts';
 import { keyOf } from './key.ts';
 import { checkRest, checkStep } from './oracle.ts';
 import { forgetStored } from './perform-table.ts';
@@ -10,14 +11,31 @@ import type { World } from './world.ts';
 // Explores a world to its end, breadth first: every order of the steps of everybody, with every fault that it has in store. What is
 // found wrong comes with the shortest way to it.
 
+interface Found {
+  what: string;
+  path: string[];
+}
+
 export interface Explored {
   name: string;
   states: number;
   /** How many states have nothing left that could happen. */
   ends: number;
-  violation?: { what: string; path: string[] } | undefined;
+  violation?: Found | undefined;
+  /** The first fact that is not approved, or, without a path, one that is approved and nothing shows any more. */
+  difference?: Found | undefined;
   /** How many states were found and not looked at, for the limit was reached. */
   left: number;
+  facts: Set<string>;
+}
+
+export interface Limits {
+  /** So many states are looked at. */
+  most?: number;
+  /** What the world is to show. */
+  approved?: Set<string> | undefined;
+  /** Whether a difference is enough. */
+  isHasty?: boolean;
 }
 
 type Seen = Map<string, { parent: string | undefined; label: string }>;
@@ -29,43 +47,62 @@ function pathTo(key: string, seen: Seen): string[] {
   return path;
 }
 
-export function explore(scenario: Scenario, limit = Number.POSITIVE_INFINITY): Explored {
+/** Explores a world. It ends with the first violation; a difference from what is approved is told beside. */
+export function explore(
+  scenario: Scenario,
+  { most = Number.POSITIVE_INFINITY, approved, isHasty }: Limits = {},
+): Explored {
   forgetPrograms();
   forgetStored();
   const { name, world: start } = scenario;
   const seen: Seen = new Map();
+  const facts = new Set<string>();
   let frontier: [string, World][] = [[keyOf(start), start]];
   seen.set(keyOf(start), { parent: undefined, label: 'start' });
   let ends = 0;
-  const violated = (what: string, path: string[]): Explored => ({
-    name,
-    states: seen.size,
-    ends,
-    violation: { what, path },
-    left: 0,
+  let difference: Explored['difference'];
+  const told = (rest: Partial<Explored>): Explored => ({
+    ...{ name, states: seen.size, ends, difference, left: 0, facts },
+    ...rest,
   });
+  const violated = (what: string, path: string[]) => told({ violation: { what, path } });
+  const note = (shown: string[], key: string, label?: string): void => {
+    for (const fact of shown) {
+      if (facts.has(fact)) continue;
+      facts.add(fact);
+      if (!approved || approved.has(fact) || difference) continue;
+      difference = { what: `Not approved: ${fact}`, path: [...pathTo(key, seen), ...(label ? [label] : [])] };
+    }
+  };
   while (frontier.length > 0) {
     const next: [string, World][] = [];
     for (const [place, [key, world]] of frontier.entries()) {
       const steps = attempt(() => stepsOf(world, scenario));
       if (typeof steps === 'string') return violated(steps, pathTo(key, seen));
-      if (steps.length === 0) ends += 1;
-      const what = steps.length === 0 ? checkRest(world, scenario) : undefined;
-      if (what) return violated(what, pathTo(key, seen));
+      if (steps.length === 0) {
+        ends += 1;
+        const what = checkRest(world, scenario);
+        if (what) return violated(what, pathTo(key, seen));
+        note(factsAtRest(world), key);
+      }
       for (const step of steps) {
         const wrong = attempt(() => checkStep(world, step.world, scenario));
         if (wrong) return violated(wrong, [...pathTo(key, seen), step.label]);
+        note(factsOfStep(step.label, step.world), key, step.label);
         const reached = lookedAt(step.world);
         const id = keyOf(reached);
         if (seen.has(id)) continue;
         seen.set(id, { parent: key, label: step.label });
         next.push([id, reached]);
       }
-      if (seen.size > limit) return { name, states: seen.size, ends, left: frontier.length - place - 1 + next.length };
+      if (isHasty && difference) return told({});
+      if (seen.size > most) return told({ left: frontier.length - place - 1 + next.length });
     }
     frontier = next;
   }
-  return { name, states: seen.size, ends, left: 0 };
+  const missing = [...(approved ?? [])].find((fact) => !facts.has(fact));
+  if (missing) difference ??= { what: `Approved, and not shown any more: ${missing}`, path: [] };
+  return told({});
 }
 
 /** The core throws where its own rules are broken, and the oracle where an item has not its form: that is a violation, too. */

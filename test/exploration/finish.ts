@@ -75,5 +75,6 @@ function afterVisit(rest: World, { name, message }: Process, end: VisitEnd): Ste
   // An error that never passes does not hold up the group: the message is a dead letter, and the dispatcher comes back.
   if (end.error && !end.error.is_transient) return { label: `${name} gives up`, world: rest };
   // What an event asked for is accepted: from here on it is a due notice.
-  return { label: `${name} waits`, world: withDue(rest, message?.organization ?? '', laterBy(rest, end.wait_ms)) };
+  const label = [name, 'waits', `${end.wait_ms / 1000} s`, end.error?.code].filter(Boolean).join(' ');
+  return { label, world: withDue(rest, message?.organization ?? '', laterBy(rest, end.wait_ms)) };
 }

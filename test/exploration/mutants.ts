@@ -1,5 +1,5 @@
 // Which changes of the deciding code does the exploration alone see? Every mutant of StrykerJS's instrumenter is switched on in turn,
-// and the worlds that meet it are explored until one shows a violation. `--sample N` tries N of them, chosen by `--seed`; parts of
+// and the worlds that meet it are explored until one shows a violation, or what nobody has approved. `--sample N` tries N of them, chosen by `--seed`; parts of
 // paths choose files. It ends with the share that was seen and with what was not, which `--again FILE` tries once more, from a file
 // with an earlier output.
 import { spawnSync } from 'node:child_process';

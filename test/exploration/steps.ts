@@ -104,7 +104,7 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
   return performSingle(world, effect, performerOf(world, process)).map(({ how, world: next, ...end }) => {
     const result = resultOf(next, process, end);
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, PAUSE_TAKES_MS) : 0);
-    const what = effect.do === 'change' ? `${effect.goal} ${effect.id}` : '';
+    const what = aboutOf(effect);
     const label = [process.name, effect.do, what, how === 'ok' ? end.error?.code : `(${how})`]
       .filter(Boolean)
       .join(' ');
@@ -113,6 +113,13 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
       world: withProcess(next, index, { ...process, elapsed, program: proceed(process.program, result) }),
     };
   });
+}
+
+/** What an effect is about, as far as a reader of a path asks. */
+function aboutOf(effect: SingleEffect): string {
+  if (effect.do === 'change') return [effect.goal, effect.id, effect.level].filter(Boolean).join(' ');
+  if (effect.do === 'pause') return `${effect.ms} ms`;
+  return effect.do === 'sendDue' ? effect.notices.map(({ priority }) => priority).join(' ') : '';
 }
 
 /** Effects at the same time: here one after the other, with everybody's steps before and after all of them. */

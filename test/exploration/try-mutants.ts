@@ -13,6 +13,7 @@ interface Switches {
 const switches: Switches = Object.assign(globalThis, {
   __stryker__: { mutantCoverage: { static: {}, perTest: {} } } as Switches,
 }).__stryker__;
+const { approvedOf } = await import('./approved.ts');
 const { explore } = await import('./explore.ts');
 const { worlds } = await import('./worlds.ts');
 
@@ -28,16 +29,17 @@ const all: Mutant[] = JSON.parse(readFileSync('mutants/all.json', 'utf8'));
 const met = new Map<string, Record<string, number>>();
 const known = worlds().flatMap((scenario) => {
   switches.currentTestId = scenario.name;
-  const { states, left } = explore(scenario, LARGEST);
+  const { states, left } = explore(scenario, { most: LARGEST });
   met.set(scenario.name, switches.mutantCoverage?.perTest[scenario.name] ?? {});
-  return left === 0 ? [{ scenario, states }] : [];
+  return left === 0 ? [{ scenario, states, approved: approvedOf(scenario.name) }] : [];
 });
 const byStates = known.sort((a, b) => a.states - b.states);
 console.log(`${byStates.length} worlds with ${byStates.reduce((sum, { states }) => sum + states, 0)} states`);
 
 /** What sees a mutant: the world's name and the violation; undefined where none does. */
 function seenBy({ id }: Mutant): string | undefined {
-  for (const [place, { scenario, states }] of byStates.entries()) {
+  for (const [place, world] of byStates.entries()) {
+    const { scenario, states, approved } = world;
     const hits = met.get(scenario.name)?.[id];
     if (hits === undefined) continue;
     Object.assign(switches, {
@@ -46,13 +48,13 @@ function seenBy({ id }: Mutant): string | undefined {
       hitCount: 0,
       hitLimit: (hits + 1000) * HITS_FOR_EVER,
     });
-    const found = explore(scenario, 20 * states + 20_000);
+    const { violation, difference, left } = explore(scenario, { most: 20 * states + 20_000, approved, isHasty: true });
     Object.assign(switches, { activeMutant: undefined, hitLimit: undefined, hitCount: undefined });
-    if (!found.violation && found.left === 0) continue;
+    if (!violation && !difference && left === 0) continue;
     // Who has seen one sees others.
     byStates.splice(place, 1);
-    byStates.unshift({ scenario, states });
-    return `${scenario.name}: ${found.violation?.what ?? 'it has no end'}`;
+    byStates.unshift(world);
+    return `${scenario.name}: ${(violation ?? difference)?.what ?? 'it has no end'}`;
   }
   return undefined;
 }

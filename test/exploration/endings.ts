@@ -1,0 +1,186 @@
+import { START, type World } from './world.ts';
+
+// What can be seen of a world from outside, as facts: what AWS and Auth0 are asked for, what callers are answered, what is published,
+// and, where nothing is left that could happen, what is stored and how the tenant is. A fact is a subject and what is said of it. A
+// time is a fact of its own: all times of a subject together would be too many.
+
+/** What is between a subject and what is said of it, and between a member and its value. */
+export const [SAYS, IS] = [' | ', ' = '];
+
+/** What most records, events and answers say alike: a fact has what differs from it. */
+const USUAL: Record<string, unknown[]> = {
+  ...{ organization_id: ['org_A'], strategy: ['samlp'], audience: ['api'], scope: [['read']], kind: ['connection'] },
+  ...{
+    requested_by: ['billing', 'support'],
+    reason: ['contract ended', 'stays'],
+    caller: ['arn:billing', 'arn:support'],
+  },
+  ...{ dry_run: [false], on_reenable: ['report'], end_sessions: [false], end_machine_access: [false], attempts: [0] },
+  ...{
+    error: [null],
+    remaining_access: [[]],
+    disabled_by_us: [false],
+    disabled_by_offboarding: [false],
+    isWhole: [true],
+  },
+};
+/** What the subject says already, and what is new with every write. */
+const LEFT_OUT = [
+  ...['revision', 'version', 'status', 'action', 'request'],
+  ...['offboarding_id', 'connection_id', 'grant_id', 'client_id', 'id'],
+];
+/** Lists whose members are subjects of their own. */
+const LISTS = ['connections', 'client_grants', 'records'];
+/** Times that are always there. */
+const ALWAYS = ['at', 'requested_at', 'accepted_at', 'updated_at'];
+const LONGEST = 200;
+
+const ISO = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+const UNITS = { d: 86_400, h: 3600, m: 60, s: 1 };
+
+/** So long after the world began, to the second. */
+function sinceStart(ms: number): string {
+  let seconds = Math.abs(Math.round((ms - START) / 1000));
+  let text = ms < START - 500 ? '-' : '';
+  for (const [unit, size] of Object.entries(UNITS)) {
+    const count = Math.floor(seconds / size);
+    seconds -= count * size;
+    if (count > 0) text += `${count}${unit}`;
+  }
+  return text || '0s';
+}
+
+type Times = { path: string; time: string }[];
+
+function timeIn(path: string, value: unknown): number | undefined {
+  if (typeof value === 'string' && ISO.test(value)) return Date.parse(value);
+  return path === 'expires_at' ? Number(value) * 1000 : undefined;
+}
+
+/** A value as text, after a blank; times are put into `times` instead. */
+function textOf(value: unknown, path: string, times: Times): string {
+  const ms = timeIn(path, value);
+  if (ms !== undefined) {
+    times.push({ path, time: sinceStart(ms) });
+    return '';
+  }
+  if (typeof value === 'string') return ` ${value.length > LONGEST ? `of ${value.length} characters` : value || "''"}`;
+  if (Array.isArray(value))
+    return ` [${value
+      .map((one) => textOf(one, path, times))
+      .join(',')
+      .trim()}]`;
+  if (typeof value !== 'object' || value === null) return ` ${value}`;
+  const { code, message, is_enabled, organization_access_level: level, ...rest } = value as Record<string, unknown>;
+  const settings = [is_enabled === undefined ? undefined : is_enabled ? 'enabled' : 'disabled', level];
+  const first = [code, message === code ? undefined : message, ...settings].filter((one) => one !== undefined);
+  const text = [...first, membersOf(rest, path, times)].filter(Boolean).join(', ');
+  return text && ` {${text}}`;
+}
+
+const isUsual = (name: string, value: unknown) =>
+  LEFT_OUT.includes(name) || USUAL[name]?.some((one) => JSON.stringify(one) === JSON.stringify(value));
+
+function membersOf(about: object, path: string, times: Times): string {
+  return Object.entries(about)
+    .filter(([name, value]) => value !== undefined && !isUsual(name, value))
+    .map(([name, value]) => name + textOf(value, path ? `${path}.${name}` : name, times))
+    .filter((text) => !ALWAYS.includes(text))
+    .join(', ');
+}
+
+/** Requests that differ by their number alone are one subject. */
+const nameOf = (id: unknown) => String(id).replace(/^([A-Z])\d+$/, '$1…');
+
+const known = new WeakMap<object, string[]>();
+
+/** What a record, an event or an answer says, each fact without the beginning of its subject; computed once. */
+function factsOf(about: Record<string, unknown>): string[] {
+  const found = known.get(about);
+  if (found) return found;
+  const lists = LISTS.flatMap((name) => (about[name] ?? []) as Record<string, unknown>[]);
+  const usualName = `name of ${about.connection_id ?? about.id ?? about.organization_id}`;
+  const own = Object.entries(about).filter(([name, value]) => !LISTS.includes(name) && value !== usualName);
+  const times: Times = [];
+  const status = about.status === undefined ? '' : ` ${about.status}`;
+  const facts = [
+    `${status}${SAYS}${membersOf(Object.fromEntries(own), '', times) || 'nothing unusual'}`,
+    ...times
+      .filter(({ path, time }) => time !== '0s' || !ALWAYS.includes(path))
+      .map(({ path, time }) => `${status}${SAYS}${path}${IS}${time}`),
+    ...lists.flatMap((one) => {
+      const id = nameOf(one.connection_id ?? one.grant_id ?? one.offboarding_id ?? one.client_id);
+      return factsOf(one).map((fact) => `${status}, ${id}${fact}`);
+    }),
+  ];
+  known.set(about, facts);
+  return facts;
+}
+const saysOf = (subject: string, about: object): string[] =>
+  factsOf(about as Record<string, unknown>).map((fact) => subject + fact);
+
+const ASKING = /^(worker|sessions|dispatch|http \w+(?: batch)?)[^ ]*(?: [A-Z]\w*)? ([^(]*[^( ])/;
+
+/** What a step shows. */
+export function factsOfStep(label: string, { story }: World): string[] {
+  const { published, answer, dispatched } = story;
+  const [, who, what] = ASKING.exec(label) ?? [];
+  return [
+    ...(who ? [`${who}${SAYS}does${IS}${what}`] : []),
+    ...published.flatMap(({ event, detail }) => saysOf(`event ${event} ${nameOf(detail.offboarding_id)}`, detail)),
+    ...(answer ? saysOf(`answer ${answer.kind} ${subjectOf(answer)}`, answer.end) : []),
+    ...(dispatched
+      ? saysOf('dispatched', { ...dispatched.told, oldest: new Date(dispatched.told.oldest).toISOString() })
+      : []),
+  ];
+}
+const subjectOf = ({ requests, status }: NonNullable<World['story']['answer']>) =>
+  [...requests.map(({ id }) => nameOf(id)), status].join(' ');
+
+/** What a world shows in which nothing is left that could happen. */
+export function factsAtRest(world: World): string[] {
+  const { records, items, batches, now } = world;
+  return [
+    ...Object.entries(records).flatMap(([id, record]) => saysOf(`record ${nameOf(id)}`, record)),
+    ...Object.entries(items).flatMap(([id, item]) => storedOf(id, item, world)),
+    ...Object.entries(batches).flatMap(([id, batch]) => saysOf(`batch ${id}`, batch)),
+    `rest${SAYS}${briefly(world)}`,
+    `rest${SAYS}at${IS}${sinceStart(now)}`,
+    ...sequencesOf(world),
+  ];
+}
+
+/** What is stored of an organization, but for its open requests, which their records show. */
+function storedOf(id: string, item: World['items'][string], { dues }: World): string[] {
+  const { ledger, cancellation, requests: _, outbox: __, notice_at: ___, lease, ...rest } = item;
+  return [
+    ...saysOf(id, { ...rest, ...dues[id], lease: lease && 'held' }),
+    ...(cancellation ? saysOf(`${id} cancellation`, cancellation) : []),
+    ...ledger.flatMap(({ changed, ...one }) => saysOf(`${id} ledger ${one.id}`, { ...one, changed: changed?.goal })),
+  ];
+}
+
+/** How it ended, in a line. */
+function briefly({ records, connections, grants, story, queue }: World): string {
+  const { letters, ended, cancelled } = story;
+  const shown = ({ id, isEnabled, level }: World['connections'][string][number]) =>
+    `${id} ${isEnabled ? 'enabled' : 'disabled'} ${level}`;
+  return [
+    ...Object.entries(records).map(([id, { status, watch }]) => `${id} ${status}${watch ? ` (watch ${watch})` : ''}`),
+    ...Object.values(connections).flat().map(shown),
+    ...Object.values(grants).flat(),
+    ...[...new Set(letters)].map((id) => `dead letter of ${id}`),
+    ...ended.map((id) => `sessions of ${id} ended`),
+    ...cancelled.map(({ status }) => `cancellation ${status}`),
+    ...queue.map(({ kind }) => `${kind} in the queue`),
+  ].join(', ');
+}
+
+/** The events of each offboarding in their order; one that is told twice in a row is told once. */
+function sequencesOf({ story }: World): string[] {
+  const sequences = Map.groupBy(story.events, ({ id }) => nameOf(id));
+  return [...sequences].map(([id, events]) => {
+    const told = events.map(({ event }) => event).filter((event, place, all) => event !== all[place - 1]);
+    return `events ${id}${SAYS}${told.join(', ')}`;
+  });
+}
