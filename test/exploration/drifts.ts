@@ -1,6 +1,6 @@
 import { cancel, post } from './actions.ts';
 import { addByHand, enableByHand, grantByHand, notification, removeByHand } from './hands.ts';
-import { LIMITED, type Scenario, scenario, TWO } from './scenarios.ts';
+import { LIMITED, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
 import { MINUTE_MS, ORG, START, type World } from './world.ts';
 
 // Worlds in which somebody changes an organization that is watched.
@@ -12,6 +12,7 @@ const isLong = (status: string) => (world: World) =>
   world.records.A?.status === status &&
   Date.parse(world.records.A.ended_at ?? world.records.A.updated_at) < world.now;
 const isCompleted = isLong('completed');
+const isBothCompleted = (world: World) => isCompleted(world) && world.records.B?.status === 'completed';
 const isDisabled = (world: World) =>
   isCompleted(world) && world.connections[ORG]?.every(({ isEnabled }) => !isEnabled) === true;
 const again = { on_reenable: 'disable_again' };
@@ -110,4 +111,119 @@ const grantsDrift = (): Scenario[] =>
     ),
   ]);
 
-export const drifts = (): Scenario[] => [...connectionsDrift(), ...moreDrift(), ...grantsDrift()];
+/** What is added or removed while a removal waits, and between two offboardings. */
+const comeAndGo = (): Scenario[] => [
+  scenario(
+    'a connection is added before the removal that is due',
+    [post('A', 'disable_then_remove'), addByHand('con_9', isLong('scheduled')), notification('N', quietly())],
+    { times: [START + MINUTE_MS] },
+  ),
+  scenario(
+    'a grant is added before the removal that is due',
+    [post('A', 'disable_then_remove'), grantByHand('cgr_2', isLong('scheduled'))],
+    { grants: ['cgr_1'], times: [START + MINUTE_MS] },
+  ),
+  scenario(
+    'a grant is added before the removal that is due, of an offboarding that ends machine access',
+    [
+      post('A', 'disable_then_remove', { machines: true }),
+      grantByHand('cgr_2', isLong('scheduled')),
+      notification('N', quietly()),
+    ],
+    { grants: ['cgr_1'], times: [START + MINUTE_MS] },
+  ),
+  scenario(
+    'a connection is removed while its removal waits',
+    [post('A', 'disable_then_remove'), removeByHand('con_1', isLong('scheduled')), notification('N', quietly())],
+    { connections: TWO, times: [START + MINUTE_MS] },
+  ),
+  scenario(
+    'a connection is removed while its removal waits, and a cancellation comes',
+    [post('A', 'disable_then_remove'), removeByHand('con_1', isLong('scheduled')), cancel('C', { after: isQuiet })],
+    { connections: TWO, ...SHORT },
+  ),
+  scenario(
+    'a connection is removed and added between two offboardings',
+    [
+      post('A', 'disable'),
+      removeByHand('con_1', isCompleted),
+      addByHand('con_1', isCompleted),
+      post('B', 'disable_then_remove', { after: isQuiet }),
+      cancel('C', { after: isQuiet }),
+    ],
+    SHORT,
+  ),
+  scenario(
+    'a removed connection is named again',
+    [
+      post('A', 'remove'),
+      post('B', 'disable', { ids: ['con_1'], after: isCompleted }),
+      post('D', 'disable_then_remove', { ids: ['con_1', 'con_8'], after: isQuiet }),
+    ],
+    { mayFail: true, ...SHORT },
+  ),
+  scenario(
+    'a drift check of named connections',
+    [
+      post('A', 'disable', { ids: ['con_1', 'con_2'], ...again }),
+      enableByHand('con_1', isCompleted),
+      enableByHand('con_2', isCompleted),
+      addByHand('con_9', isCompleted),
+      notification('N1', quietly('ann', 'con_1')),
+      notification('N2', quietly('bob', 'con_2')),
+    ],
+    { connections: TWO, ...SHORT },
+  ),
+  scenario(
+    'two offboardings are watched, and one disables again',
+    [
+      post('A', 'disable'),
+      post('B', 'disable', { ids: ['con_2'], ...again, after: isCompleted }),
+      enableByHand('con_1', isBothCompleted),
+      enableByHand('con_2', isBothCompleted),
+      notification('N', quietly('ann')),
+    ],
+    { connections: TWO, ...SHORT },
+  ),
+];
+
+/** A notification meets a table, or a list, that fails. */
+const failing = (): Scenario[] => [
+  scenario(
+    'a notification meets a table that takes nothing',
+    [post('A', 'disable'), notification('N', { after: isCompleted })],
+    {
+      ...{ faults: { 'refused write': 4 } },
+      ...SHORT,
+    },
+  ),
+  ...withOneOf(
+    [
+      'failed list',
+      'refused list',
+      'refused',
+      'limited',
+      'conflict',
+      'not sent',
+      'failed after',
+      'repeated',
+      'stale list',
+    ],
+    'a drift check of a connection and a grant',
+    [
+      post('A', 'disable', { machines: true, ...again }),
+      grantByHand('cgr_1', isCompleted),
+      enableByHand('con_1', isCompleted),
+      notification('N', quietly()),
+    ],
+    { grants: ['cgr_1'], ...SHORT },
+  ),
+];
+
+export const drifts = (): Scenario[] => [
+  ...comeAndGo(),
+  ...failing(),
+  ...connectionsDrift(),
+  ...moreDrift(),
+  ...grantsDrift(),
+];

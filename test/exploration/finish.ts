@@ -26,7 +26,7 @@ export function finish(world: World, index: number, scenario: Scenario): Step {
     const dispatched = { told: end as Dispatched, since: process.since ?? world };
     return { label: 'the dispatcher ends', world: withStory(rest, { dispatched }) };
   }
-  if (!message) return { label: `${name} ends`, world: answered(rest, process, end) };
+  if (!message) return { label: `${name} ends ${(end as { is: string }).is}`, world: answered(rest, process, end) };
   if (message.kind === 'sessions') {
     const isLater = (end as { is: string }).is === 'later';
     return { label: `${name} ${isLater ? 'waits' : 'is done'}`, world: isLater ? queued(rest, message, 10_000) : rest };

@@ -54,8 +54,9 @@ export const removeByHand = (id: string, after?: Action['after']): Action => ({
   after,
   apply: (world) => {
     const left = (world.connections[ORG] ?? []).filter((one) => one.id !== id);
-    const over = world.story.touched.map((one) => (one.id === id ? { ...one, isOver: true } : one));
-    return withStory({ ...world, connections: { ...world.connections, [ORG]: left } }, { touched: over });
+    const others = world.story.touched.filter((one) => one.id !== id);
+    const touched = [...others, { id, at: world.now, isOver: true }];
+    return withStory({ ...world, connections: { ...world.connections, [ORG]: left } }, { touched });
   },
 });
 
@@ -75,4 +76,18 @@ export const switchSessionsOff = (after?: Action['after']): Action => ({
   label: 'the stage switches sessions off',
   after,
   apply: (world) => ({ ...world, isSessionsOff: true }),
+});
+
+/** A member leaves the organization. */
+export const memberLeaves = (name: string, after?: Action['after']): Action => ({
+  label: `${name} leaves`,
+  after,
+  apply: (world) => ({ ...world, members: world.members.filter((one) => one !== name) }),
+});
+
+/** The item of a batch expires. */
+export const batchExpires = (id: string, after?: Action['after']): Action => ({
+  label: `the batch ${id} expires`,
+  after,
+  apply: ({ batches: { [id]: _, ...batches }, ...world }) => ({ ...world, batches }),
 });

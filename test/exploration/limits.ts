@@ -1,11 +1,10 @@
-import { batch, cancel, cancelBatch, event, hasStatus, post } from './actions.ts';
+import { batch, cancel, event, hasStatus, post } from './actions.ts';
 import { LIMITED, ONE, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
 import { MINUTE_MS, ORG, type World } from './world.ts';
 
 // Worlds in which something comes to its end: the room of an item, the age of a request, the time of a visit, a key.
 
 const SHORT = { lasts: 15 * MINUTE_MS };
-const OTHER = [{ id: 'con_3', isEnabled: true, level: 'none' }];
 const isQuiet = ({ processes }: World) => processes.length === 0;
 const quietly = { after: isQuiet };
 
@@ -18,14 +17,6 @@ const room = (): Scenario[] => [
     [...twenty(), post('B', 'disable', quietly), cancel('C', quietly)],
     {
       isPatient: true,
-      ...SHORT,
-    },
-  ),
-  scenario(
-    'a batch meets an organization that takes no more',
-    [...twenty(), batch('X', 'disable', quietly), cancel('C', quietly)],
-    {
-      ...{ other: OTHER, isPatient: true, mayFail: true },
       ...SHORT,
     },
   ),
@@ -54,10 +45,6 @@ const ages = (): Scenario[] => [
   scenario('the rate limit outlives a disable', [post('A', 'disable')], {
     ...{ faults: { limited: 5 }, stage: { giveUpAfter: 'PT2M' } },
     ...SHORT,
-  }),
-  scenario('the sessions of two members are never ended', [post('A', 'disable', { sessions: true })], {
-    ...{ members: ['ann', 'stubborn bob', 'stubborn carl'], stage: { giveUpAfter: 'PT10M' }, mayFail: true },
-    lasts: 60 * MINUTE_MS,
   }),
   scenario(
     'an event is put again after long',
@@ -97,29 +84,6 @@ const visits = (): Scenario[] => [
   ),
 ];
 
-const sessions = (): Scenario[] => [
-  ...withOneOf(
-    [
-      'refused',
-      'limited',
-      'not sent',
-      'refused list',
-      'failed list',
-      'failed read',
-      'refused write',
-      'overtaken',
-      'crash',
-    ],
-    'sessions',
-    [post('A', 'disable', { sessions: true })],
-    { members: ['ann', 'elsewhere dora', 'bob'], mayFail: true, lasts: 60 * MINUTE_MS },
-  ),
-  scenario('a dry run of ending sessions', [post('A', 'disable', { sessions: true, dry_run: true })], {
-    members: ['ann'],
-    ...SHORT,
-  }),
-];
-
 const dryRuns = (): Scenario[] => [
   scenario('a dry run of a removal', [post('A', 'remove', { dry_run: true })], {
     connections: [...ONE, { id: 'con_2', isEnabled: false, level: 'limited' }],
@@ -137,31 +101,44 @@ const dryRuns = (): Scenario[] => [
   ),
 ];
 
-const batches = (): Scenario[] => [
-  ...withOneOf(
-    ['failed read', 'refused write'],
-    'a batch and DELETE of its organization',
-    [batch('X', 'disable', { organizations: [ORG] }), cancel()],
-    SHORT,
-  ),
-  ...withOneOf(
-    ['failed read', 'refused write'],
-    'a batch is cancelled twice',
-    [
-      batch('X', 'disable_then_remove', { organizations: [ORG] }),
-      cancelBatch('X', quietly),
-      cancelBatch('X', { as: 'again', ...quietly }),
-    ],
-    SHORT,
-  ),
-  scenario('a batch that removes is cancelled', [batch('X', 'remove', { organizations: [ORG] }), cancelBatch('X')], {
-    connections: TWO,
+/** The table, the bus or the queue is away for longer than one attempt. */
+const outages = (): Scenario[] => [
+  scenario('the table takes nothing for a while', [post('A', 'disable')], {
+    ...{ faults: { 'refused write': 5 }, lasts: 40 * MINUTE_MS },
+  }),
+  scenario('the table does not answer for a while', [post('A', 'disable', { key: true })], {
+    ...{ faults: { 'failed read': 4, 'lost answer': 1 }, lasts: 40 * MINUTE_MS },
+  }),
+  scenario('others write the item again and again', [post('A', 'disable')], {
+    ...{ faults: { overtaken: 12 }, lasts: 40 * MINUTE_MS },
+  }),
+  scenario('the bus is away for a while', [post('A', 'disable')], { faults: { 'bus away': 4 }, ...SHORT }),
+  scenario('the list of client grants fails for a while', [post('A', 'disable', { machines: true })], {
+    ...{ grants: ['cgr_1'], faults: { 'failed list': 3 } },
     ...SHORT,
   }),
-  scenario('a batch that nobody knows is cancelled', [cancelBatch('X')], SHORT),
 ];
 
 const events = (): Scenario[] => [
+  scenario(
+    'an event whose removal is due already',
+    [event('A', 'disable_then_remove', { early: 2 * 3_600_000 })],
+    SHORT,
+  ),
+  ...withOneOf(
+    ['failed read', 'refused write', 'lost answer', 'rejected item'],
+    'an event with a key',
+    [event('A', 'disable', { idempotency_key: 'k' })],
+    SHORT,
+  ),
+  scenario(
+    'an event with a key comes with another body',
+    [
+      event('A', 'disable', { idempotency_key: 'k', body: '1' }),
+      event('A', 'remove', { idempotency_key: 'k', body: '2', ...quietly }),
+    ],
+    SHORT,
+  ),
   scenario(
     'an event of the service itself',
     [post('A', 'disable'), event('A', 'disable', { kind: 'own', ...quietly })],
@@ -179,5 +156,5 @@ const events = (): Scenario[] => [
 ];
 
 export const limits = (): Scenario[] => [
-  ...[...room(), ...ages(), ...visits(), ...sessions(), ...dryRuns(), ...batches(), ...events()],
+  ...[...room(), ...ages(), ...visits(), ...dryRuns(), ...outages(), ...events()],
 ];

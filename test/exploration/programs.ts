@@ -165,18 +165,18 @@ export function batchProgram(batch: string, requests: Request[], by: By, hasKey:
   if (!first) throw new Error('A batch has members');
   const input = {
     batch_id: batch,
-    fingerprint: 'body',
+    fingerprint: first.options?.body ?? 'body',
     organization_ids: requests.map(({ organization }) => organization),
     request: { parameters: parametersOf(first), caller: 'arn:billing' },
     memberIdOf,
     hasKey,
     ...writer(by, HTTP_MS),
   };
-  return coreProgram(nameOf(`batch ${batch}`, by), () => acceptBatch(input, by.now));
+  return coreProgram(nameOf(`batch ${batch} ${input.fingerprint}`, by), () => acceptBatch(input, by.now));
 }
 export const statusOfBatch = (end: unknown): number => {
   const { is } = end as AcceptedBatch;
-  return is === 'accepted' || is === 'replayed' ? 202 : is === 'unknown' ? 504 : 503;
+  return is === 'accepted' || is === 'replayed' ? 202 : is === 'unknown' ? 504 : is === 'reused' ? 422 : 503;
 };
 
 const SUPPORT = { caller: 'arn:support', requested_by: 'support', reason: 'stays' };

@@ -1,9 +1,11 @@
 import { batch, cancel, cancelBatch, cancelByEvent, event, hasStatus, post } from './actions.ts';
+import { batches } from './batches.ts';
 import { drifts } from './drifts.ts';
 import { enableByHand, notification } from './hands.ts';
 import { limits } from './limits.ts';
 import { rows } from './rows.ts';
 import { LIMITED, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
+import { sessionWorlds } from './session-worlds.ts';
 import { type Fault, MINUTE_MS, START, type World } from './world.ts';
 
 /** Each fault of a process, the table, Auth0, the network, the bus and the queue. */
@@ -41,7 +43,9 @@ const WAYS = {
 const isScheduled = hasStatus('A', 'scheduled');
 const isCompleted = hasStatus('A', 'completed');
 const OTHER = [{ id: 'con_3', isEnabled: true, level: 'none' }];
+const isLater = ({ now }: World) => now > START;
 const SHORT = { lasts: 15 * MINUTE_MS };
+const isIdle = ({ processes, queue }: World) => processes.length === 0 && queue.length === 0;
 /** Nobody waits for an answer, and no worker is at work. */
 const isQuiet = ({ processes }: { processes: unknown[] }) => processes.length === 0;
 
@@ -125,10 +129,45 @@ const cancelled = (): Scenario[] => [
     [event('A', 'disable', { early: 3000 }), cancelByEvent('CE', { early: 1000 })],
     SHORT,
   ),
-  scenario('a batch and its cancellation', [batch('X', 'disable_then_remove'), cancelBatch('X')], {
+  scenario(
+    'a cancellation event is delivered twice',
+    [
+      post('A', 'disable_then_remove'),
+      cancelByEvent('CE', { after: ({ now }) => now === START + 2000 }),
+      cancelByEvent('CE', { early: 1000, after: (world) => world.now === START + 3000 && isIdle(world) }),
+    ],
+    { times: [START + 2000, START + 3000], ...SHORT },
+  ),
+  ...withOneOf(
+    ['failed read', 'refused write', 'lost answer', 'rejected item'],
+    'a cancellation event finds nothing',
+    [cancelByEvent('CE')],
+    SHORT,
+  ),
+  scenario(
+    'a cancellation event is older than a cancellation, and another one finds nothing',
+    [
+      post('A', 'disable_then_remove'),
+      cancel('C', { after: (world) => isScheduled(world) && isLater(world) }),
+      cancelByEvent('CE', { early: 2000, after: isQuiet }),
+      cancelByEvent('CF', { early: 0, after: isQuiet }),
+      cancel('D', { after: isQuiet }),
+    ],
+    { times: [START + 3000], ...SHORT },
+  ),
+  scenario('machine access of a removal', [post('A', 'remove', { machines: true }), cancel()], {
+    ...{ grants: ['cgr_1'] },
+    ...SHORT,
+  }),
+  scenario('a batch and its cancellation', [batch('X', 'disable_then_remove'), cancelBatch('X', { after: isQuiet })], {
     other: OTHER,
     ...SHORT,
   }),
+  scenario(
+    'a batch of one and its cancellation',
+    [batch('X', 'disable_then_remove', { organizations: ['org_A'] }), cancelBatch('X')],
+    SHORT,
+  ),
 ];
 
 /** Two requests, each in its way, the later one after the earlier has come to rest, or at any moment. */
@@ -182,7 +221,11 @@ const watched = (): Scenario[] => [
   ...withOneOf(
     FAULTS,
     'a drift check',
-    [post('A', 'disable', { on_reenable: 'disable_again' }), enableByHand('con_1', isCompleted), notification()],
+    [
+      post('A', 'disable', { on_reenable: 'disable_again' }),
+      enableByHand('con_1', isCompleted),
+      notification('N', { after: isQuiet }),
+    ],
     SHORT,
   ),
   ...withOneOf(
@@ -191,10 +234,10 @@ const watched = (): Scenario[] => [
     [
       post('A', 'disable', { on_reenable: 'disable_again' }),
       enableByHand('con_1', isCompleted),
-      notification(),
+      notification('N', { after: isQuiet }),
       cancel('C', { after: isCompleted }),
     ],
-    SHORT,
+    { lasts: 8 * MINUTE_MS },
   ),
   scenario('enabled before its removal', [post('A', 'disable_then_remove'), enableByHand('con_1', isScheduled)], {}),
 ];
@@ -231,5 +274,6 @@ const crossed = (): Scenario[] =>
 /** The worlds that are explored: small ones, each of which is exhausted. `deep` adds everything crossed. */
 export const worlds = (deep = false): Scenario[] => [
   ...[...rows(), ...single(), ...cancelled(), ...pairs(), ...several(), ...watched(), ...drifts(), ...limits()],
+  ...[...batches(), ...sessionWorlds()],
   ...(deep ? crossed() : []),
 ];

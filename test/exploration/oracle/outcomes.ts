@@ -35,7 +35,9 @@ const LARGEST = 4200;
 /** What a record or an event says of a connection that cannot be; `is` is the record's status, or the event's name. */
 export function wrongConnection(one: Shown, is: string, about: Detail, world: World, scenario: Scenario) {
   const { connection_id: id, outcome, before } = one;
-  if (OUTCOMES[is] && !OUTCOMES[is].includes(String(outcome))) return `${id} is shown as ${outcome}`;
+  // What is new has no outcome of its own.
+  const isNew = outcome === null && one.added === true;
+  if (OUTCOMES[is] && !OUTCOMES[is].includes(String(outcome)) && !isNew) return `${id} is shown as ${outcome}`;
   if (wrongError(one)) return `${id} is ${outcome} for ${JSON.stringify(one.error)}`;
   if (world.story.touched.some((touched) => touched.id === id)) return undefined;
   const start = scenario.connections[String(about.organization_id)]?.find((known) => known.id === id);
@@ -44,6 +46,9 @@ export function wrongConnection(one: Shown, is: string, about: Detail, world: Wo
   // What begins after another's end finds the settings of then.
   const isLater = world.story.begun.length > 1 && world.story.events.some(({ event }) => event === 'completed');
   const settings = { ...before, is_enabled: start.isEnabled, organization_access_level: start.level };
+  // What was removed before has none.
+  const isGone = !world.connections[String(about.organization_id)]?.some((known) => known.id === id);
+  if (!before && isGone && outcome === 'unchanged' && isLater) return undefined;
   if (!before || JSON.stringify(before).length > LARGEST) return `${id} has ${before ? 'too many' : 'no'} settings`;
   if (!isLater && JSON.stringify(before) !== JSON.stringify(settings))
     return `The settings of ${id} are shown as ${JSON.stringify(before)}`;
@@ -59,7 +64,8 @@ export function wrongOutcomes(about: Detail, is: string, world: World, scenario:
   }
   for (const one of client_grants) {
     const { grant_id: id, client_id, audience, scope, outcome } = one;
-    if (GRANT_OUTCOMES[is] && !GRANT_OUTCOMES[is].includes(String(outcome)))
+    const isNew = outcome === null && world.story.touched.some((touched) => touched.id === id);
+    if (!isNew && GRANT_OUTCOMES[is] && !GRANT_OUTCOMES[is].includes(String(outcome)))
       return `${offboarding_id} is ${is}: ${id} is shown as ${outcome}`;
     if (wrongError(one)) return `${id} is ${outcome} for ${JSON.stringify(one.error)}`;
     if (JSON.stringify([client_id, audience, scope]) !== JSON.stringify([id, 'api', ['read']]))

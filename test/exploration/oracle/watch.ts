@@ -6,19 +6,22 @@ import { isAct } from './records.ts';
 // What is watched after an offboarding, until when, and what is found.
 
 /** What somebody enables while an offboarding is watched is reported, and disabled again where that was asked for. */
-export const driftIsFound: Check = (world, { script }) => {
+export const driftIsFound: Check = (world, { script, connections }) => {
   // A change that Auth0 carries out late may disable it again by itself.
   if (
     world.story.checks < script.filter(({ label }) => label.startsWith('notification')).length ||
     world.met.includes('repeated')
   )
     return undefined;
-  for (const { id } of world.story.touched)
+  for (const { id, isOver } of world.story.touched)
     for (const [known, one] of Object.entries(world.story.accepted)) {
       if (world.story.checks === 0) continue;
       const isGrant = id.startsWith('cgr');
       if (world.records[known]?.watch !== 'on' || (isGrant ? !one.endsMachines : !names(one, id))) continue;
       const now = world.connections[one.organization]?.find((connection) => connection.id === id);
+      // It was there before, and was removed and not enabled.
+      const wasThere = connections[one.organization]?.some((connection) => connection.id === id);
+      if (isOver && wasThere && !now) continue;
       const isLeft = isGrant ? world.grants[one.organization]?.includes(id) : now?.isEnabled;
       if (!world.story.events.some(({ event, about }) => event === 'drifted' && about.includes(id)))
         return `${id} was enabled, and nobody was told`;
