@@ -1,5 +1,5 @@
 import { answersAreTrue } from './oracle/answers.ts';
-import type { Check } from './oracle/common.ts';
+import type { Check } from './oracle/check.ts';
 import { dispatchIsTold, duesAreRight } from './oracle/due.ts';
 import { nothingTwice, nothingWaits } from './oracle/efforts.ts';
 import { eventsAreTrue, toldInOrder } from './oracle/events.ts';

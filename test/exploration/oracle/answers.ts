@@ -1,8 +1,10 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Answer, Detail } from '../story.ts';
 import type { World } from '../world.ts';
-import { type Check, isFaultless, statusIn, statusOf } from './common.ts';
+import type { Check } from './check.ts';
+import { isFaultless } from './faults.ts';
 import { wrongOutcomes } from './outcomes.ts';
+import { statusIn, statusOf } from './standing.ts';
 
 // What callers are told.
 

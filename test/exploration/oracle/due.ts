@@ -1,5 +1,5 @@
 import type { World } from '../world.ts';
-import type { Check } from './common.ts';
+import type { Check } from './check.ts';
 
 // When the next step of an organization is due, whose turn it is, and what the dispatcher makes of that.
 

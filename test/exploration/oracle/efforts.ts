@@ -1,5 +1,6 @@
 import type { World } from '../world.ts';
-import { type Check, isFaultless } from './common.ts';
+import type { Check } from './check.ts';
+import { isFaultless } from './faults.ts';
 
 // What nobody needs: where nothing goes wrong, nothing is done twice, is refused, or waits for the dispatcher.
 

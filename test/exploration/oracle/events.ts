@@ -1,9 +1,11 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Detail } from '../story.ts';
 import type { World } from '../world.ts';
-import { type Check, isFaultless, isTurnedAway } from './common.ts';
+import type { Check } from './check.ts';
+import { isFaultless } from './faults.ts';
 import { type wrongConnection, wrongOutcomes, wrongRemains } from './outcomes.ts';
 import { isAct, misquoted, wrongEnd } from './records.ts';
+import { isTurnedAway } from './standing.ts';
 
 // What events say, and in which order.
 

@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Detail } from '../story.ts';
 import type { World } from '../world.ts';
-import type { Check } from './common.ts';
+import type { Check } from './check.ts';
 
 // What records and events say of each connection and client grant, against what Auth0 has.
 

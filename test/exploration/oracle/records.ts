@@ -1,7 +1,8 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Detail, Story } from '../story.ts';
 import type { Request, World } from '../world.ts';
-import { type Check, isTurnedAway } from './common.ts';
+import type { Check } from './check.ts';
+import { isTurnedAway } from './standing.ts';
 
 // What records and events say of a request: what was asked for, by whom and when, and how it ended.
 

@@ -1,5 +1,7 @@
-import { type Check, canHaveFailed, isCovered, isTurnedAway, names, statusOf } from './common.ts';
+import type { Check } from './check.ts';
 import { msOf } from './events.ts';
+import { canHaveFailed } from './faults.ts';
+import { isCovered, isTurnedAway, names, statusOf } from './standing.ts';
 
 // What must hold when nothing is left that could happen.
 

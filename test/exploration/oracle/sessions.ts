@@ -1,4 +1,6 @@
-import { type Check, canHaveFailed, isCovered } from './common.ts';
+import type { Check } from './check.ts';
+import { canHaveFailed } from './faults.ts';
+import { isCovered } from './standing.ts';
 
 /** Where it was asked for and nobody cancelled it, each member's sessions are ended, or it is said why not. */
 export const sessionsAreEnded: Check = (world, scenario) => {

@@ -1,7 +1,8 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Accepted, Story } from '../story.ts';
 import type { World } from '../world.ts';
-import { type Check, isCovered, PENDING, statusIn } from './common.ts';
+import type { Check } from './check.ts';
+import { isCovered, PENDING, statusIn } from './standing.ts';
 
 // What must hold in every step, whatever comes later.
 

@@ -1,5 +1,5 @@
 import type { World } from '../world.ts';
-import type { Check } from './common.ts';
+import type { Check } from './check.ts';
 
 // What the table has: each write has a version of its own, and a record shows what its organization's item has stored.
 

@@ -1,7 +1,9 @@
 import type { Story } from '../story.ts';
-import { type Check, isCovered, isFaultless, names } from './common.ts';
+import type { Check } from './check.ts';
 import { msOf } from './events.ts';
+import { isFaultless } from './faults.ts';
 import { isAct } from './records.ts';
+import { isCovered, names } from './standing.ts';
 
 // What is watched after an offboarding, until when, and what is found.
 

@@ -1,12 +1,7 @@
-import type { Scenario } from '../scenarios.ts';
 import type { Accepted, Story } from '../story.ts';
 import type { World } from '../world.ts';
 
-// What every page of the oracle asks. None of them imports anything of lib/: where the rules and the oracle disagree, one of them is
-// wrong.
-
-/** A sentence where something does not hold. */
-export type Check = (world: World, scenario: Scenario) => string | undefined;
+// How a request stands: its status, and who asked for its end.
 
 export const PENDING = ['requested', 'working', 'removing', 'cancelling', 'scheduled'];
 
@@ -23,16 +18,3 @@ export const isCovered = ({ cancelled }: Story, id: string) =>
     ({ before, begun, status }) => (before.includes(id) || begun.includes(id)) && ![409, 503].includes(status),
   );
 export const names = ({ ids }: Accepted, connection: string) => ids?.includes(connection) ?? true;
-
-/** What ends a request as failed: a definite refusal. */
-const REFUSALS = ['refused', 'conflict', 'refused list', 'rejected item'];
-
-/** Whether something may have failed for good. */
-export const canHaveFailed = ({ met }: World, { mayFail }: Scenario): boolean =>
-  mayFail || met.some((fault) => REFUSALS.includes(fault));
-
-/** Whether nothing has gone wrong so far: no fault, and no clock that differs. */
-export const isFaultless = ({ faults }: World, { world: start, skews, workers }: Scenario): boolean =>
-  workers === 1 &&
-  Object.keys(skews).length === 0 &&
-  Object.entries(start.faults).every(([fault, times]) => faults[fault as keyof typeof faults] === times);
