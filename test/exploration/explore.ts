@@ -1,4 +1,5 @@
 import { factsAtRest, factsOfStep } from './endings.ts';
+import { forgetNames } from './interned.ts';
 import { keyOf } from './key.ts';
 import { checkRest, checkStep } from './oracle.ts';
 import { forgetStored } from './perform-table.ts';
@@ -54,6 +55,7 @@ export function explore(
 ): Explored {
   forgetPrograms();
   forgetStored();
+  forgetNames();
   const { name, world: start } = scenario;
   const seen: Seen = new Map();
   const facts = new Set<string>();

@@ -1,7 +1,7 @@
-import { hash } from 'node:crypto';
 import { update } from '../../lib/offboarding/intake/update.ts';
 import type { Core, Effect, Result } from '../../lib/offboarding/model/effects.ts';
 import { visit } from '../../lib/offboarding/worker/visit.ts';
+import { namedBy } from './interned.ts';
 
 // What a computation of generators knows: for each generator that has not ended, what it was told. A generator that has ended
 // told its caller a value, and nothing else of it is left. So two computations with different pasts are at the same place when
@@ -61,18 +61,12 @@ function tell(open: Map<AnyGenerator, string[]>, generator: AnyGenerator, value:
   given.push(tokenOf(value));
 }
 
-const tokens = new WeakMap<object, string>();
-
 /** A short text for a value; the same for equal values. */
-export function tokenOf(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  let token = tokens.get(value);
-  if (token === undefined) {
-    const parts = Object.entries(value)
-      .map(([name, part]) => `${name}:${tokenOf(part)}`)
-      .join();
-    token = parts.length < 40 ? `{${parts}}` : hash('md5', parts, 'base64');
-    tokens.set(value, token);
-  }
-  return token;
-}
+export const tokenOf = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? objectToken(value) : String(value);
+
+const objectToken = namedBy((value) => {
+  let text = '';
+  for (const [name, part] of Object.entries(value)) text += `${name}:${tokenOf(part)},`;
+  return text;
+});

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { namedBy, nameOf } from './interned.ts';
 import type { Process, World } from './world.ts';
 
 /** What tells two worlds apart: everything but the names of versions, which are new with every write. */
@@ -33,10 +33,8 @@ export function keyOf(world: World): string {
     processes.map((process) => `${processKey(process)} ${isCurrent(process, world)}`).sort(),
     storyKey(story),
   ];
-  return hashOf(parts);
+  return nameOf(JSON.stringify(parts));
 }
-
-const hashOf = (value: unknown) => hash('md5', JSON.stringify(value), 'base64');
 
 function ownerOf(owner: string, processes: Process[]): string {
   if (owner === 'nobody') return owner;
@@ -44,18 +42,7 @@ function ownerOf(owner: string, processes: Process[]): string {
   return processes.some(isIts) ? 'a worker' : owner.startsWith('visit') ? 'gone' : owner;
 }
 
-/** A text for each object of a kind, computed once. */
-function keyed<T extends object>(compute: (one: T) => unknown): (one: T) => string {
-  const known = new WeakMap<T, string>();
-  return (one) => {
-    let key = known.get(one);
-    if (key === undefined) {
-      key = hashOf(compute(one));
-      known.set(one, key);
-    }
-    return key;
-  };
-}
+const keyed = <T extends object>(partsOf: (one: T) => unknown) => namedBy<T>((one) => JSON.stringify(partsOf(one)));
 
 const partKey = keyed<object>((part) => part);
 const itemKey = keyed<World['items'][string]>((item) => ({

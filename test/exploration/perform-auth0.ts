@@ -1,7 +1,7 @@
 import type { EffectOf, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import { withStory } from './story.ts';
 import { failure, type Performed, type Performer, ways } from './ways.ts';
-import { MINUTE_MS, type World, withChange } from './world.ts';
+import { type Connection, MINUTE_MS, type World, withChange } from './world.ts';
 
 // What Auth0 answers in the world, and the faults of it and of the network.
 
@@ -9,20 +9,29 @@ import { MINUTE_MS, type World, withChange } from './world.ts';
 const LATE_MS = MINUTE_MS;
 const SLOW_MS = 8000;
 
+const known = new WeakMap<Connection[], unknown>();
+
+/** Connections as Auth0 lists them; the same list for the same ones. */
+function listed(all: Connection[]): unknown {
+  const before = known.get(all);
+  if (before) return before;
+  const list = all.map(({ id, isEnabled, level, more }) => ({
+    ...{ connection_id: id, is_enabled: isEnabled, organization_access_level: level, ...more },
+    connection: { name: `name of ${id}`, strategy: 'samlp' },
+  }));
+  known.set(all, list);
+  return list;
+}
+
 export function lists(world: World, organization: string): Performed[] {
   const all = world.connections[organization];
   if (!all) return [{ how: 'ok', world, error: failure('unknown_organization', false, false) }];
-  const listed = (ofAll: World['connections']) =>
-    (ofAll[organization] ?? []).map(({ id, isEnabled, level, more }) => ({
-      ...{ connection_id: id, is_enabled: isEnabled, organization_access_level: level, ...more },
-      connection: { name: `name of ${id}`, strategy: 'samlp' },
-    }));
   const { previous } = world;
   const isStale = previous && previous.until >= world.now;
   return ways(
-    { world, value: listed(world.connections) },
+    { world, value: listed(all) },
     {
-      ...(isStale && { 'stale list': () => ({ world, value: listed(previous.connections) }) }),
+      ...(isStale && { 'stale list': () => ({ world, value: listed(previous.connections[organization] ?? []) }) }),
       'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
       'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
     },
