@@ -33,7 +33,7 @@ const LEFT_OUT = [
 const LISTS = ['connections', 'client_grants', 'records'];
 /** Times that are always there. */
 const ALWAYS = ['at', 'requested_at', 'accepted_at', 'updated_at'];
-const LONGEST = 200;
+const [LONGEST, MOST] = [200, 12];
 
 const ISO = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const UNITS = { d: 86_400, h: 3600, m: 60, s: 1 };
@@ -65,6 +65,7 @@ function textOf(value: unknown, path: string, times: Times): string {
     return '';
   }
   if (typeof value === 'string') return ` ${value.length > LONGEST ? `of ${value.length} characters` : value || "''"}`;
+  if (Array.isArray(value) && value.length > MOST) return ` ${value.length} of them`;
   if (Array.isArray(value))
     return ` [${value
       .map((one) => textOf(one, path, times))
@@ -90,7 +91,7 @@ function membersOf(about: object, path: string, times: Times): string {
 }
 
 /** Requests that differ by their number alone are one subject. */
-const nameOf = (id: unknown) => String(id).replace(/^([A-Z])\d+$/, '$1…');
+const nameOf = (id: unknown) => String(id).replace(/^([A-Z])\d+$|^(\w+_)\d+x+$/, '$1$2…');
 
 const known = new WeakMap<object, string[]>();
 
@@ -126,7 +127,7 @@ export function factsOfStep(label: string, { story }: World): string[] {
   const { published, answer, dispatched } = story;
   const [, who, what] = ASKING.exec(label) ?? [];
   return [
-    ...(who ? [`${who}${SAYS}does${IS}${what}`] : []),
+    ...(who ? [`${who}${SAYS}does${IS}${what?.replace(/\d+x{9,}/, '…')}`] : []),
     ...published.flatMap(({ event, detail }) => saysOf(`event ${event} ${nameOf(detail.offboarding_id)}`, detail)),
     ...(answer ? saysOf(`answer ${answer.kind} ${subjectOf(answer)}`, answer.end) : []),
     ...(dispatched
@@ -156,7 +157,9 @@ function storedOf(id: string, item: World['items'][string], { dues }: World): st
   return [
     ...saysOf(id, { ...rest, ...dues[id], lease: lease && 'held' }),
     ...(cancellation ? saysOf(`${id} cancellation`, cancellation) : []),
-    ...ledger.flatMap(({ changed, ...one }) => saysOf(`${id} ledger ${one.id}`, { ...one, changed: changed?.goal })),
+    ...ledger.flatMap(({ changed, ...one }) =>
+      saysOf(`${id} ledger ${nameOf(one.id)}`, { ...one, changed: changed?.goal }),
+    ),
   ];
 }
 
@@ -168,7 +171,7 @@ function briefly({ records, connections, grants, story, queue }: World): string 
   return [
     ...Object.entries(records).map(([id, { status, watch }]) => `${id} ${status}${watch ? ` (watch ${watch})` : ''}`),
     ...Object.values(connections).flat().map(shown),
-    ...Object.values(grants).flat(),
+    ...new Set(Object.values(grants).flat().map(nameOf)),
     ...[...new Set(letters)].map((id) => `dead letter of ${id}`),
     ...ended.map((id) => `sessions of ${id} ended`),
     ...cancelled.map(({ status }) => `cancellation ${status}`),

@@ -11,7 +11,7 @@ export function eventProgram(message: Message, by: By): Program {
   if (message.kind === 'cancellation') {
     const input = {
       organization_id: organization,
-      act: { caller: '1 crm', requested_by: 'crm', reason: 'stays' },
+      act: { caller: '12 crm', requested_by: 'crm', reason: 'stays' },
       at: time,
       ...writer(by, VISIT_MS),
     };
@@ -43,7 +43,7 @@ function envelopeOf({ organization }: Message, event: NonNullable<Message['event
     id: event.id,
     source: event.kind === 'own' ? 'org-connections' : 'billing',
     ...(event.kind === 'replay' && { 'replay-name': 'again' }),
-    account: '1',
+    account: '12',
     time,
     'detail-type': 'organization.offboarding.requested',
     detail,

@@ -28,8 +28,9 @@ export function finish(world: World, index: number, scenario: Scenario): Step {
   }
   if (!message) return { label: `${name} ends ${(end as { is: string }).is}`, world: answered(rest, process, end) };
   if (message.kind === 'sessions') {
-    const isLater = (end as { is: string }).is === 'later';
-    return { label: `${name} ${isLater ? 'waits' : 'is done'}`, world: isLater ? queued(rest, message, 10_000) : rest };
+    const { is } = end as { is: string };
+    const isLater = is === 'later';
+    return { label: `${name} ends ${is}`, world: isLater ? queued(rest, message, 10_000) : rest };
   }
   if (process.program.is === 'core') return afterEvent(rest, process, end as EventEnd, scenario);
   return afterVisit(rest, process, end as VisitEnd);

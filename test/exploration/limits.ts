@@ -9,6 +9,10 @@ const isQuiet = ({ processes }: World) => processes.length === 0;
 const quietly = { after: isQuiet };
 
 const twenty = () => Array.from({ length: 20 }, (_, index) => post(`A${index}`, 'disable', quietly));
+/** Nothing is left to be done for now. */
+const atRest = { after: ({ processes, queue }: World) => processes.length === 0 && queue.length === 0 };
+/** Their names alone are more than what is kept. */
+const manyGrants = () => Array.from({ length: 20 }, (_, index) => `cgr_${index}${'x'.repeat(500)}`);
 const LARGE = [{ id: 'con_1', isEnabled: true, level: 'none', more: { text: 'x'.repeat(5000), small: 1 } }];
 
 const room = (): Scenario[] => [
@@ -20,6 +24,37 @@ const room = (): Scenario[] => [
       ...SHORT,
     },
   ),
+  scenario(
+    'twelve offboardings are watched, the first ones of named connections',
+    [
+      ...Array.from({ length: 12 }, (_, index) =>
+        post(`A${index}`, 'disable', { ...(index < 2 && { ids: [`con_${index + 1}`] }), ...atRest }),
+      ),
+    ],
+    { connections: TWO, isPatient: false, ...SHORT },
+  ),
+  scenario('an organization takes no more, and an event comes', [...twenty(), event('B', 'disable', quietly)], {
+    isPatient: true,
+    mayFail: true,
+    ...SHORT,
+  }),
+  scenario('the client grants of an organization are large', [post('A', 'disable_then_remove', { machines: true })], {
+    ...{ connections: [], grants: manyGrants(), lasts: MINUTE_MS },
+  }),
+  scenario('the client grants that remain are large', [post('A', 'disable')], {
+    ...{ grants: manyGrants(), lasts: MINUTE_MS },
+  }),
+  scenario('the settings of a connection have letters of all kinds', [post('A', 'disable')], {
+    connections: [
+      {
+        id: 'con_1',
+        isEnabled: true,
+        level: 'none',
+        more: { text: 'é'.repeat(1100), small: 'é'.repeat(45), ascii: 'x'.repeat(198) },
+      },
+    ],
+    ...SHORT,
+  }),
   scenario('the settings of a connection are large', [post('A', 'disable_then_remove')], {
     connections: LARGE,
     ...SHORT,
@@ -103,6 +138,20 @@ const dryRuns = (): Scenario[] => [
 
 /** The table, the bus or the queue is away for longer than one attempt. */
 const outages = (): Scenario[] => [
+  ...withOneOf(
+    ['not sent', 'limited', 'late write', 'repeated', 'crash'],
+    'two offboardings are cancelled while one is being disabled',
+    [post('A', 'disable', { ids: ['con_1'] }), post('B', 'disable_then_remove', quietly), cancel('C', quietly)],
+    { connections: TWO, isPatient: true, ...SHORT },
+  ),
+  scenario(
+    'two removals are due, and a change fails',
+    [
+      post('A', 'disable_then_remove', { ids: ['con_1'] }),
+      post('B', 'disable_then_remove', { ids: ['con_2'], ...quietly }),
+    ],
+    { connections: TWO, isPatient: true, faults: { 'not sent': 1 }, lasts: 80 * MINUTE_MS },
+  ),
   scenario('the table takes nothing for a while', [post('A', 'disable')], {
     ...{ faults: { 'refused write': 5 }, lasts: 40 * MINUTE_MS },
   }),

@@ -15,7 +15,7 @@ const otherMember = (shown: object, expected: object): string | undefined =>
 const described = ({ id, action, organization, batch, options = {} }: Request, time: number | undefined) => ({
   ...{ offboarding_id: id, organization_id: organization, batch_id: batch, action },
   ...{ requested_by: options.requested_by ?? 'billing', reason: options.reason ?? 'contract ended' },
-  ...{ dry_run: options.dry_run ?? false, caller: time === undefined ? 'arn:billing' : '1 billing' },
+  ...{ dry_run: options.dry_run ?? false, caller: time === undefined ? 'arn:billing' : '12 billing' },
 });
 const parametersOf = ({ options = {} }: Request) => ({
   ...{ on_reenable: options.on_reenable ?? 'report', end_sessions: options.sessions ?? false },
@@ -42,7 +42,7 @@ export function misquoted(shown: Detail, isWhole: boolean, { requests }: Scenari
 }
 
 /** Who cancels, and what they say of themselves. */
-const PEOPLE: Record<string, string | null> = { 'arn:support': 'support', '1 crm': 'crm', 'org-connections': null };
+const PEOPLE: Record<string, string | null> = { 'arn:support': 'support', '12 crm': 'crm', 'org-connections': null };
 
 /** Whether an act says who did it, when and why. */
 export const isAct = (act: World['records'][string]['cancelled'], { now }: World): boolean =>

@@ -36,6 +36,8 @@ export const driftIsFound: Check = (world, { script, connections }) => {
 /** Somebody's tool works against us: after three times within a day it is left as it is. */
 const isFight = ({ touched }: Story, id: string) => touched.filter((one) => one.id === id).length > 2;
 
+const MOST_WATCHED = 10;
+
 /** What has ended an organization's access is watched until its date or its cancellation, and the next check has a date. */
 export const watchIsKept: Check = (world, scenario) => {
   const { records, items, story, now } = world;
@@ -48,7 +50,9 @@ export const watchIsKept: Check = (world, scenario) => {
     if (watch === 'on' && (isOver || record.dry_run)) return `${id} is watched for ever`;
     if (watch !== 'ended' && act) return `The watch of ${id} goes on, and has an end`;
     if (watch === 'ended' && !isAct(act, world)) return `The watch of ${id} ended, and nobody did it`;
-    if (watch === 'ended' && !isOver && !isCovered(story, id)) return `The watch of ${id} ended early`;
+    // So many are watched at a time.
+    const isOfMany = Object.keys(records).length > MOST_WATCHED;
+    if (watch === 'ended' && !isOver && !isOfMany && !isCovered(story, id)) return `The watch of ${id} ended early`;
     if (watch === 'ended' && !story.events.some((one) => one.event === 'watch_ended' && one.id === id))
       return `The watch of ${id} ended, and no event says so`;
     const drifts = story.events.filter((one) => one.event === 'drifted' && one.id === id).length;
