@@ -1,32 +1,38 @@
+import { hash } from 'node:crypto';
+
 // A short name for each text, the same for the same text until everything is forgotten: what is compared often is compared by it.
 
 let names = new Map<string, string>();
-const kept: WeakMap<object, string>[] = [];
+const known: WeakMap<object, string>[] = [];
 
 /** Before another scenario. */
 export function forgetNames(): void {
   names = new Map();
-  for (const place of kept.keys()) kept[place] = new WeakMap();
+  for (const place of known.keys()) known[place] = new WeakMap();
 }
 
+/** What is longer is kept as its hash: texts are kept until everything is forgotten. */
+const LONGEST = 2000;
+
 export function nameOf(text: string): string {
-  let name = names.get(text);
+  const kept = text.length > LONGEST ? hash('md5', text, 'base64') : text;
+  let name = names.get(kept);
   if (name === undefined) {
     name = `#${names.size}`;
-    names.set(text, name);
+    names.set(kept, name);
   }
   return name;
 }
 
 /** Names each object of a kind by a text of it, which is computed once. */
 export function namedBy<T extends object>(textOf: (one: T) => string): (one: T) => string {
-  const place = kept.push(new WeakMap()) - 1;
+  const place = known.push(new WeakMap()) - 1;
   return (one) => {
-    const known = kept[place] as WeakMap<object, string>;
-    let name = known.get(one);
+    const own = known[place] as WeakMap<object, string>;
+    let name = own.get(one);
     if (name === undefined) {
       name = nameOf(textOf(one));
-      known.set(one, name);
+      own.set(one, name);
     }
     return name;
   };

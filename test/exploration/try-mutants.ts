@@ -48,7 +48,7 @@ function seenBy({ id }: Mutant): string | undefined {
       hitCount: 0,
       hitLimit: (hits + 1000) * HITS_FOR_EVER,
     });
-    const { violation, difference, left } = explore(scenario, { most: 20 * states + 20_000, approved, isHasty: true });
+    const { violation, difference, left } = explore(scenario, { most: 5 * states + 10_000, approved, isHasty: true });
     Object.assign(switches, { activeMutant: undefined, hitLimit: undefined, hitCount: undefined });
     if (!violation && !difference && left === 0) continue;
     // Who has seen one sees others.
