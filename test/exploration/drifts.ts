@@ -12,6 +12,7 @@ const isLong = (status: string) => (world: World) =>
   world.records.A?.status === status &&
   Date.parse(world.records.A.ended_at ?? world.records.A.updated_at) < world.now;
 const isCompleted = isLong('completed');
+const hasFailed = (world: World) => isQuiet(world) && world.records.A?.status === 'failed';
 const isBothCompleted = (world: World) => isCompleted(world) && world.records.B?.status === 'completed';
 const isDisabled = (world: World) =>
   isCompleted(world) && world.connections[ORG]?.every(({ isEnabled }) => !isEnabled) === true;
@@ -136,6 +137,11 @@ const comeAndGo = (): Scenario[] => [
     'a connection is removed while its removal waits',
     [post('A', 'disable_then_remove'), removeByHand('con_1', isLong('scheduled')), notification('N', quietly())],
     { connections: TWO, times: [START + MINUTE_MS] },
+  ),
+  scenario(
+    'a connection is removed while its removal waits, which is refused for another one',
+    [post('A', 'disable_then_remove'), removeByHand('con_1', isLong('scheduled')), cancel('C', { after: hasFailed })],
+    { connections: TWO, faults: { refused: 1 }, times: [START + MINUTE_MS] },
   ),
   scenario(
     'a connection is removed while its removal waits, and a cancellation comes',

@@ -48,7 +48,7 @@ export function grants(world: World, organization: string): Performed[] {
   return ways({ world, value }, { 'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }) });
 }
 
-/** A change of a connection or grant: carried out, or one of Auth0's and the network's errors. */
+/** A change of a connection or grant: carried out, refused where its name begins with `con_stubborn`, or one of Auth0's and the network's errors. */
 export function changes(world: World, effect: EffectOf<'change'>, { name, nonce, at }: Performer): Performed[] {
   const { organization_id: organization, kind, id, goal, level, send_before } = effect;
   if (at >= send_before) return [{ how: 'ok', world, error: failure('lease_ended', true, false) }];
@@ -64,6 +64,8 @@ export function changes(world: World, effect: EffectOf<'change'>, { name, nonce,
           : { error: failure('unknown_connection', false, false) }),
       },
     ];
+  if (id.startsWith('con_stubborn') && goal === 'disabled')
+    return [{ how: 'ok', world, error: failure('rejected_by_auth0', false, false) }];
   const by = name.startsWith('worker') ? nonce : name;
   const done = withChange(world, change, by);
   const lateOf = (now: World) => ({ ...now, late: [...now.late, { ...change, until: world.now + LATE_MS }] });

@@ -119,6 +119,7 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
 function aboutOf(effect: SingleEffect): string {
   if (effect.do === 'change') return [effect.goal, effect.id, effect.level].filter(Boolean).join(' ');
   if (effect.do === 'pause') return `${effect.ms} ms`;
+  if (effect.do === 'sendDeadLetter') return `${effect.body.id} of ${effect.body.account} for ${effect.reason}`;
   return effect.do === 'sendDue' ? effect.notices.map(({ priority }) => priority).join(' ') : '';
 }
 

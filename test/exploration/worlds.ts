@@ -158,6 +158,11 @@ const cancelled = (): Scenario[] => [
     ],
     { times: [START + 3000], ...SHORT },
   ),
+  scenario(
+    'a request comes during a cancellation',
+    [post('A', 'disable'), cancel('C', { after: isQuiet }), post('B', 'disable_then_remove')],
+    { isPatient: true, ...SHORT },
+  ),
   scenario('machine access of a removal', [post('A', 'remove', { machines: true }), cancel()], {
     ...{ grants: ['cgr_1'] },
     ...SHORT,
