@@ -33,11 +33,8 @@ const refused = (): Scenario[] => [
 const lost = (): Scenario[] => [
   scenario(
     'a batch is given up beside another offboarding',
-    [
-      post('A', 'disable_then_remove'),
-      batch('X', 'disable', { ...HERE, after: (world) => isQuiet(world) && hasStatus('A', 'scheduled')(world) }),
-    ],
-    { faults: { crash: 1, 'failed list': 1 }, ...SHORT },
+    [post('A', 'disable_then_remove'), batch('X', 'disable', { ...HERE, ...quietly })],
+    { isPatient: true, faults: { crash: 1, 'failed list': 1 }, ...SHORT },
   ),
   scenario('a batch is gone before its member counts', [batch('X', 'disable', HERE), batchExpires('X', isLeftOpen)], {
     faults: { crash: 1 },

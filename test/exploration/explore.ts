@@ -88,11 +88,15 @@ export function explore(
         note(factsAtRest(world), key);
       }
       for (const step of steps) {
-        const wrong = attempt(() => checkStep(world, step.world, scenario));
-        if (wrong) return violated(wrong, [...pathTo(key, seen), step.label]);
-        note(factsOfStep(step.label, step.world), key, step.label);
         const reached = lookedAt(step.world);
-        const id = keyOf(reached);
+        let id = '';
+        const wrong = attempt(() => {
+          const what = checkStep(world, step.world, scenario);
+          note(factsOfStep(step.label, step.world), key, step.label);
+          id = keyOf(reached);
+          return what;
+        });
+        if (wrong) return violated(wrong, [...pathTo(key, seen), step.label]);
         if (seen.has(id)) continue;
         seen.set(id, { parent: key, label: step.label });
         next.push([id, reached]);

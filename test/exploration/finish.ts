@@ -46,7 +46,7 @@ function afterEvent(rest: World, process: Process, end: EventEnd, scenario: Scen
   if (end.error && !end.error.is_transient) return { label: `${name} gives up`, world: failed(rest, message) };
   if (end.error) return { label: `${name} waits`, world: queued(rest, message, 5000) };
   if (is === 'refused') return { label: `${name} refuses`, world: failed(rest, message) };
-  if (is !== 'visit') return { label: `${name} is done`, world: rest };
+  if (is !== 'visit') return { label: `${name} is done with ${is}`, world: rest };
   const nonce = `visit ${rest.serial}`;
   const program = workProgram(message.organization, {
     nonce,
