@@ -144,6 +144,15 @@ const outages = (): Scenario[] => [
     [post('A', 'disable', { ids: ['con_1'] }), post('B', 'disable_then_remove', quietly), cancel('C', quietly)],
     { connections: TWO, isPatient: true, ...SHORT },
   ),
+  ...withOneOf(['refused list'], 'the list of client grants is refused', [post('A', 'disable', { machines: true })], {
+    grants: ['cgr_1'],
+    ...SHORT,
+  }),
+  scenario(
+    'two offboardings of a connection that Auth0 does not disable',
+    [post('A', 'disable_then_remove'), post('B', 'disable', atRest), cancel('C', atRest)],
+    { connections: [...ONE, { id: 'con_stubborn', isEnabled: true, level: 'none' }], mayFail: true, ...SHORT },
+  ),
   scenario(
     'two removals are due, and a change fails',
     [

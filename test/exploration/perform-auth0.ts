@@ -45,7 +45,13 @@ export function grants(world: World, organization: string): Performed[] {
     audience: 'api',
     scope: ['read'],
   }));
-  return ways({ world, value }, { 'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }) });
+  return ways(
+    { world, value },
+    {
+      'failed list': () => ({ world, error: failure('auth0_unavailable', true, false) }),
+      'refused list': () => ({ world, error: failure('forbidden_by_auth0', false, false) }),
+    },
+  );
 }
 
 /** A change of a connection or grant: carried out, refused where its name begins with `con_stubborn`, or one of Auth0's and the network's errors. */

@@ -42,6 +42,10 @@ export const sessionWorlds = (): Scenario[] => [
     ...{ members: ['ann', 'stubborn bob', 'stubborn carl'], stage: { giveUpAfter: 'PT10M' }, mayFail: true },
     lasts: 60 * MINUTE_MS,
   }),
+  scenario('sessions, and the table takes nothing for a while', [post('A', 'disable', sessions)], {
+    ...{ members: ['ann'], faults: { 'refused write': 3 }, isPatient: true },
+    ...HOUR,
+  }),
   scenario(
     'a member leaves between two deliveries',
     [post('A', 'disable', sessions), memberLeaves('stubborn bob', isBetween)],
