@@ -20,6 +20,9 @@ function entriesOf(
 
 const isGrant = (key: string) => key.startsWith('grant ');
 
+/** What nobody has an outcome for is not known yet; what is new since is left as it is. */
+const untouched = (entry: LedgerEntry | undefined) => (entry?.added ? 'unchanged' : null);
+
 /** What was done to each connection of a request, by the outcomes that it has now or had when an event was decided. */
 export function connectionsOf(
   item: Organization,
@@ -34,7 +37,7 @@ export function connectionsOf(
       name: entry?.name ?? null,
       strategy: entry?.strategy ?? null,
       before: outcomes[key]?.before !== undefined ? outcomes[key].before : (entry?.before ?? null),
-      outcome: outcomes[key]?.outcome ?? null,
+      outcome: outcomes[key]?.outcome ?? untouched(entry),
       error: outcomes[key]?.error ?? null,
       disabled_by_offboarding: held.has(key),
       ...(entry?.added && { added: true as const }),
@@ -69,7 +72,7 @@ export function grantsOf(
       audience,
       scope,
       ...(is_shortened && { is_shortened }),
-      outcome: outcome ? GRANT_OUTCOMES[outcome] : null,
+      outcome: outcome ? GRANT_OUTCOMES[outcome] : untouched(entry),
       error,
     };
   });
@@ -133,7 +136,7 @@ function withDrift(final: ConnectionRecord[], now: ConnectionRecord[]): Connecti
   const added = now.filter(
     (one) => one.added && !final.some(({ connection_id }) => connection_id === one.connection_id),
   );
-  return [...known, ...added.map((one) => ({ ...one, outcome: one.outcome ?? ('unchanged' as const) }))];
+  return [...known, ...added];
 }
 
 /** Whether a request has a record to be written: it counts, and its record does not show it as it is. */

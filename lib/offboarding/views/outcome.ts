@@ -58,9 +58,12 @@ function outcomesShown(item: Organization, request: OpenRequest, entry: OutboxEn
   const isFinal = record?.ended_at !== undefined && record.status === request.status;
   const connections = isFinal ? record.connections : connectionsOf(item, request, outcomes);
   const grants = record?.client_grants ?? grantsOf(item, request, outcomes);
+  const hasOutcomes = !['requested', 'sessions_ended', 'drifted'].includes(event);
   return {
-    connections: event === 'requested' || event === 'sessions_ended' ? [] : connections.map(connectionShown),
-    ...(grants && { client_grants: grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) }),
+    connections: hasOutcomes ? connections.map(connectionShown) : [],
+    ...(grants && {
+      client_grants: hasOutcomes ? grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) : [],
+    }),
     ...(['completed', 'scheduled'].includes(event) && { remaining_access: remainingAccessOf(item, request) }),
   };
 }

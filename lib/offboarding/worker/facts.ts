@@ -81,6 +81,9 @@ function changeRequest(item: Organization, id: string, change: (one: OpenRequest
   return request ? withRequest(item, change(request)) : item;
 }
 
+/** Whether the record alone has what people said of a request. */
+export const isWordless = ({ parameters }: OpenRequest): boolean => parameters.reason === '';
+
 function recorded(one: OpenRequest, shown: OpenRequest): OpenRequest {
   // Somebody else has changed it meanwhile, maybe within the same millisecond.
   if (JSON.stringify(one) !== JSON.stringify(shown)) return one;

@@ -6,6 +6,7 @@ import { hasEnded } from '../model/status.ts';
 import { priorityOf } from '../rules/priority.ts';
 import { recordOf } from '../rules/projection.ts';
 import { toOutgoingEvent } from '../views/outcome.ts';
+import { isWordless } from './facts.ts';
 import { nextEvents } from './learn.ts';
 import { isSaved, isStoredAsShown, type Next, save } from './lease.ts';
 import type { VisitState } from './visit-state.ts';
@@ -44,7 +45,9 @@ function recordBefore({ item, records }: VisitState, offboarding_id: string): Of
   const request = requestOf(item, offboarding_id);
   // An organization of a batch that took no more has a record alone.
   const isFinal =
-    !request || (hasEnded(request) && request.ended_at !== undefined && request.ended_at !== request.updated_at);
+    !request ||
+    isWordless(request) ||
+    (hasEnded(request) && request.ended_at !== undefined && request.ended_at !== request.updated_at);
   const known = records[offboarding_id];
   return isFinal ? (known === undefined ? 'unread' : (known ?? undefined)) : undefined;
 }

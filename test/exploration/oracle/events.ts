@@ -91,10 +91,8 @@ type Drifted = Parameters<typeof wrongConnection>[0] & {
 /** A drift says which connection or grant it is about, whether it is new, and what was done about it. */
 function wrongDrift(detail: Detail, scenario: Scenario): string | undefined {
   const { organization_id = '', offboarding_id: id = '', connections = [], client_grants = [] } = detail;
-  const all = [...(connections as Drifted[]), ...(client_grants as unknown as Drifted[])];
-  // Beside a connection that drifted stands what became of the client grants.
-  const shown = all.filter((one) => one.drift);
-  if (shown.length !== 1) return `${id} drifted, and shows ${shown.length}`;
+  const shown = [...(connections as Drifted[]), ...(client_grants as unknown as Drifted[])];
+  if (shown.length !== 1 || !shown[0]?.drift) return `${id} drifted, and shows ${shown.length}`;
   const [one] = shown as [Drifted];
   if (connections.length === 0) return undefined;
   const { ids, on_reenable } = scenario.requests[id]?.[0]?.options ?? {};

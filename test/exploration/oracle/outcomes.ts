@@ -35,9 +35,7 @@ const LARGEST = 4200;
 /** What a record or an event says of a connection that cannot be; `is` is the record's status, or the event's name. */
 export function wrongConnection(one: Shown, is: string, about: Detail, world: World, scenario: Scenario) {
   const { connection_id: id, outcome, before } = one;
-  // What is new has no outcome of its own.
-  const isNew = outcome === null && one.added === true;
-  if (OUTCOMES[is] && !OUTCOMES[is].includes(String(outcome)) && !isNew) return `${id} is shown as ${outcome}`;
+  if (OUTCOMES[is] && !OUTCOMES[is].includes(String(outcome))) return `${id} is shown as ${outcome}`;
   if (wrongError(one)) return `${id} is ${outcome} for ${JSON.stringify(one.error)}`;
   if (world.story.touched.some((touched) => touched.id === id)) return undefined;
   const start = scenario.connections[String(about.organization_id)]?.find((known) => known.id === id);
@@ -64,8 +62,7 @@ export function wrongOutcomes(about: Detail, is: string, world: World, scenario:
   }
   for (const one of client_grants) {
     const { grant_id: id, client_id, audience, scope, outcome } = one;
-    const isNew = outcome === null && world.story.touched.some((touched) => touched.id === id);
-    if (!isNew && GRANT_OUTCOMES[is] && !GRANT_OUTCOMES[is].includes(String(outcome)))
+    if (GRANT_OUTCOMES[is] && !GRANT_OUTCOMES[is].includes(String(outcome)))
       return `${offboarding_id} is ${is}: ${id} is shown as ${outcome}`;
     if (wrongError(one)) return `${id} is ${outcome} for ${JSON.stringify(one.error)}`;
     if (JSON.stringify([client_id, audience, scope]) !== JSON.stringify([id, 'api', ['read']]))

@@ -47,8 +47,10 @@ export const recordsAreStored =
       const other = SAME.find((name) => text(record[name]) !== text(request[name]));
       if (other)
         return `The record of ${id} shows ${text(record[other])} as ${other}, and it is ${text(request[other])}`;
-      // In the world time may stand still from an end to an event of its watch: nothing tells then that the record is final.
-      const isFinal = earlier?.status === record.status && record.ended_at && record.ended_at !== record.updated_at;
+      // Once the record alone has its words, it is final; where it has not, what changed since its end tells.
+      const isWordless = request.parameters.reason === '';
+      const isChanged = record.ended_at && record.ended_at !== record.updated_at;
+      const isFinal = earlier?.status === record.status && (isWordless || isChanged);
       const wrong = isFinal ? changedSince(earlier, record) : otherConnections(item, request, record);
       if (wrong) return `The record of ${id}: ${wrong}`;
     }
@@ -85,7 +87,10 @@ function otherConnections(item: Item, request: Request, record: OffboardingRecor
     const own = request.outcomes[key];
     const isGrant = key.startsWith('grant ');
     const words = { disabled: 'removed', enabled: 'restored' } as Record<string, string>;
-    const isAs = isGrant && own ? (words[own.outcome] ?? own.outcome) : (own?.outcome ?? null);
+    // What is new since is left as it is.
+    const isNew = claimed.some((one) => one.added && (isGrant ? `grant ${one.id}` : one.id) === key);
+    const asConnection = own?.outcome ?? (isNew ? 'unchanged' : null);
+    const isAs = isGrant && own ? (words[own.outcome] ?? own.outcome) : asConnection;
     if (outcome !== isAs || text(error) !== text(own?.error ?? null))
       return `${key} is ${isAs}, and shown as ${outcome}`;
   }
