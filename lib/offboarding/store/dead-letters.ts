@@ -59,7 +59,7 @@ interface Round {
 async function redriveFrom(url: string, wanted: Wanted, deadline: number): Promise<Redriven> {
   const round: Round = { url, deadline, began: Date.now(), held: [], copies: new Set() };
   const total = { redriven: 0, left: 0 };
-  let isDone = Date.now() >= deadline;
+  let isDone = false;
   try {
     while (Date.now() < deadline && !isDone) isDone = await receiveSome(round, wanted, total);
   } finally {
