@@ -31,8 +31,8 @@ const shared = {
   env: { OFFBOARDINGS_TABLE: 'org-connections-local-offboardings' },
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
-// Most tests wait for a socket or a pause; two cores do more than two files at a time.
-const maxWorkers = 5;
+// Most tests wait for a socket or a pause, and two files for the exploration: two cores do more than two files at a time.
+const maxWorkers = 7;
 const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['costs', 'load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
