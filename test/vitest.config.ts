@@ -11,6 +11,11 @@ const LONGEST = [
   'infrastructure/examples',
   'integration/multi-offboarding-regressions',
   'functions/connections',
+  'functions/end-sessions',
+  'integration/commands',
+  'offboard-command/apply',
+  'aws/client',
+  'aws/table',
 ].map((name) => `/test/${name}.test.ts`);
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
