@@ -110,7 +110,7 @@ async function costs(): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [here('../../infra/commands/costs/main.ts')]);
   return stdout
     .split('\n')
-    .filter((line) => /^\| (a stage|10,000)/.test(line))
+    .filter((line) => /^\| (an idle stage|on top: 10,000)/.test(line))
     .join('\n');
 }
 
