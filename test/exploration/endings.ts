@@ -84,6 +84,7 @@ const isUsual = (name: string, value: unknown) =>
 
 function membersOf(about: object, path: string, times: Times): string {
   return Object.entries(about)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .filter(([name, value]) => value !== undefined && !isUsual(name, value))
     .map(([name, value]) => name + textOf(value, path ? `${path}.${name}` : name, times))
     .filter((text) => !ALWAYS.includes(text))

@@ -120,7 +120,7 @@ function afterWrite(state: VisitState, item: Organization, isWritten: boolean): 
   const writes = state.writes + 1;
   if (isWritten) {
     const saved = { ...state, writes, stored: item, item, facts: [] };
-    return hasLease(state, item) ? saved : { ...saved, end: endOf(saved, item.lease !== undefined) };
+    return hasLease(state, item) ? saved : { ...saved, end: endOf(saved) };
   }
   // Somebody else has written it, or this is the refusal of what was written already: the item tells.
   return writes > MAX_CONFLICTS

@@ -92,13 +92,14 @@ export const OUT_OF_TIME: EffectError = {
 /** What is due so soon is waited for where the message is, milliseconds. */
 const SOON_MS = 10_000;
 
-export function endOf(state: VisitState, isUncertain: boolean): VisitEnd {
-  const { error, now, uncertainUntil = 0, item, input } = state;
+/** How a visit ends that has stored all it knows: where a lease is left, Auth0 may still carry out a call. */
+export function endOf(state: VisitState): VisitEnd {
+  const { error, now, item, input } = state;
   if (error?.code === 'out_of_time') return { is: 'later', wait_ms: 0 };
   if (error) return { is: 'later', wait_ms: waitAfter(error, state), error };
   const { due_at: due = '~' } = dueOf(item);
   const isLeft = due <= iso(now);
-  if (isLeft && isUncertain) return { is: 'later', wait_ms: uncertainUntil + CLOCKS_APART_MS - now };
+  if (isLeft && item.lease) return { is: 'later', wait_ms: item.lease.until + CLOCKS_APART_MS - now };
   if (input.mode === 'cancel') return { is: 'done' };
   if (isLeft) return { is: 'later', wait_ms: input.waitMs };
   return due < iso(now + SOON_MS) ? { is: 'later', wait_ms: Date.parse(due) - now } : { is: 'done' };

@@ -109,7 +109,7 @@ function areGrantsAwaited(state: VisitState): boolean {
 
 /** Ends the visit: the lease is given back with what the organization waits for, or kept where Auth0 may still carry out a call. */
 function rest(state: VisitState): Next {
-  const { error, input, now, item, stored, passing, grantsError, retriesLeft, uncertainUntil = 0 } = state;
+  const { error, input, now, item, stored, passing, grantsError, retriesLeft } = state;
   if (!error) {
     const isLeft = isWorkPostponed(state);
     if (isLeft && retriesLeft > 0 && now + RETRY_PAUSE_MS < input.deadline - TIME_FOR_A_CALL_MS)
@@ -118,5 +118,5 @@ function rest(state: VisitState): Next {
     if (grantsError && areGrantsAwaited(state)) return nextEffect(withError(state, grantsError));
   }
   if (hasLease(state, item) || item !== stored) return save(state, false);
-  return ended(state, endOf(state, uncertainUntil > now));
+  return ended(state, endOf(state));
 }

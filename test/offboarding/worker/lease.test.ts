@@ -117,8 +117,7 @@ describe('what is stored', () => {
 });
 
 describe('the end of a visit', () => {
-  const end = (item: Organization | undefined, changes: Partial<VisitState> = {}, isUncertain = false) =>
-    endOf(stateOf(item, changes), isUncertain);
+  const end = (item: Organization | undefined, changes: Partial<VisitState> = {}) => endOf(stateOf(item, changes));
   const due = organization({ requests: [request('A')] });
   const CANCEL = { input: { ...stateOf(due).input, mode: 'cancel' as const } };
 
@@ -136,11 +135,10 @@ describe('the end of a visit', () => {
     expect(end(due, CANCEL)).toEqual({ is: 'done' });
   });
   test('when a call is uncertain, the visit goes on once that is over, whatever the clocks say', () => {
-    const late = { uncertainUntil: NOW + MINUTE };
-    expect(end(due, late, true)).toEqual({ is: 'later', wait_ms: 3 * MINUTE });
-    expect(end(due, { ...late, ...CANCEL }, true)).toEqual({ is: 'later', wait_ms: 3 * MINUTE });
-    expect(end(due, {}, true)).toEqual({ is: 'later', wait_ms: 2 * MINUTE - NOW });
-    expect(end(organization(), late, true)).toEqual({ is: 'done' });
+    const lease = { owner: 'nobody', until: NOW + MINUTE };
+    expect(end({ ...due, lease })).toEqual({ is: 'later', wait_ms: 3 * MINUTE });
+    expect(end({ ...due, lease }, CANCEL)).toEqual({ is: 'later', wait_ms: 3 * MINUTE });
+    expect(end(organization({ lease }))).toEqual({ is: 'done' });
   });
   test('when the time was over, it goes on at once', () => {
     expect(end(due, { error: OUT_OF_TIME })).toEqual({ is: 'later', wait_ms: 0 });
