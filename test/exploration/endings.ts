@@ -1,8 +1,11 @@
+import { labelOf } from './labels.ts';
+import { pendingOf } from './programs.ts';
+import { clockOf } from './steps.ts';
 import { START, type World } from './world.ts';
 
-// What can be seen of a world from outside, as facts: what AWS and Auth0 are asked for, what callers are answered, what is published,
-// and, where nothing is left that could happen, what is stored and how the tenant is. A fact is a subject and what is said of it. A
-// time is a fact of its own: all times of a subject together would be too many.
+// What can be seen of a world from outside, as facts: what AWS and Auth0 are asked for, and after what, what callers are answered,
+// what is published, and, where nothing is left that could happen, what is stored and how the tenant is. A fact is a subject and what
+// is said of it. A time is a fact of its own: all times of a subject together would be too many.
 
 /** What is between a subject and what is said of it, and between a member and its value. */
 export const [SAYS, IS] = [' | ', ' = '];
@@ -121,14 +124,38 @@ function factsOf(about: Record<string, unknown>): string[] {
 const saysOf = (subject: string, about: object): string[] =>
   factsOf(about as Record<string, unknown>).map((fact) => subject + fact);
 
-const ASKING = /^(worker|sessions|dispatch|http \w+(?: batch)?)[^ ]*(?: [A-Z]\w*)? ([^(]*[^( ])/;
+const WHO = /^(worker|sessions|dispatch|http \w+(?: batch)?)(?:\d| \w+)? /;
+
+/** What somebody does, and what it asks for next, if it goes on. */
+function doneIn(label: string, world: World): string {
+  const { who, done } = saidBy(label);
+  if (!done) return '';
+  const process = world.processes.find(({ name }) => name === who);
+  const next = process && pendingOf(process.program);
+  return done + (next ? shortly(labelOf(next, clockOf(world, process))) : 'the end');
+}
+
+const said = new Map<string, { who: string; done: string }>();
+
+/** Who does something by a step's label, and the fact but for what comes next. */
+function saidBy(label: string): { who: string; done: string } {
+  let known = said.get(label);
+  if (!known) {
+    const [start = '', kind] = WHO.exec(label) ?? [];
+    known = { who: start.trimEnd(), done: kind ? kind + SAYS + shortly(label.slice(start.length)) + IS : '' };
+    said.set(label, known);
+  }
+  return known;
+}
+
+const shortly = (text: string) => text.replace(/\d+x{9,}/, '…').replaceAll(', ', ' ');
 
 /** What a step shows. */
-export function factsOfStep(label: string, { story }: World): string[] {
-  const { published, answer, dispatched } = story;
-  const [, who, what] = ASKING.exec(label) ?? [];
+export function factsOfStep(label: string, world: World): string[] {
+  const { published, answer, dispatched } = world.story;
+  const done = doneIn(label, world);
   return [
-    ...(who ? [`${who}${SAYS}does${IS}${what?.replace(/\d+x{9,}/, '…')}`] : []),
+    ...(done ? [done] : []),
     ...published.flatMap(({ event, detail }) => saysOf(`event ${event} ${nameOf(detail.offboarding_id)}`, detail)),
     ...(answer ? saysOf(`answer ${answer.kind} ${subjectOf(answer)}`, answer.end) : []),
     ...(dispatched

@@ -2,6 +2,7 @@ import type { Effect, Result, SingleEffect } from '../../lib/offboarding/model/e
 import { CLOCKS_APART_MS } from '../../lib/offboarding/worker/lease.ts';
 import { eventProgram } from './event-programs.ts';
 import { finish } from './finish.ts';
+import { labelOf } from './labels.ts';
 import { isInvisible, performSingle } from './perform.ts';
 import { type By, dispatchProgram, pendingOf, proceed, sessionsProgram, workProgram } from './programs.ts';
 import { type Scenario, stageOf } from './scenarios.ts';
@@ -89,7 +90,8 @@ function performAt(world: World, index: number, effect: Effect): Step[] {
   });
 }
 
-const clockOf = ({ now }: World, { skew, elapsed }: Process) => now + skew + elapsed;
+/** What a process takes the time to be (Unix ms). */
+export const clockOf = ({ now }: World, { skew, elapsed }: Process) => now + skew + elapsed;
 
 const performerOf = (world: World, process: Process): Performer => {
   const { name, nonce, program } = process;
@@ -104,23 +106,13 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
   return performSingle(world, effect, performerOf(world, process)).map(({ how, world: next, ...end }) => {
     const result = resultOf(next, process, end);
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, PAUSE_TAKES_MS) : 0);
-    const what = aboutOf(effect);
-    const label = [process.name, effect.do, what, how === 'ok' ? end.error?.code : `(${how})`]
-      .filter(Boolean)
-      .join(' ');
+    const asked = labelOf(effect, clockOf(world, process));
+    const label = [process.name, asked, how === 'ok' ? end.error?.code : `(${how})`].filter(Boolean).join(' ');
     return {
       label,
       world: withProcess(next, index, { ...process, elapsed, program: proceed(process.program, result) }),
     };
   });
-}
-
-/** What an effect is about, as far as a reader of a path asks. */
-function aboutOf(effect: SingleEffect): string {
-  if (effect.do === 'change') return [effect.goal, effect.id, effect.level].filter(Boolean).join(' ');
-  if (effect.do === 'pause') return `${effect.ms} ms`;
-  if (effect.do === 'sendDeadLetter') return `${effect.body.id} of ${effect.body.account} for ${effect.reason}`;
-  return effect.do === 'sendDue' ? effect.notices.map(({ priority }) => priority).join(' ') : '';
 }
 
 /** Effects at the same time: here one after the other, with everybody's steps before and after all of them. */
