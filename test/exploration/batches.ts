@@ -36,6 +36,16 @@ const lost = (): Scenario[] => [
     [post('A', 'disable_then_remove'), batch('X', 'disable', { ...HERE, ...quietly })],
     { isPatient: true, faults: { crash: 1, 'failed list': 1 }, ...SHORT },
   ),
+  scenario(
+    'an error meets an offboarding beside a batch that is left open',
+    [batch('X', 'disable', HERE), post('A', 'disable', { after: isLeftOpen })],
+    { faults: { crash: 1, 'failed list': 1 }, ...SHORT },
+  ),
+  scenario(
+    'DELETE comes beside a batch that is left open',
+    [batch('X', 'disable', HERE), cancel('C', { after: isLeftOpen }), cancel('D', quietly)],
+    { faults: { crash: 1 }, ...SHORT },
+  ),
   scenario('a batch is gone before its member counts', [batch('X', 'disable', HERE), batchExpires('X', isLeftOpen)], {
     faults: { crash: 1 },
     ...SHORT,

@@ -16,6 +16,10 @@ const hasFailed = (world: World) => isQuiet(world) && world.records.A?.status ==
 const isBothCompleted = (world: World) => isCompleted(world) && world.records.B?.status === 'completed';
 const isDisabled = (world: World) =>
   isCompleted(world) && world.connections[ORG]?.every(({ isEnabled }) => !isEnabled) === true;
+const hasCompleted = (world: World) => isQuiet(world) && world.records.A?.status === 'completed';
+/** Nobody is at work, whatever waits. */
+const alone = { after: ({ processes }: World) => processes.length === 0 };
+const isBeingChecked = ({ items, story }: World) => items[ORG]?.lease !== undefined && story.checks > 0;
 const again = { on_reenable: 'disable_again' };
 const SHORT = { times: [START + MINUTE_MS], lasts: 15 * MINUTE_MS };
 /** Nobody else is at work at the time. */
@@ -193,6 +197,34 @@ const comeAndGo = (): Scenario[] => [
   ),
 ];
 
+/** Several notifications are about one moment, or one about the check that is being made. */
+const notified = (): Scenario[] => [
+  scenario(
+    'notifications name one change, and others',
+    [
+      post('A', 'disable'),
+      ...[
+        notification('N1', { ...alone, by: 'ann', of: 'con_1' }),
+        notification('N2', { ...alone, by: 'ann', of: 'con_1' }),
+        notification('N3', { ...alone, by: 'ann', of: 'con_2' }),
+        notification('N4', { ...alone, by: 'bob', of: 'con_1' }),
+        notification('N5', { ...alone, by: 'ann', of: 'con_1', skew: 1000 }),
+      ],
+    ],
+    { isPatient: true, lasts: MINUTE_MS },
+  ),
+  scenario(
+    'a notification arrives during a drift check',
+    [post('A', 'disable'), notification('N1', quietly()), notification('N2', { after: isBeingChecked })],
+    { lasts: MINUTE_MS },
+  ),
+  scenario(
+    'a list is from before an earlier offboarding',
+    [post('A', 'disable'), post('B', 'disable', { after: hasCompleted })],
+    { faults: { 'stale list': 1 }, ...SHORT },
+  ),
+];
+
 /** A notification meets a table, or a list, that fails. */
 const failing = (): Scenario[] => [
   scenario(
@@ -228,6 +260,7 @@ const failing = (): Scenario[] => [
 
 export const drifts = (): Scenario[] => [
   ...comeAndGo(),
+  ...notified(),
   ...failing(),
   ...connectionsDrift(),
   ...moreDrift(),

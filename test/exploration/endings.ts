@@ -1,5 +1,5 @@
 import { labelOf } from './labels.ts';
-import { pendingOf } from './programs.ts';
+import { endOf, pendingOf } from './programs.ts';
 import { clockOf } from './steps.ts';
 import { START, type World } from './world.ts';
 
@@ -131,8 +131,11 @@ function doneIn(label: string, world: World): string {
   const { who, done } = saidBy(label);
   if (!done) return '';
   const process = world.processes.find(({ name }) => name === who);
-  const next = process && pendingOf(process.program);
-  return done + (next ? shortly(labelOf(next, clockOf(world, process))) : 'the end');
+  if (!process) return `${done}the end`;
+  const next = pendingOf(process.program);
+  if (next) return done + shortly(labelOf(next, clockOf(world, process)));
+  const { is, error } = endOf(process.program) as { is?: string; error?: { code: string } };
+  return done + ['it ends', is, error?.code].filter(Boolean).join(' ');
 }
 
 const said = new Map<string, { who: string; done: string }>();

@@ -7,10 +7,10 @@ import { type About, ORG, type World, withChange } from './world.ts';
 
 // What people do by hand, at Auth0 and with the stage, and what Auth0 says of it.
 
-type Notice = { after?: Action['after']; by?: string; of?: string; early?: number };
+type Notice = { after?: Action['after']; by?: string; of?: string; early?: number; skew?: number };
 
 /** Auth0 says that a connection was changed: which, by whom, and how long before now, milliseconds, as far as it does. */
-export function notification(as = 'N', { after, by, of, early }: Notice = {}): Action {
+export function notification(as = 'N', { after, by, of, early, skew }: Notice = {}): Action {
   const apply = (world: World, stage: Stage) => {
     const about: About = { kind: 'check', requests: [], before: [] };
     const time = early === undefined ? undefined : new Date(world.now - early).toISOString();
@@ -18,6 +18,7 @@ export function notification(as = 'N', { after, by, of, early }: Notice = {}): A
     return starts(world, stage, {
       name: `http check ${as}`,
       about,
+      skew,
       program: (writer) => checkProgram(ORG, writer, what),
     });
   };

@@ -168,7 +168,19 @@ const outages = (): Scenario[] => [
     ...{ faults: { 'failed read': 4, 'lost answer': 1 }, lasts: 40 * MINUTE_MS },
   }),
   scenario('others write the item again and again', [post('A', 'disable')], {
-    ...{ faults: { overtaken: 12 }, lasts: 40 * MINUTE_MS },
+    ...{ faults: { overtaken: 33 }, ...SHORT },
+  }),
+  scenario('the bus is away until the notice of a removal is due', [post('A', 'disable_then_remove')], {
+    ...{ stage: { defaultGracePeriod: 'PT4M', minimumGracePeriod: 'PT4M' }, faults: { 'bus away': 6 } },
+    ...SHORT,
+  }),
+  scenario('Auth0 refuses to enable what it may still disable', [post('A', 'disable'), cancel('C', quietly)], {
+    faults: { 'late write': 1, refused: 1 },
+    ...SHORT,
+  }),
+  scenario('the grant of a removal is refused', [post('A', 'remove', { machines: true })], {
+    ...{ connections: [], grants: ['cgr_1'], faults: { refused: 1 } },
+    ...SHORT,
   }),
   scenario('the bus is away for a while', [post('A', 'disable')], { faults: { 'bus away': 4 }, ...SHORT }),
   scenario('the list of client grants fails for a while', [post('A', 'disable', { machines: true })], {

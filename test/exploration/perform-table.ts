@@ -17,7 +17,7 @@ export function performOnTable(world: World, effect: SingleEffect, by: Performer
     case 'readRecord':
       return reads(world, world.records[effect.offboarding_id]);
     case 'writeOrganization':
-      return writes(world, () => writeItem(world, effect, by));
+      return writes(world, () => writeItem(world, effect, by), !by.isByContent);
     case 'writeBatch':
       return writes(world, () => writeBatch(world, effect));
     case 'writeRecord':
@@ -67,9 +67,11 @@ const reads = (world: World, value: unknown): Performed[] =>
   ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
 
 /** A conditional write: it may be refused by a throttled table, or be carried out while its answer is lost. */
-function writes(world: World, write: () => { world: World; value: boolean }): Performed[] {
+function writes(world: World, write: () => { world: World; value: boolean }, mayBeOvertaken = false): Performed[] {
   const done = write();
   return ways(done, {
+    // What a visit has read may be some steps old; all others read and write in one step.
+    ...(mayBeOvertaken && { overtaken: () => ({ world, value: false }) }),
     'lost answer': () => ({ world: done.world, error: { ...AWAY, may_be_done: true } }),
     'refused write': () => ({ world, error: AWAY }),
     'rejected item': () => ({ world, error: failure('internal_error', false, false) }),

@@ -2,13 +2,24 @@ import type { Effect, EffectOf, SingleEffect } from '../../lib/offboarding/model
 import { changes, grants, lists, performMembers } from './perform-auth0.ts';
 import { performOnTable } from './perform-table.ts';
 import { type Story, withStory } from './story.ts';
-import { has, type Performed, type Performer, UNANSWERED, ways } from './ways.ts';
+import { has, type Performed, type Performer, UNANSWERED, use, ways } from './ways.ts';
 import { type World, withDue } from './world.ts';
 
 // Performs an effect in the world, in every way in which it may end: as it should, and with each fault that the world has left.
 
+/** An answer may take this long, milliseconds. */
+const SLOW_MS = 8000;
+
 /** All ways in which one effect may end. */
 export function performSingle(world: World, effect: SingleEffect, by: Performer): Performed[] {
+  const all = waysOf(world, effect, by);
+  const [first] = all;
+  if (!first || !has(world, 'slow answer') || effect.do === 'pause') return all;
+  const late = { ...first.world, now: world.now + SLOW_MS };
+  return [...all, { ...first, how: 'slow answer', world: use(late, 'slow answer') }];
+}
+
+function waysOf(world: World, effect: SingleEffect, by: Performer): Performed[] {
   switch (effect.do) {
     case 'listConnections':
       return lists(world, effect.organization_id);

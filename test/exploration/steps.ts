@@ -78,6 +78,7 @@ function performAt(world: World, index: number, effect: Effect): Step[] {
   if (effect.do === 'all') return performEach(world, index, effect.effects, []);
   const steps = performOne(world, index, effect);
   if (effect.do !== 'readOrganization') return steps;
+  const isVisit = world.processes[index]?.program.is === 'visit';
   return steps.flatMap((step) => {
     const next = pendingOf((step.world.processes[index] as Process).program);
     if (next?.do !== 'writeOrganization') return [step];
@@ -86,7 +87,7 @@ function performAt(world: World, index: number, effect: Effect): Step[] {
       label: `${step.label} (overtaken)`,
       world: use(step.world, 'overtaken'),
     };
-    return [...performAt(step.world, index, next), ...(overtaken > 0 ? [overtaking] : [])];
+    return [...performAt(step.world, index, next), ...(overtaken > 0 && !isVisit ? [overtaking] : [])];
   });
 }
 

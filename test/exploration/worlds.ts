@@ -6,6 +6,7 @@ import { limits } from './limits.ts';
 import { rows } from './rows.ts';
 import { LIMITED, type Scenario, scenario, TWO, withOneOf } from './scenarios.ts';
 import { sessionWorlds } from './session-worlds.ts';
+import { slowWorlds } from './slow-worlds.ts';
 import { type Fault, MINUTE_MS, START, type World } from './world.ts';
 
 /** Each fault of a process, the table, Auth0, the network, the bus and the queue. */
@@ -284,6 +285,6 @@ const crossed = (): Scenario[] =>
 /** The worlds that are explored: small ones, each of which is exhausted. `deep` adds everything crossed. */
 export const worlds = (deep = false): Scenario[] => [
   ...[...rows(), ...single(), ...cancelled(), ...pairs(), ...several(), ...watched(), ...drifts(), ...limits()],
-  ...[...batches(), ...sessionWorlds()],
+  ...[...batches(), ...sessionWorlds(), ...slowWorlds()],
   ...(deep ? crossed() : []),
 ];
