@@ -33,6 +33,11 @@ const room = (): Scenario[] => [
     ],
     { connections: TWO, isPatient: false, ...SHORT },
   ),
+  scenario(
+    'eleven offboardings of one named connection are watched',
+    Array.from({ length: 11 }, (_, index) => post(`A${index}`, 'disable', { ids: ['con_1'], ...atRest })),
+    SHORT,
+  ),
   scenario('an organization takes no more, and an event comes', [...twenty(), event('B', 'disable', quietly)], {
     isPatient: true,
     mayFail: true,

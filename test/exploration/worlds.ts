@@ -141,7 +141,7 @@ const cancelled = (): Scenario[] => [
     'a cancellation event is delivered twice',
     [
       post('A', 'disable_then_remove'),
-      cancelByEvent('CE', { after: ({ now }) => now === START + 2000 }),
+      cancelByEvent('CE', { after: ({ now, story }) => now === START + 2000 && story.accepted.A?.at === START }),
       cancelByEvent('CE', { early: 1000, after: (world) => world.now === START + 3000 && isIdle(world) }),
     ],
     { times: [START + 2000, START + 3000], ...SHORT },
