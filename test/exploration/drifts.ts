@@ -184,6 +184,19 @@ const comeAndGo = (): Scenario[] => [
     { connections: TWO, ...SHORT },
   ),
   scenario(
+    'a failed offboarding is watched after one that disables again',
+    [
+      post('A', 'disable', { ids: ['con_1'], ...again }),
+      post('B', 'disable', { after: isCompleted }),
+      enableByHand('con_1', (world) => isCompleted(world) && world.records.B?.status === 'failed'),
+      notification('N', quietly()),
+    ],
+    {
+      ...{ connections: [...TWO, { id: 'con_stubborn', isEnabled: true, level: 'none' }], mayFail: true },
+      ...{ times: [START + MINUTE_MS, START + 2 * MINUTE_MS], lasts: 15 * MINUTE_MS },
+    },
+  ),
+  scenario(
     'two offboardings are watched, and one disables again',
     [
       post('A', 'disable'),

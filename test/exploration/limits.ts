@@ -13,6 +13,8 @@ const twenty = () => Array.from({ length: 20 }, (_, index) => post(`A${index}`, 
 const atRest = { after: ({ processes, queue }: World) => processes.length === 0 && queue.length === 0 };
 /** Their names alone are more than what is kept. */
 const manyGrants = () => Array.from({ length: 20 }, (_, index) => `cgr_${index}${'x'.repeat(500)}`);
+/** One that Auth0 refuses to disable. */
+const STUBBORN = [...ONE, { id: 'con_stubborn', isEnabled: true, level: 'none' }];
 const LARGE = [{ id: 'con_1', isEnabled: true, level: 'none', more: { text: 'x'.repeat(5000), small: 1 } }];
 
 const room = (): Scenario[] => [
@@ -38,6 +40,11 @@ const room = (): Scenario[] => [
     Array.from({ length: 11 }, (_, index) => post(`A${index}`, 'disable', { ids: ['con_1'], ...atRest })),
     SHORT,
   ),
+  scenario(
+    'eleven offboardings fail for a connection that Auth0 does not disable',
+    Array.from({ length: 11 }, (_, index) => post(`A${index}`, 'disable', atRest)),
+    { connections: STUBBORN, mayFail: true, ...SHORT },
+  ),
   scenario('an organization takes no more, and an event comes', [...twenty(), event('B', 'disable', quietly)], {
     isPatient: true,
     mayFail: true,
@@ -59,6 +66,9 @@ const room = (): Scenario[] => [
       },
     ],
     ...SHORT,
+  }),
+  scenario('customers may do all with a connection', [post('A', 'disable_then_remove'), cancel('C', atRest)], {
+    ...{ connections: [{ id: 'con_1', isEnabled: true, level: 'full' }], lasts: MINUTE_MS },
   }),
   scenario('the settings of a connection are large', [post('A', 'disable_then_remove')], {
     connections: LARGE,
@@ -156,7 +166,7 @@ const outages = (): Scenario[] => [
   scenario(
     'two offboardings of a connection that Auth0 does not disable',
     [post('A', 'disable_then_remove'), post('B', 'disable', atRest), cancel('C', atRest)],
-    { connections: [...ONE, { id: 'con_stubborn', isEnabled: true, level: 'none' }], mayFail: true, ...SHORT },
+    { connections: STUBBORN, mayFail: true, ...SHORT },
   ),
   scenario(
     'two removals are due, and a change fails',
@@ -218,6 +228,15 @@ const events = (): Scenario[] => [
     'an event of the service itself',
     [post('A', 'disable'), event('A', 'disable', { kind: 'own', ...quietly })],
     SHORT,
+  ),
+  scenario(
+    'an event of the service itself is about what is over',
+    [
+      post('A', 'disable_then_remove'),
+      cancel('C', atRest),
+      event('A', 'disable_then_remove', { kind: 'own', ...atRest }),
+    ],
+    { lasts: MINUTE_MS },
   ),
   scenario('an event that says that it is the service itself', [event('A', 'disable', { kind: 'own' })], SHORT),
   scenario(
