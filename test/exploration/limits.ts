@@ -186,11 +186,11 @@ const outages = (): Scenario[] => [
     ...{ faults: { overtaken: 33 }, ...SHORT },
   }),
   scenario('the bus is away until the notice of a removal is due', [post('A', 'disable_then_remove')], {
-    ...{ stage: { defaultGracePeriod: 'PT4M', minimumGracePeriod: 'PT4M' }, faults: { 'bus away': 6 } },
+    ...{ stage: { defaultGracePeriod: 'PT2M', minimumGracePeriod: 'PT2M' }, faults: { 'bus away': 3 } },
     ...SHORT,
   }),
   scenario('Auth0 refuses to enable what it may still disable', [post('A', 'disable'), cancel('C', quietly)], {
-    faults: { 'late write': 1, refused: 1 },
+    faults: { 'failed after': 1, refused: 1 },
     ...SHORT,
   }),
   scenario('the grant of a removal is refused', [post('A', 'remove', { machines: true })], {

@@ -38,7 +38,7 @@ const once = (): Scenario[] => [
 /** So many answers take long that somebody's time is over. */
 const often = (): Scenario[] => [
   scenario('a cancellation has no time', [post('A', 'disable'), cancel()], {
-    ...{ faults: { 'slow answer': 4 }, isPatient: true, lasts: 2 * MINUTE_MS },
+    ...{ faults: { 'slow answer': 2 }, isPatient: true, lasts: 2 * MINUTE_MS },
   }),
   scenario('a batch has no time', [batch('X', 'disable', { organizations: [ORG], key: true })], {
     ...{ faults: { 'slow answer': 4 }, isPatient: true, lasts: 4 * MINUTE_MS },
