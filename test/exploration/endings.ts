@@ -3,7 +3,7 @@ import { endOf, pendingOf } from './programs.ts';
 import { clockOf } from './steps.ts';
 import { START, type World } from './world.ts';
 
-// What can be seen of a world from outside, as facts: what AWS and Auth0 are asked for, and after what, what callers are answered,
+// What can be seen of a world from outside, as facts: what is requested of AWS and Auth0, and after what, what callers are answered,
 // what is published, and, where nothing is left that could happen, what is stored and how the tenant is. A fact is a subject and what
 // is said of it. A time is a fact of its own: all times of a subject together would be too many.
 
@@ -162,7 +162,7 @@ export function factsOfStep(label: string, world: World): string[] {
     ...published.flatMap(({ event, detail }) => saysOf(`event ${event} ${nameOf(detail.offboarding_id)}`, detail)),
     ...(answer ? saysOf(`answer ${answer.kind} ${subjectOf(answer)}`, answer.end) : []),
     ...(dispatched
-      ? saysOf('dispatched', { ...dispatched.told, oldest: new Date(dispatched.told.oldest).toISOString() })
+      ? saysOf('dispatched', { ...dispatched.reported, oldest: new Date(dispatched.reported.oldest).toISOString() })
       : []),
   ];
 }
@@ -186,7 +186,7 @@ export function factsAtRest(world: World): string[] {
 function storedOf(id: string, item: World['items'][string], { dues }: World): string[] {
   const { ledger, cancellation, requests: _, outbox: __, notice_at: ___, lease, ...rest } = item;
   return [
-    ...saysOf(id, { ...rest, ...dues[id], lease: lease && 'held' }),
+    ...saysOf(id, { ...rest, ...dues[id], lease: lease && 'in force' }),
     ...(cancellation ? saysOf(`${id} cancellation`, cancellation) : []),
     ...ledger.flatMap(({ changed, ...one }) =>
       saysOf(`${id} ledger ${nameOf(one.id)}`, { ...one, changed: changed?.goal }),
@@ -210,11 +210,11 @@ function briefly({ records, connections, grants, story, queue }: World): string 
   ].join(', ');
 }
 
-/** The events of each offboarding in their order; one that is told twice in a row is told once. */
+/** The events of each offboarding in their order; one that is published twice in a row counts once. */
 function sequencesOf({ story }: World): string[] {
   const sequences = Map.groupBy(story.events, ({ id }) => nameOf(id));
   return [...sequences].map(([id, events]) => {
-    const told = events.map(({ event }) => event).filter((event, place, all) => event !== all[place - 1]);
-    return `events ${id}${SAYS}${told.join(', ')}`;
+    const published = events.map(({ event }) => event).filter((event, place, all) => event !== all[place - 1]);
+    return `events ${id}${SAYS}${published.join(', ')}`;
   });
 }

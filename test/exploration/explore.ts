@@ -48,7 +48,7 @@ function pathTo(key: string, seen: Seen): string[] {
   return path;
 }
 
-/** Explores a world. It ends with the first violation; a difference from what is approved is told beside. */
+/** Explores a world. It ends with the first violation; a difference from what is approved is reported beside. */
 export function explore(
   scenario: Scenario,
   { most = Number.POSITIVE_INFINITY, approved, isHasty }: Limits = {},
@@ -63,11 +63,11 @@ export function explore(
   seen.set(keyOf(start), { parent: undefined, label: 'start' });
   let ends = 0;
   let difference: Explored['difference'];
-  const told = (rest: Partial<Explored>): Explored => ({
+  const explored = (rest: Partial<Explored>): Explored => ({
     ...{ name, states: seen.size, ends, difference, left: 0, facts },
     ...rest,
   });
-  const violated = (what: string, path: string[]) => told({ violation: { what, path } });
+  const violated = (what: string, path: string[]) => explored({ violation: { what, path } });
   const note = (shown: string[], key: string, label?: string): void => {
     for (const fact of shown) {
       if (facts.has(fact)) continue;
@@ -101,14 +101,14 @@ export function explore(
         seen.set(id, { parent: key, label: step.label });
         next.push([id, reached]);
       }
-      if (isHasty && difference) return told({});
-      if (seen.size > most) return told({ left: frontier.length - place - 1 + next.length });
+      if (isHasty && difference) return explored({});
+      if (seen.size > most) return explored({ left: frontier.length - place - 1 + next.length });
     }
     frontier = next;
   }
   const missing = [...(approved ?? [])].find((fact) => !facts.has(fact));
   if (missing) difference ??= { what: `Approved, and not shown any more: ${missing}`, path: [] };
-  return told({});
+  return explored({});
 }
 
 /** The core throws where its own rules are broken, and the oracle where an item has not its form: that is a violation, too. */

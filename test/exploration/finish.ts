@@ -23,7 +23,7 @@ export function finish(world: World, index: number, scenario: Scenario): Step {
   const rest = { ...world, processes: world.processes.filter((_, place) => place !== index) };
   const { message, name } = process;
   if (name === 'dispatch') {
-    const dispatched = { told: end as Dispatched, since: process.since ?? world };
+    const dispatched = { reported: end as Dispatched, since: process.since ?? world };
     return { label: 'the dispatcher ends', world: withStory(rest, { dispatched }) };
   }
   if (!message) return { label: `${name} ends ${(end as { is: string }).is}`, world: answered(rest, process, end) };

@@ -65,7 +65,7 @@ const storyKey = keyed<World['story']>((story) => ({
   letters: [...new Set(story.letters)],
 }));
 
-/** The events of each offboarding in their order; one that is told twice in a row is told once. */
+/** The events of each offboarding in their order; one that is published twice in a row counts once. */
 function sequencesOf(events: World['story']['events']): Record<string, string[]> {
   const sequences: Record<string, string[]> = {};
   for (const { event, id, about, by } of events) {

@@ -6,7 +6,7 @@ import { MINUTE_MS, ORG, START, type World } from './world.ts';
 const isCompleted = hasStatus('A', 'completed');
 const isScheduled = hasStatus('A', 'scheduled');
 const isRemoving = hasStatus('A', 'removing');
-/** The cancellation is over for who asked for it. */
+/** The cancellation is over for who requested it. */
 const isAnswered = ({ story }: World) => story.cancelled.length > 0;
 /** Somebody stands still, or did. */
 const hasPaused = ({ faults }: World) => faults.paused === 0;

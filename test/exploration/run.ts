@@ -1,6 +1,6 @@
 // Explores the worlds of worlds.ts; with a name only those whose name contains it. `--deep` crosses everything; `--part=0/2` is the
 // first half; `--rules` asks the oracle alone, not for what is approved in endings/, which `UPDATE=1` writes anew. A process that has
-// started it is told what was found in each world.
+// started it gets what was found in each world.
 import { approve, approvedOf, forgetAllBut } from './approved.ts';
 import { explore } from './explore.ts';
 import { worlds } from './worlds.ts';

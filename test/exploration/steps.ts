@@ -107,8 +107,8 @@ function performOne(world: World, index: number, effect: SingleEffect): Step[] {
   return performSingle(world, effect, performerOf(world, process)).map(({ how, world: next, ...end }) => {
     const result = resultOf(next, process, end);
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, PAUSE_TAKES_MS) : 0);
-    const asked = labelOf(effect, clockOf(world, process));
-    const label = [process.name, asked, how === 'ok' ? end.error?.code : `(${how})`].filter(Boolean).join(' ');
+    const what = labelOf(effect, clockOf(world, process));
+    const label = [process.name, what, how === 'ok' ? end.error?.code : `(${how})`].filter(Boolean).join(' ');
     return {
       label,
       world: withProcess(next, index, { ...process, elapsed, program: proceed(process.program, result) }),

@@ -73,9 +73,9 @@ export interface Story {
   /** Members whose sessions were ended, and how many of them after a cancellation was answered. */
   ended: string[];
   endedAfter: number;
-  /** What the dispatcher told that has ended in the last step, and the world when it began. */
+  /** What the dispatcher reported that has ended in the last step, and the world when it began. */
   dispatched?:
-    | { told: { sent: number; checks: number; late: number; oldest: number; isWhole: boolean }; since: World }
+    | { reported: { sent: number; checks: number; late: number; oldest: number; isWhole: boolean }; since: World }
     | undefined;
 }
 

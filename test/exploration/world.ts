@@ -37,7 +37,7 @@ export type Fault =
   | 'conflict'
   | 'limited'
   | 'slow'
-  // Whatever AWS or Auth0 is asked for: its answer comes late.
+  // A call of AWS or Auth0 whose answer comes late.
   | 'slow answer'
   // A list of Auth0's: as it was some seconds ago, or none.
   | 'stale list'

@@ -101,7 +101,7 @@ export function remainingAccessOf(
  */
 export function recordOf(item: Organization, request: OpenRequest, existing?: OffboardingRecord): OffboardingRecord {
   const { parameters, batch, outcomes: _, notice_due_at: __, is_unrecorded: ___, ...own } = request;
-  const isFinal = existing?.ended_at !== undefined && existing.status === request.status;
+  const isFinal = isFinalRecord(existing, request);
   const connections = connectionsOf(item, request);
   const isLeaving = hasEnded(request) && isOver(item, { ...request, is_unrecorded: undefined });
   return {
@@ -125,6 +125,12 @@ export function recordOf(item: Organization, request: OpenRequest, existing?: Of
 
 /** Of a watched request the item keeps no text: its record has it. */
 const pickParameters = ({ reason, requested_by }: OffboardingRecord) => ({ reason, requested_by });
+
+/** Whether a record has what became of a request: it shows the end that the request has now. */
+export const isFinalRecord = (
+  record: OffboardingRecord | undefined,
+  { status }: OpenRequest,
+): record is OffboardingRecord => record?.ended_at !== undefined && record.status === status;
 
 /** Final connections with what drift checks have found since. */
 function withDrift(final: ConnectionRecord[], now: ConnectionRecord[]): ConnectionRecord[] {

@@ -9,7 +9,7 @@ import {
   requestOf,
 } from '../model/organization.ts';
 import type { ConnectionRecord, OffboardingRecord } from '../model/record.ts';
-import { connectionsOf, grantsOf, recordOf, remainingAccessOf } from '../rules/projection.ts';
+import { connectionsOf, grantsOf, isFinalRecord, recordOf, remainingAccessOf } from '../rules/projection.ts';
 
 /** The version of each event's detail: it grows by members, and gets another number when one changes or goes. */
 export const VERSION = 1;
@@ -55,15 +55,13 @@ const requestedShown = ({ parameters }: OpenRequest) =>
 /** What became of each connection and each client grant, and what remains. */
 function outcomesShown(item: Organization, request: OpenRequest, entry: OutboxEntry, record?: OffboardingRecord) {
   const { event, outcomes } = entry;
-  const isFinal = record?.ended_at !== undefined && record.status === request.status;
-  const connections = isFinal ? record.connections : connectionsOf(item, request, outcomes);
   const grants = record?.client_grants ?? grantsOf(item, request, outcomes);
-  const hasOutcomes = !['requested', 'sessions_ended', 'drifted'].includes(event);
+  if (['requested', 'sessions_ended', 'drifted'].includes(event))
+    return { connections: [], ...(grants && { client_grants: [] }) };
+  const connections = isFinalRecord(record, request) ? record.connections : connectionsOf(item, request, outcomes);
   return {
-    connections: hasOutcomes ? connections.map(connectionShown) : [],
-    ...(grants && {
-      client_grants: hasOutcomes ? grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) : [],
-    }),
+    connections: connections.map(connectionShown),
+    ...(grants && { client_grants: grants.map((one) => ({ ...one, outcome: one.outcome ?? 'unchanged' })) }),
     ...(['completed', 'scheduled'].includes(event) && { remaining_access: remainingAccessOf(item, request) }),
   };
 }

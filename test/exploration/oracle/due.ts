@@ -65,7 +65,7 @@ export const duesAreRight =
       if (work_due_at !== work[0]?.at) return `${id} has work at ${work[0]?.at}, and it is due at ${work_due_at}`;
       const turns = work.filter(({ at }) => at === work_due_at).map(({ turn }) => turn);
       const isTurn = work.length > 0 ? turns.includes(String(priority)) : priority === (check && 'watch');
-      if (!isTurn) return `The turn of ${id} is told as ${priority}`;
+      if (!isTurn) return `The turn of ${id} is taken to be that of ${priority}`;
     }
     return undefined;
   };
@@ -89,13 +89,13 @@ function foundBy({ dues, batches, notices, now }: World) {
   };
 }
 
-/** What the dispatcher told is what was there when it began; what it could not send it does not count. */
+/** What the dispatcher reported is what was there when it began; what it could not send it does not count. */
 export const dispatchIsTold: Check = ({ story: { dispatched } }) => {
   if (!dispatched) return undefined;
-  const { sent, ...told } = dispatched.told;
+  const { sent, ...reported } = dispatched.reported;
   const { sent: due, ...found } = foundBy(dispatched.since);
-  const isSame = JSON.stringify(told) === JSON.stringify(found) && (sent === due || sent === 0);
+  const isSame = JSON.stringify(reported) === JSON.stringify(found) && (sent === due || sent === 0);
   return isSame
     ? undefined
-    : `The dispatcher told ${JSON.stringify({ sent, ...told })}, and found ${JSON.stringify({ sent: due, ...found })}`;
+    : `The dispatcher reported ${JSON.stringify({ sent, ...reported })}, and found ${JSON.stringify({ sent: due, ...found })}`;
 };

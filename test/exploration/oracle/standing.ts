@@ -1,7 +1,7 @@
 import type { Accepted, Story } from '../story.ts';
 import type { World } from '../world.ts';
 
-// How a request stands: its status, and who asked for its end.
+// How a request stands: its status, and who requested its end.
 
 export const PENDING = ['requested', 'working', 'removing', 'cancelling', 'scheduled'];
 
@@ -12,7 +12,7 @@ export const statusIn = ({ items }: World, id: string) =>
 export const isTurnedAway = ({ batch_id, error }: World['records'][string]): boolean =>
   batch_id !== undefined && error?.code === 'conflict';
 export const statusOf = ({ records }: World, id: string) => records[id]?.status ?? '';
-/** Whether somebody asked for the cancellation of a request, or may have. */
+/** Whether somebody requested the cancellation of a request, or may have. */
 export const isCovered = ({ cancelled }: Story, id: string) =>
   cancelled.some(
     ({ before, begun, status }) => (before.includes(id) || begun.includes(id)) && ![409, 503].includes(status),

@@ -112,7 +112,7 @@ describe('claims of many failed offboardings', () => {
     expect(kept(eleven, both)).toBe(true);
     expect(kept(eleven.slice(0, 10), [entry('con_1', allOf(eleven))])).toBe(true);
     expect(kept(failed(11, 'completed'), [entry('con_1', allOf(eleven))])).toBe(true);
-    // Who disabled nothing is none of the ten.
+    // Who disabled nothing does not count among the ten.
     expect(kept(eleven, [entry('con_1', allOf(eleven.slice(0, 10)))])).toBe(true);
   });
   test('when the oldest claims what no newer one does, the next one gives its claims up', () => {
