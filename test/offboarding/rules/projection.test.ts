@@ -408,4 +408,18 @@ describe('an event', () => {
       connections: [],
     });
   });
+
+  test('when an event has no outcomes, it lists none, of connections and of client grants', () => {
+    const ledger = [entry('con_1', ['A']), grant('cgr_1', ['A'])];
+    const shown = (event: 'requested' | 'sessions_ended' | 'drifted', end_machine_access: boolean) => {
+      const one = request('A', { status: 'completed' }, { end_machine_access });
+      const of = end_machine_access ? ledger : ledger.slice(0, 1);
+      return toOutgoingEvent(with_(one, { ledger: of }), outbox(event, 'A')).detail;
+    };
+    for (const event of ['requested', 'sessions_ended', 'drifted'] as const) {
+      expect(shown(event, true)).toMatchObject({ connections: [], client_grants: [] });
+      expect(shown(event, false)).toMatchObject({ connections: [] });
+      expect(shown(event, false)).not.toHaveProperty('client_grants');
+    }
+  });
 });
