@@ -1,7 +1,10 @@
-// Gives each test file modules and an environment of its own in a process that it shares with others: packages of others stay loaded.
+// A test file that imports this before all else gets modules and an environment of its own: what it loads reads the environment once,
+// which the file sets for itself, or it starts commands with it, or it has hooks in a module that others load. Packages of others
+// stay loaded, which take most of the time. Such files run last (vitest.config.ts).
 import { afterAll, vi } from 'vitest';
 
 const before = { ...process.env };
+vi.resetModules();
 
 afterAll(() => {
   vi.resetModules();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -17,10 +18,19 @@ const LONGEST = [
   'aws/client',
   'aws/table',
 ].map((name) => `/test/${name}.test.ts`);
+/** Files with modules of their own come last, so that the modules of the others are loaded once. */
+const isLast = ({ moduleId }: TestSpecification) => readFileSync(moduleId, 'utf8').includes('/own-modules.ts');
+
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const place = ({ moduleId }: TestSpecification) => [...LONGEST, ''].findIndex((name) => moduleId.endsWith(name));
-    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+    const places = new Map(
+      files.map((file) => {
+        const place = LONGEST.findIndex((name) => file.moduleId.endsWith(name));
+        return [file, place >= 0 ? place : LONGEST.length + (isLast(file) ? 1 : 0)];
+      }),
+    );
+    const placeOf = (file: TestSpecification) => places.get(file) ?? 0;
+    return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
   }
 }
 
@@ -38,27 +48,10 @@ const shared = {
 };
 // Most tests wait for a socket or a pause, and two files for the exploration: two cores do more than two files at a time.
 const maxWorkers = 7;
-const WITHOUT = ['**/node_modules/**'];
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['costs', 'load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);
 
-/**
- * Tests that want modules of their own: what they load reads the environment once, which each of them sets for itself, or they start
- * commands with it, or they have hooks in a module that all of them load (own-modules.ts). All share the packages that a worker has
- * loaded, which takes most of their time, and all others our own modules, too.
- */
-const ISOLATED = [
-  'test/auth0/{api-call,client-grants,management-api,management-token,organization-*,priming}.test.ts',
-  'test/{aws,offboard-command}/*.test.ts',
-  'test/examples/runnable-examples.test.ts',
-  'test/integration/commands.test.ts',
-  'test/offboarding/stage.test.ts',
-  'test/offboarding/views/lists.test.ts',
-  'test/offboarding/worker/{delivery,dispatcher}.test.ts',
-  'test/exploration/world-and-shell.test.ts',
-  'test/infrastructure/bundles.test.ts',
-];
 const APART = ['test/end-to-end/**', 'test/second-opinions/**'];
 
 export default defineConfig({
@@ -70,19 +63,10 @@ export default defineConfig({
       {
         test: {
           ...shared,
-          name: 'isolated',
-          include: ISOLATED,
-          exclude: WITHOUT,
-          isolate: false,
-          setupFiles: [...shared.setupFiles, fileURLToPath(new URL('own-modules.ts', import.meta.url))],
-        },
-      },
-      {
-        test: {
-          ...shared,
           name: 'default',
           include: ['test/**/*.test.ts'],
-          exclude: [...WITHOUT, ...LEFT_TO_DEEP, ...ISOLATED, ...APART],
+          exclude: ['**/node_modules/**', ...LEFT_TO_DEEP, ...APART],
+          // Tests share the modules that a worker has loaded, which takes most of their time, but for those with own-modules.ts.
           isolate: false,
         },
       },

@@ -1,4 +1,5 @@
 // One call of the Management API, whatever answers it: what a caller is told, how often Auth0 is asked, what is learned.
+import '../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';

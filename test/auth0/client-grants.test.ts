@@ -1,4 +1,5 @@
 // The client grants of an organization, on the wire: what is asked of Auth0, and what its answers mean.
+import '../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';

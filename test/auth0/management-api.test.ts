@@ -1,4 +1,5 @@
 // What a call tells of itself when it fails: whether Auth0 may have done it, and until when it still may.
+import '../own-modules.ts';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';

@@ -1,4 +1,5 @@
 // The token in memory: when it is read again, and what becomes of one that Auth0 rejects.
+import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LocalEnvironment, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';

@@ -1,5 +1,6 @@
 // What Auth0 answers about an organization's connections, and what is made of it: a list is whole or none, and a change is done
 // or is not said to be.
+import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';

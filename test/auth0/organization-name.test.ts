@@ -1,4 +1,5 @@
 // The name of an organization, with a token that may read it.
+import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { type LocalEnvironment, SCOPES, startEnvironment } from '../../infra/local/environment.ts';

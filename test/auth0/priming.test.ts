@@ -1,4 +1,5 @@
 // What a function does for its first request while it loads, and that nothing is worse where that fails.
+import '../own-modules.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { CLIENT_SECRET, type LocalEnvironment, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';

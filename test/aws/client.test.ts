@@ -1,5 +1,6 @@
 // The client that is put together out of the SDK's parts, beside the SDK's own clients: both call one server over the wire, and send,
 // repeat, return and throw the same.
+import '../own-modules.ts';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import * as dynamodb from '@aws-sdk/client-dynamodb';
 import * as events from '@aws-sdk/client-eventbridge';

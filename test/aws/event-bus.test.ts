@@ -1,4 +1,5 @@
 // Events are put on the bus all of them, or somebody is told.
+import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';

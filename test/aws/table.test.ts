@@ -1,4 +1,5 @@
 // The table as it is read and written: the real client against DynamoDB's stand-in.
+import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // Runs each example from a copy of its file, as a reader would, against the service on this machine with signatures checked.
+import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

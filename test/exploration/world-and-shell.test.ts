@@ -1,5 +1,6 @@
 // The same effects, performed in the world of the exploration and by the deployed shell on the embedded table and the stand-in
 // tenant, end in the same way. Where the two differ, the exploration explores something that does not exist.
+import '../own-modules.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';

@@ -1,4 +1,5 @@
 // Dead letters that are moved back out of a FIFO queue, in which a letter in flight holds up all others of its group.
+import '../own-modules.ts';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';

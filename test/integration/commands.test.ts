@@ -1,4 +1,5 @@
 // The commands that a newcomer types, each as a process of its own.
+import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

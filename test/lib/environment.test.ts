@@ -1,3 +1,4 @@
+import '../own-modules.ts';
 import { afterEach, expect, test } from 'vitest';
 import { auth0Tenant, required } from '../../lib/environment.ts';
 

@@ -1,4 +1,5 @@
 // The operator's command applies a plan: its question, what goes wrong on the way, and what it reports.
+import '../own-modules.ts';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // The operator's command, run as a user runs it: words, options and files that are not what they should be.
+import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

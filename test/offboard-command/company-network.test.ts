@@ -1,4 +1,5 @@
 // The networks and machines that companies have: proxies, single sign-on, sessions that end.
+import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,5 +1,6 @@
 // The files of organizations that people have: a folder, one file a case. To add a case is to add a file: to read/ one that
 // names the two organizations below, to refused/ one that must not be read, with what is said of it in a file beside it (.says).
+import '../own-modules.ts';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readOrganizations } from '../../infra/commands/offboard/files.ts';

@@ -1,4 +1,5 @@
 // `plan --connection` finds the organizations that have a connection: all of them, or it says that it cannot.
+import '../own-modules.ts';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';

@@ -1,4 +1,5 @@
 // What keeps a plan from doing something else than what was looked at, and from standing in the way of other plans.
+import '../own-modules.ts';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';

@@ -1,5 +1,6 @@
 // The operator's command, run as a user runs it, against a server that plays the service by its contract: what is planned, and
 // which plan is taken.
+import '../own-modules.ts';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { expect, test, vi } from 'vitest';

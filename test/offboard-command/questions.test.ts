@@ -1,4 +1,5 @@
 // The questions of the command in a terminal, and what the bar shows beside them.
+import '../own-modules.ts';
 import { expect, test } from 'vitest';
 import { at, makePlan, NOBODY, service } from './customers.ts';
 import { offboardInTerminal } from './terminal.ts';

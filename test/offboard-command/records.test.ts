@@ -1,4 +1,5 @@
 // The operator's command, run as a user runs it, on what is on record: cancel, list, restore, requeue.
+import '../own-modules.ts';
 import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';

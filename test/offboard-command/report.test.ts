@@ -1,4 +1,5 @@
 // The reports: for a spreadsheet, a program and an auditor.
+import '../own-modules.ts';
 import {
   chmodSync,
   existsSync,

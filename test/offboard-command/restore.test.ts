@@ -1,4 +1,5 @@
 // `restore`: the calls that put back what was taken, by all records of the organization.
+import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';

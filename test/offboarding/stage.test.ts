@@ -1,3 +1,4 @@
+import '../own-modules.ts';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 const load = async (environment: Record<string, string>) => {

@@ -1,4 +1,5 @@
 // A page of an organization's members, in each form in which Auth0 may give it: never a part of them for all.
+import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type LocalEnvironment, SESSION_TOKEN_SECRET, startEnvironment } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';

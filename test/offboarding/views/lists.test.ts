@@ -1,4 +1,5 @@
 // What readers see: the lists and the current offboarding, on the embedded table and the stand-in tenant.
+import '../../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type LocalEnvironment, startEnvironment } from '../../../infra/local/environment.ts';

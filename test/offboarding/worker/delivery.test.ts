@@ -1,4 +1,5 @@
 // What becomes of a message of the offboarding queue: the real delivery, between the stand-ins of Auth0 and AWS.
+import '../../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';

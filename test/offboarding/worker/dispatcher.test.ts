@@ -1,4 +1,5 @@
 // What an operator and the clock ask of the dispatcher: the real one, against the stand-ins of AWS.
+import '../../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   DEAD_LETTERS,
