@@ -159,13 +159,15 @@ export async function startService({ containers, ...options }: Options = {}) {
     return [...records.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
   };
   /** Writes what a test makes of an organization, unless somebody has written it meanwhile. */
+  /** Reads the item again where somebody has written it meanwhile. */
   async function changeOrganization(organization: string, change: (item: Organization) => Organization): Promise<void> {
-    const item = organizationIn(await readItems(local, organization));
-    if (!item) return;
-    const changed = change(item);
-    if (changed === item) return;
-    const written = { ...changed, version: randomUUID() };
-    await putItem(local, items.toOrganizationItem(written, Date.now()), item.version);
+    for (let isDone = false; !isDone; ) {
+      const item = organizationIn(await readItems(local, organization));
+      const changed = item && change(item);
+      if (!changed || changed === item) return;
+      const written = { ...changed, version: randomUUID() };
+      isDone = await putItem(local, items.toOrganizationItem(written, Date.now()), item.version);
+    }
   }
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
@@ -185,11 +187,13 @@ export async function startService({ containers, ...options }: Options = {}) {
   const endLease = (organization: string) => changeOrganization(organization, withoutLease);
 
   async function passForBatch(batch_id: string, ms: number): Promise<void> {
-    const [found] = await readItems(local, batch_id);
-    if (!found) return;
-    const batch = items.fromBatchItem(found);
-    const shifted = { ...(earlier(batch, ms) as typeof batch), version: randomUUID() };
-    await putItem(local, items.toBatchItem(shifted, Date.now()), batch.version);
+    for (let isDone = false; !isDone; ) {
+      const [found] = await readItems(local, batch_id);
+      if (!found) return;
+      const batch = items.fromBatchItem(found);
+      const shifted = { ...(earlier(batch, ms) as typeof batch), version: randomUUID() };
+      isDone = await putItem(local, items.toBatchItem(shifted, Date.now()), batch.version);
+    }
   }
   function functionNamed(name: string): LocalFunction {
     const found = functions.get(name) ?? local.functionNamed(name);
