@@ -26,6 +26,7 @@ export const SUITES: Record<string, string[]> = {
     (name) => `offboarding/model/${name}`,
   ),
   'offboarding/model/request': ['offboarding/model/request'],
+  'offboarding/rules/bounds': ['offboarding/rules/bounds'],
   'offboarding/rules/acceptance': [...RULES, ...ITEM],
   'offboarding/rules/cancellation': [...RULES, ...ITEM],
   'offboarding/rules/connections': [...RULES, ...ITEM],
