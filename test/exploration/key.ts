@@ -1,4 +1,5 @@
-import { namedBy, nameOf } from './interned.ts';
+import type { VisitState } from '../../lib/offboarding/worker/visit-state.ts';
+import { namedBy } from './interned.ts';
 import type { Process, World } from './world.ts';
 
 /** What tells two worlds apart: everything but the names of versions, which are new with every write. */
@@ -21,19 +22,17 @@ export function keyOf(world: World): string {
     script,
     isSessionsOff,
   } = world;
-  const parts = [
-    [now, script, isSessionsOff, faults, met, notices, late],
-    [queue, batches, connections, grants].map(partKey),
-    previous && previous.until >= now && (faults['stale list'] ?? 0) > 0 ? partKey(previous) : 0,
+  const isPreviousListed = previous && previous.until >= now && (faults['stale list'] ?? 0) > 0;
+  return [
+    ...[now, script, isSessionsOff, isPreviousListed ? partKey(previous) : 0, storyKey(story)],
+    ...[faults, met, notices, late, queue, batches, connections, grants].map(partKey),
     Object.values(items).map((item) => `${itemKey(item)} ${item.lease && ownerOf(item.lease.owner, processes)}`),
     Object.values(records).map(
       (record) => `${recordKey(record)} ${record.revision - (items[record.organization_id]?.revision ?? 0)}`,
     ),
     // Two workers are alike.
     processes.map((process) => `${processKey(process)} ${isCurrent(process, world)}`).sort(),
-    storyKey(story),
-  ];
-  return nameOf(JSON.stringify(parts));
+  ].join(';');
 }
 
 function ownerOf(owner: string, processes: Process[]): string {
@@ -52,13 +51,10 @@ const itemKey = keyed<World['items'][string]>((item) => ({
   lease: item.lease?.until,
 }));
 const recordKey = keyed<World['records'][string]>((record) => ({ ...record, revision: 0 }));
-const processKey = keyed<Process>((process) => ({
-  ...process,
-  name: process.name.replace(/\d$/, ''),
-  nonce: 0,
-  since: 0,
-  program: programKey(process),
-}));
+function processKey({ name, skew, elapsed, isPaused, message, about, program }: Process): string {
+  const own = [name.replace(/\d$/, ''), skew, elapsed, isPaused, message && partKey(message), about && partKey(about)];
+  return [...own, program.is === 'core' ? program.id : visitKey(program.state)].join(' ');
+}
 const storyKey = keyed<World['story']>((story) => ({
   ...story,
   events: sequencesOf(story.events),
@@ -84,9 +80,8 @@ function isCurrent({ program }: Process, { items }: World): boolean {
   );
 }
 
-function programKey({ program }: Process): unknown {
-  if (program.is === 'core') return program.node.id;
-  const { stored, item, input, writes, ...state } = program.state;
+/** A visit by its state, whatever its nonce and its versions are called. */
+const visitKey = keyed<VisitState>(({ stored, item, input, writes, ...state }) => {
   const same = (one: typeof item) =>
     one && {
       ...one,
@@ -95,4 +90,4 @@ function programKey({ program }: Process): unknown {
       lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce },
     };
   return [state, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25];
-}
+});

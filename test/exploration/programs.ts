@@ -28,82 +28,86 @@ export const STAGE: Stage = {
 };
 
 /** A computation at one of its effects, or at its end. Each is computed once. */
-interface Node {
+interface CoreProgram {
+  is: 'core';
+  name: string;
   effect: Effect | undefined;
   result: unknown;
   start: () => Core<unknown>;
   /** One of the sequences of results that lead here. */
   path: Result[];
-  children: Map<string, Node>;
   id: number;
+  /** Where each result has led, by its token. */
+  next: Map<string, Program>;
 }
 
-export type Program = { is: 'core'; name: string; node: Node } | { is: 'visit'; state: VisitState };
+/** A worker's visit in one of its states; `asked`: what it asks for then. Each is computed once. */
+interface VisitProgram {
+  is: 'visit';
+  state: VisitState;
+  asked?: ReturnType<typeof nextEffect>;
+  next: Map<string, Program>;
+}
 
-const known = new Map<string, Node>();
+export type Program = CoreProgram | VisitProgram;
+
+const known = new Map<string, Program>();
 
 /** Before another scenario: its requests may have the same names. */
 export const forgetPrograms = (): void => known.clear();
 
-function nodeOf(name: string, start: () => Core<unknown>, path: Result[]): Node {
+function coreAt(name: string, start: () => Core<unknown>, path: Result[]): Program {
   const { step, key } = replay(start, path);
   const id = `${name} ${step.done ? `ended ${tokenOf(step.value)}` : key}`;
-  let node = known.get(id);
-  if (!node) {
+  let program = known.get(id);
+  if (!program) {
     const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
-    node = { ...end, path, start, children: new Map(), id: known.size };
-    known.set(id, node);
+    program = { is: 'core', name, ...end, start, path, id: known.size, next: new Map() };
+    known.set(id, program);
   }
-  return node;
+  return program;
 }
 
 /** A computation that begins; `name` tells it apart from all others. */
-export const coreProgram = (name: string, start: () => Core<unknown>): Program => ({
-  is: 'core',
-  name,
-  node: nodeOf(name, start, []),
-});
+export const coreProgram = (name: string, start: () => Core<unknown>): Program => coreAt(name, start, []);
 
-export const visitProgram = (input: VisitInput, now: number): Program => ({
-  is: 'visit',
-  state: startVisit(input, now),
-});
+export function visitProgram(input: VisitInput, now: number): Program {
+  const id = `visit ${now} ${JSON.stringify(input)}`;
+  let program = known.get(id);
+  if (!program) {
+    program = { is: 'visit', state: startVisit(input, now), next: new Map() };
+    known.set(id, program);
+  }
+  return program;
+}
 
-const effects = new WeakMap<VisitState, ReturnType<typeof nextEffect>>();
+function askedBy(visit: VisitProgram): ReturnType<typeof nextEffect> {
+  visit.asked ??= nextEffect(visit.state);
+  return visit.asked;
+}
 
-/** A visit's next effect, computed once for each state. */
-function nextOf(state: VisitState): ReturnType<typeof nextEffect> {
-  let next = effects.get(state);
+/** The effect that a program asks for next; undefined at its end. */
+export const pendingOf = (program: Program): Effect | undefined =>
+  program.is === 'core' ? program.effect : askedBy(program).effect;
+
+/** How a program ended. */
+export const endOf = (program: Program): unknown =>
+  program.is === 'core' ? program.result : askedBy(program).state.end;
+
+/** The program with the result of the effect that it asked for. */
+export function proceed(program: Program, result: Result): Program {
+  const token = tokenOf(result);
+  let next = program.next.get(token);
   if (!next) {
-    next = nextEffect(state);
-    effects.set(state, next);
+    next = program.is === 'core' ? coreAt(program.name, program.start, [...program.path, result]) : learned(program, result);
+    program.next.set(token, next);
   }
   return next;
 }
 
-/** The effect that a program asks for next; undefined at its end. */
-export function pendingOf(program: Program): Effect | undefined {
-  return program.is === 'core' ? program.node.effect : nextOf(program.state).effect;
-}
-
-/** How a program ended. */
-export const endOf = (program: Program): unknown =>
-  program.is === 'core' ? program.node.result : nextOf(program.state).state.end;
-
-/** The program with the result of the effect that it asked for. */
-export function proceed(program: Program, result: Result): Program {
-  if (program.is === 'visit') {
-    const { state, effect } = nextOf(program.state);
-    return { is: 'visit', state: learn(state, effect as SingleEffect, result) };
-  }
-  const { node, name } = program;
-  const key = tokenOf(result);
-  let next = node.children.get(key);
-  if (!next) {
-    next = nodeOf(name, node.start, [...node.path, result]);
-    node.children.set(key, next);
-  }
-  return { is: 'core', name, node: next };
+function learned(visit: VisitProgram, result: Result): Program {
+  const { state, effect } = askedBy(visit);
+  return { is: 'visit', state: learn(state, effect as SingleEffect, result), next: new Map() };
 }
 
 /** A worker has this long, milliseconds; a request over HTTP, too. */
