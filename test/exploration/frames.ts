@@ -11,6 +11,8 @@ import { namedBy } from './interned.ts';
 const MACHINES = [visit, update];
 
 type AnyGenerator = Generator<unknown, unknown, unknown>;
+/** The generators that have not ended, each with what it was told. */
+type Open = Map<AnyGenerator, string[]>;
 interface Call {
   generator: AnyGenerator;
   given: unknown;
@@ -20,46 +22,64 @@ interface Call {
 const prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})())) as AnyGenerator;
 const originalNext = prototype.next;
 
-/** A computation run to its last result, and what is left of its past. */
-export function replay(
-  start: () => Core<unknown>,
-  path: Result[],
-): { step: IteratorResult<Effect, unknown>; key: string } {
-  const open = new Map<AnyGenerator, string[]>();
-  const calls: Call[] = [];
-  prototype.next = function next(this: AnyGenerator, given?: unknown) {
-    const caller = calls.at(-1);
-    // `yield*` hands a result down, as it is.
-    if (caller && given !== undefined && caller.given === given) caller.isForwarded = true;
-    const call = { generator: this, given, isForwarded: false };
-    calls.push(call);
-    const isNew = !open.has(this);
-    if (isNew) open.set(this, []);
-    const step = originalNext.call(this, given as never);
-    calls.pop();
-    if (!isNew && !call.isForwarded) tell(open, this, given);
-    if (step.done) {
-      open.delete(this);
-      if (caller) tell(open, caller.generator, step.value);
-    }
-    return step;
-  } as typeof prototype.next;
+/** A computation that waits for the result of an effect, or has ended. */
+export interface Computation {
+  core: Core<unknown>;
+  open: Open;
+  step: IteratorResult<Effect, unknown>;
+}
+
+/** A computation that begins, and is told these results. */
+export function replay(start: () => Core<unknown>, path: Result[]): Computation {
+  const computation = { core: start(), open: new Map() } as unknown as Computation;
+  for (const result of [undefined, ...path]) resume(computation, result);
+  return computation;
+}
+
+/** The open generators of the computation that goes on, and the calls of them that have not come back, the outermost first. */
+let open: Open = new Map();
+let calls: Call[] = [];
+
+/** Tells a computation the result of its effect. */
+export function resume(computation: Computation, result: Result | undefined): void {
+  open = computation.open;
+  calls = [];
+  prototype.next = observedNext;
   try {
-    const core = start();
-    let step = core.next(undefined as never);
-    for (const result of path) step = core.next(result);
-    return { step, key: JSON.stringify([...open.values()]) };
+    computation.step = computation.core.next(result as Result);
   } finally {
     prototype.next = originalNext;
   }
 }
 
-function tell(open: Map<AnyGenerator, string[]>, generator: AnyGenerator, value: unknown): void {
+/** One function for all: `yield*` keeps the one that it found when it began. */
+function observedNext(this: AnyGenerator, given?: unknown): IteratorResult<unknown, unknown> {
+  const caller = calls.at(-1);
+  // `yield*` hands a result down, as it is.
+  if (caller && given !== undefined && caller.given === given) caller.isForwarded = true;
+  const call = { generator: this, given, isForwarded: false };
+  calls.push(call);
+  const isNew = !open.has(this);
+  if (isNew) open.set(this, []);
+  const step = originalNext.call(this, given as never);
+  calls.pop();
+  if (!isNew && !call.isForwarded) tell(this, given);
+  if (step.done) {
+    open.delete(this);
+    if (caller) tell(caller.generator, step.value);
+  }
+  return step;
+}
+
+function tell(generator: AnyGenerator, value: unknown): void {
   const given = open.get(generator);
   if (!given) return;
   if (MACHINES.some((one) => generator instanceof one)) given.length = 0;
   given.push(tokenOf(value));
 }
+
+/** The same for computations that are at the same place. */
+export const keyOfComputation = ({ open }: Computation): string => JSON.stringify([...open.values()]);
 
 /** A short text for a value; the same for equal values. */
 export const tokenOf = (value: unknown): string =>

@@ -10,7 +10,7 @@ import { learn } from '../../lib/offboarding/worker/learn.ts';
 import { nextEffect } from '../../lib/offboarding/worker/visit.ts';
 import { startVisit, type VisitInput, type VisitState } from '../../lib/offboarding/worker/visit-state.ts';
 import { endSessions } from '../../lib/sessions/end-sessions.ts';
-import { replay, tokenOf } from './frames.ts';
+import { type Computation, keyOfComputation, replay, resume, tokenOf } from './frames.ts';
 import type { Message, Request } from './world.ts';
 
 // What runs in the world is the deployed core. A worker's visit is compared by its state; every other computation by what is left
@@ -36,6 +36,8 @@ interface CoreProgram {
   start: () => Core<unknown>;
   /** One of the sequences of results that lead here. */
   path: Result[];
+  /** The computation here, until it goes on. */
+  computation?: Computation | undefined;
   id: number;
   /** Where each result has led, by its token. */
   next: Map<string, Program>;
@@ -56,20 +58,20 @@ const known = new Map<string, Program>();
 /** Before another scenario: its requests may have the same names. */
 export const forgetPrograms = (): void => known.clear();
 
-function coreAt(name: string, start: () => Core<unknown>, path: Result[]): Program {
-  const { step, key } = replay(start, path);
-  const id = `${name} ${step.done ? `ended ${tokenOf(step.value)}` : key}`;
+function coreAt(name: string, start: () => Core<unknown>, path: Result[], computation: Computation): Program {
+  const { step } = computation;
+  const id = `${name} ${step.done ? `ended ${tokenOf(step.value)}` : keyOfComputation(computation)}`;
   let program = known.get(id);
   if (!program) {
     const end = step.done ? { effect: undefined, result: step.value } : { effect: step.value, result: undefined };
-    program = { is: 'core', name, ...end, start, path, id: known.size, next: new Map() };
+    program = { is: 'core', name, ...end, start, path, computation, id: known.size, next: new Map() };
     known.set(id, program);
   }
   return program;
 }
 
 /** A computation that begins; `name` tells it apart from all others. */
-export const coreProgram = (name: string, start: () => Core<unknown>): Program => coreAt(name, start, []);
+export const coreProgram = (name: string, start: () => Core<unknown>): Program => coreAt(name, start, [], replay(start, []));
 
 export function visitProgram(input: VisitInput, now: number): Program {
   const id = `visit ${now} ${JSON.stringify(input)}`;
@@ -99,10 +101,18 @@ export function proceed(program: Program, result: Result): Program {
   const token = tokenOf(result);
   let next = program.next.get(token);
   if (!next) {
-    next = program.is === 'core' ? coreAt(program.name, program.start, [...program.path, result]) : learned(program, result);
+    next = program.is === 'core' ? told(program, result) : learned(program, result);
     program.next.set(token, next);
   }
   return next;
+}
+
+/** A computation goes on once; where other results lead it is computed from its beginning. */
+function told(program: CoreProgram, result: Result): Program {
+  const { name, start, path, computation = replay(start, path) } = program;
+  program.computation = undefined;
+  resume(computation, result);
+  return coreAt(name, start, [...path, result], computation);
 }
 
 function learned(visit: VisitProgram, result: Result): Program {
