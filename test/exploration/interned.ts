@@ -37,3 +37,21 @@ export function namedBy<T extends object>(textOf: (one: T) => string): (one: T) 
     return name;
   };
 }
+
+/** Remembers what was computed of an object under a name, as long as the object lives. */
+export function memoryOf<R>(): (one: object, name: string, compute: () => R) => R {
+  const computed = new WeakMap<object, Map<string, R>>();
+  return (one, name, compute) => {
+    let own = computed.get(one);
+    if (!own) {
+      own = new Map();
+      computed.set(one, own);
+    }
+    let result = own.get(name);
+    if (result === undefined) {
+      result = compute();
+      own.set(name, result);
+    }
+    return result;
+  };
+}

@@ -80,14 +80,12 @@ function isCurrent({ program }: Process, { items }: World): boolean {
   );
 }
 
-/** A visit by its state, whatever its nonce and its versions are called. */
-const visitKey = keyed<VisitState>(({ stored, item, input, writes, ...state }) => {
+/** A visit by its state, whatever its nonce and its versions are called. Most parts of a state are those of others, too. */
+const visitKey = namedBy<VisitState>(({ stored, item, input, writes, ...state }) => {
   const same = (one: typeof item) =>
-    one && {
-      ...one,
-      version: one.version === stored?.version,
-      revision: 0,
-      lease: one.lease && { ...one.lease, owner: one.lease.owner === input.nonce },
-    };
-  return [state, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25];
+    `${itemKey(one)} ${one.version === stored.version} ${one.lease?.owner === input.nonce}`;
+  const parts = Object.entries(state).flatMap(([name, part]) => (part === undefined ? [] : [name, textOf(part)]));
+  return [...parts, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25].join();
 });
+
+const textOf = (part: unknown) => (typeof part === 'object' && part !== null ? partKey(part) : part);

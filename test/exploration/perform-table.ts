@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { EffectOf, SingleEffect } from '../../lib/offboarding/model/effects.ts';
 import type { Organization } from '../../lib/offboarding/model/organization.ts';
 import { dueOf as dueOfItem } from '../../lib/offboarding/rules/due-work.ts';
+import { memoryOf } from './interned.ts';
 import { AWAY, failure, type Performed, type Performer, ways } from './ways.ts';
 import type { World } from './world.ts';
 
@@ -33,13 +34,13 @@ export function performOnTable(world: World, effect: SingleEffect, by: Performer
 
 function writeBatch(world: World, { batch, expected }: EffectOf<'writeBatch'>): { world: World; value: boolean } {
   if (world.batches[batch.batch_id]?.version !== expected) return { world, value: false };
-  return { world: { ...world, batches: { ...world.batches, [batch.batch_id]: plain(batch) } }, value: true };
+  return { world: { ...world, batches: { ...world.batches, [batch.batch_id]: asStored(batch) } }, value: true };
 }
 
 function withRecord(world: World, { record }: EffectOf<'writeRecord'>): World {
   const known = world.records[record.offboarding_id];
   const isNewer = !known || known.revision <= record.revision;
-  return isNewer ? { ...world, records: { ...world.records, [record.offboarding_id]: plain(record) } } : world;
+  return isNewer ? { ...world, records: { ...world.records, [record.offboarding_id]: asStored(record) } } : world;
 }
 
 function noticed(world: World, { organization_id, due_at, notice_at }: EffectOf<'markNoticed'>): World {
@@ -62,6 +63,10 @@ function plain<T>(value: T): T {
   }
   return known as T;
 }
+
+/** What the table makes of an item, a record or a batch that an effect writes: the same effect may be performed in many worlds. */
+const written = memoryOf<object>();
+const asStored = <T extends object>(value: T): T => written(value, 'as stored', () => plain(value)) as T;
 
 const reads = (world: World, value: unknown): Performed[] =>
   ways({ world, value }, { 'failed read': () => ({ world, error: AWAY }) });
@@ -91,8 +96,8 @@ function writeItem(
     world: {
       ...world,
       notices,
-      items: { ...world.items, [item.organization_id]: plain(asWritten(item, known)) },
-      dues: { ...world.dues, [item.organization_id]: plain(dueOfItem(item)) },
+      items: { ...world.items, [item.organization_id]: asWritten(item, known) },
+      dues: { ...world.dues, [item.organization_id]: written(item, 'due', () => plain(dueOfItem(item))) },
     },
     value: true,
   };
@@ -103,21 +108,10 @@ function writeItem(
  * content, so that it is the same wherever the same was written.
  */
 function asSeenBy(item: Organization | undefined, { isByContent, nonce }: Performer): Organization | undefined {
-  if (!item || !isByContent) return item;
-  let views = seen.get(item);
-  if (!views) {
-    views = new Map();
-    seen.set(item, views);
-  }
-  let view = views.get(nonce);
-  if (!view) {
-    view = viewOf(item, nonce);
-    views.set(nonce, view);
-  }
-  return view;
+  return item && isByContent ? seen(item, nonce, () => viewOf(item, nonce)) : item;
 }
 
-const seen = new WeakMap<Organization, Map<string, Organization>>();
+const seen = memoryOf<Organization>();
 
 function viewOf(item: Organization, nonce: string): Organization {
   const owner =
@@ -132,12 +126,10 @@ function viewOf(item: Organization, nonce: string): Organization {
 
 /** The same as it goes back into the table. */
 function asWritten(item: Organization, known: Organization | undefined): Organization {
-  const owner = item.lease?.owner === 'other' ? known?.lease?.owner : item.lease?.owner;
-  return {
-    ...item,
-    revision: (known?.revision ?? 0) + 1,
-    ...(item.lease && { lease: { ...item.lease, owner: owner ?? 'gone' } }),
-  };
+  const revision = (known?.revision ?? 0) + 1;
+  const owner = (item.lease?.owner === 'other' ? known?.lease?.owner : item.lease?.owner) ?? 'gone';
+  const next = () => plain({ ...item, revision, ...(item.lease && { lease: { ...item.lease, owner } }) });
+  return written(item, `revision ${revision} of ${owner}`, next) as Organization;
 }
 
 /** What the index of due work has. */

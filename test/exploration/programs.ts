@@ -98,7 +98,8 @@ export const endOf = (program: Program): unknown =>
 
 /** The program with the result of the effect that it asked for. */
 export function proceed(program: Program, result: Result): Program {
-  const token = tokenOf(result);
+  const { at, value, error } = result;
+  const token = error ? `${at} failed ${tokenOf(error)}` : `${at} ${tokenOf(value)}`;
   let next = program.next.get(token);
   if (!next) {
     next = program.is === 'core' ? told(program, result) : learned(program, result);
