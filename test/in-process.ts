@@ -1,12 +1,12 @@
 // A container in the test's own process: the packaged bundle, evaluated anew for each container with a `process` of its own, so that
 // nothing is shared between two of them but the compiled code. It starts in a fraction of a container's time. What ends, freezes or
-// times a process needs a process of its own (`startService({ containers: 'processes' })`).
+// times a process needs a process of its own (`startService({ processes: ['offboard-organization'] })`).
 import { Console } from 'node:console';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
-import type { FunctionOptions, LocalFunction } from '../infra/local/lambda.ts';
+import { createFunction, type FunctionOptions, type LocalFunction } from '../infra/local/lambda.ts';
 
 type Handler = (event: unknown, context: object) => unknown;
 type Evaluate = (process: NodeJS.Process, console: Console) => Promise<Handler>;
@@ -107,3 +107,9 @@ export function createFunctionInProcess(
     },
   };
 }
+
+/** What makes the containers of a service under test: the functions of `processes` get processes of their own, the others none. */
+export const containersWith =
+  (processes: string[]): typeof createFunction =>
+  (name, options) =>
+    (processes.includes(name) ? createFunction : createFunctionInProcess)(name, options);

@@ -14,7 +14,7 @@ import { dueOf } from '../lib/offboarding/rules/due-work.ts';
 import { recordOf } from '../lib/offboarding/rules/projection.ts';
 import { acceptedOf } from '../lib/offboarding/rules/requests.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
-import { createFunctionInProcess } from './in-process.ts';
+import { containersWith } from './in-process.ts';
 import { deleteItems, earlier, putItem, readItems } from './stored-items.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
@@ -122,8 +122,8 @@ export function answerOf(result: unknown): Answer {
 }
 
 type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
-  /** Where the functions run; in the test's own process when left out. */
-  containers?: 'processes';
+  /** The functions that run as processes of their own; the others run in the test's own process. */
+  processes?: string[];
 };
 
 /** The organization with its lease over. */
@@ -132,13 +132,13 @@ const withoutLease = (item: Organization): Organization =>
 
 const PENDING = ['requested', 'working', 'removing', 'cancelling'];
 
-export async function startService({ containers, ...options }: Options = {}) {
+export async function startService({ processes = [], ...options }: Options = {}) {
   const logs: string[] = [];
   const answers: string[] = [];
   const local: LocalEnvironment = await startEnvironment({
     ...options,
     onLog: (line) => logs.push(line),
-    ...(containers !== 'processes' && { createContainer: createFunctionInProcess }),
+    createContainer: containersWith(processes),
   });
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;

@@ -320,7 +320,7 @@ describe('where members of other organizations keep their sessions', () => {
 
 describe('when a delivery is killed', () => {
   // Its message comes back soon, and on a busy machine not while its delivery is still at work.
-  beforeAll(() => start({ containers: 'processes', visibilityTimeout: 3000 }));
+  beforeAll(() => start({ processes: ['end-sessions'], visibilityTimeout: 3000 }));
   afterAll(() => service.close());
   beforeEach(clear);
 

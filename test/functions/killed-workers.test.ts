@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
 
 let service: Service;
 beforeAll(async () => {
-  service = await startService({ containers: 'processes', visibilityTimeout: 1500 });
+  service = await startService({ processes: ['offboard-organization'], visibilityTimeout: 1500 });
 });
 afterAll(() => service.close());
 beforeEach(async () => {

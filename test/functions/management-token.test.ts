@@ -162,7 +162,7 @@ test('a rotation that was asked for and failed is no promise: the words say wher
   // In the function half a minute passes within six seconds.
   const execArgv = ['--import', fileURLToPath(new URL('../scaled-clock.mjs', import.meta.url))];
   const hurried = await startService({
-    containers: 'processes',
+    processes: ['disable-connection', 'rotate-management-token'],
     functions: { execArgv },
     environment: { CLOCK_SPEED: '5' },
   });

@@ -5,7 +5,10 @@ import { expect, test } from 'vitest';
 import { CON, gatewayEvent, ORG } from '../service.ts';
 import { CON2, offboard, service, startWith } from './one-organization.ts';
 
-startWith({ [CON]: true, [CON2]: true }, { containers: 'processes', functions: { timeout: 12_000 } });
+startWith(
+  { [CON]: true, [CON2]: true },
+  { processes: ['offboard-organization', 'cancel-offboarding'], functions: { timeout: 12_000 } },
+);
 const OTHER = 'org_Qk2vN8sT5rWx1YzA';
 const BLOCKED = { status: 403, body: '<html>blocked</html>', headers: { 'content-type': 'text/html' }, times: 1 };
 const request = (reason: string, organization = ORG) =>

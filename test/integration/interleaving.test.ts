@@ -16,7 +16,7 @@ const NOT_OURS = 'con_disabledbyothers';
 
 let service: Service;
 beforeAll(async () => {
-  service = await startService({ containers: 'processes', visibilityTimeout: 1000 });
+  service = await startService({ processes: ['offboard-organization', 'cancel-offboarding'], visibilityTimeout: 1000 });
 });
 afterAll(() => service.close());
 

@@ -8,7 +8,7 @@ const AT_ONCE = 50;
 let service: Service;
 beforeAll(async () => {
   service = await startService({
-    containers: 'processes',
+    processes: ['disable-connection', 'remove-connection'],
     functions: { execArgv: ['--expose-gc', '--import', new URL('../report-memory.mjs', import.meta.url).href] },
   });
 });

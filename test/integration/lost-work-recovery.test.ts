@@ -18,7 +18,7 @@ import {
 
 const BUS_AWAY = { operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 99 };
 
-startWith(BOTH, { containers: 'processes', visibilityTimeout: 1500 });
+startWith(BOTH, { processes: ['offboard-organization', 'request-offboarding'], visibilityTimeout: 1500 });
 
 const SENDS = ['SendMessage', 'SendMessageBatch'];
 const loseMessages = () => service.aws.messages(QUEUE).splice(0);

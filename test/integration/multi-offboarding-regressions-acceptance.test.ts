@@ -18,7 +18,9 @@ import {
 const CON = 'con_1';
 let service: RegressionService;
 beforeAll(async () => {
-  service = await startRegressionService({ containers: 'processes' });
+  // Those that are killed or stopped; a signal for the workers goes to all functions that a queue invokes.
+  const ofQueues = ['offboard-organization', 'end-sessions', 'publish-connection-changes'];
+  service = await startRegressionService({ processes: [...ofQueues, 'request-offboarding', 'request-offboardings'] });
 });
 afterAll(() => service.close());
 afterEach(() => {

@@ -12,7 +12,7 @@ import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { dueOf } from '../../lib/offboarding/rules/due-work.ts';
 import { fromOrganizationItem, fromRecordItem, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
 import { assertDescribed, assertOutcome } from '../contract.ts';
-import { createFunctionInProcess } from '../in-process.ts';
+import { containersWith } from '../in-process.ts';
 import { answerOf, gatewayEvent, type RequestOptions } from '../service.ts';
 import { earlier, putItem, readItems } from '../stored-items.ts';
 
@@ -38,17 +38,17 @@ let organizations = 0;
 export const newOrganization = () => `org_Regression${String(++organizations).padStart(6, '0')}`;
 
 type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
-  /** Where the functions run; in the test's own process when left out. */
-  containers?: 'processes';
+  /** The functions that run as processes of their own; the others run in the test's own process. */
+  processes?: string[];
 };
 
-export async function startRegressionService({ containers: where, ...options }: Options = {}) {
+export async function startRegressionService({ processes = [], ...options }: Options = {}) {
   const logs: string[] = [];
   const local: LocalEnvironment = await startEnvironment({
     visibilityTimeout: 1500,
     ...options,
     onLog: (line) => logs.push(line),
-    ...(where !== 'processes' && { createContainer: createFunctionInProcess }),
+    createContainer: containersWith(processes),
   });
   const { tenant, aws } = local;
   const containers = new Map<string, LocalFunction>();

@@ -4,7 +4,10 @@ import { QUEUE } from '../../infra/local/environment.ts';
 import { CON, ORG, outcomesOf } from '../service.ts';
 import { CON2, CON3, DAY_MS, HOUR_MS, IN_A_MONTH, offboard, record, service, startWith } from './one-organization.ts';
 
-startWith({ [CON]: true, [CON2]: false, [CON3]: true }, { containers: 'processes', visibilityTimeout: 1500 });
+startWith(
+  { [CON]: true, [CON2]: false, [CON3]: true },
+  { processes: ['offboard-organization'], visibilityTimeout: 1500 },
+);
 
 /** What Scheduler sends when the removal of the organization's last offboarding is due. */
 const removalMessage = async () =>
