@@ -1,9 +1,8 @@
-// The AWS CLI's and the Auth0 CLI's words as calls, as far as docs/runbook.md has them: neither comes with npm.
+// The AWS CLI's and the Auth0 CLI's words as calls, as far as the pages have them: neither comes with npm.
 import { readFileSync } from 'node:fs';
 
 const TARGETS: Record<string, string> = { sqs: 'AmazonSQS', secretsmanager: 'secretsmanager', events: 'AWSEvents' };
-const [cli, ...words] = process.argv.slice(2);
-const { AWS_ENDPOINT_URL = '', TENANT = '', AUTH0_TOKEN = '' } = process.env;
+type Environment = Record<string, string>;
 
 /** `--queue-url x --visibility-timeout 0` by their names; `--enabled` and `--no-enabled` have no value. */
 function optionsIn(rest: string[]): Record<string, string> {
@@ -51,7 +50,11 @@ function queried(answer: Record<string, unknown>, query: string): unknown {
 }
 
 /** Lambda's operations, which go by method and path. */
-async function lambda(operation: string, options: Record<string, string>): Promise<Record<string, unknown>> {
+async function lambda(
+  endpoint: string,
+  operation: string,
+  options: Record<string, string>,
+): Promise<Record<string, unknown>> {
   const { 'function-name': functionName = '', uuid = '', enabled, 'recursive-loop': RecursiveLoop } = options;
   const mappings = '/2015-03-31/event-source-mappings';
   const calls: Record<string, [method: string, path: string, body?: object]> = {
@@ -65,17 +68,18 @@ async function lambda(operation: string, options: Record<string, string>): Promi
   };
   const [method, path, body] = calls[operation] ?? [];
   if (!method) throw new Error(`aws lambda ${operation} is not played`);
-  const response = await fetch(AWS_ENDPOINT_URL + path, { method, ...(body && { body: JSON.stringify(body) }) });
+  const response = await fetch(endpoint + path, { method, ...(body && { body: JSON.stringify(body) }) });
   const answer = (await response.json()) as Record<string, unknown>;
   if (!response.ok) throw new Error(String(answer.message));
   return answer;
 }
 
-async function aws(service: string, operation: string, rest: string[]): Promise<void> {
+/** What `aws` prints for its words. Throws what it says where it fails. */
+export async function aws(words: string[], { AWS_ENDPOINT_URL = '' }: Environment): Promise<string> {
+  const [service = '', operation = '', ...rest] = words;
   const { query, output: _, ...options } = optionsIn(rest);
-  const show = (answer: Record<string, unknown>) =>
-    console.log(query ? String(queried(answer, query)) : JSON.stringify(answer));
-  if (service === 'lambda') return show(await lambda(operation, options));
+  const show = (answer: Record<string, unknown>) => (query ? String(queried(answer, query)) : JSON.stringify(answer));
+  if (service === 'lambda') return show(await lambda(AWS_ENDPOINT_URL, operation, options));
   const target = TARGETS[service];
   if (!target) throw new Error(`aws ${service} is not played`);
   const input = Object.entries(options).map(([name, text]) => [pascal(name), inputOf(name, text)]);
@@ -86,10 +90,13 @@ async function aws(service: string, operation: string, rest: string[]): Promise<
   });
   const answer = (await response.json()) as Record<string, unknown>;
   if (!response.ok) throw new Error(`An error occurred when calling ${pascal(operation)}: ${answer.message}`);
-  show(answer);
+  return show(answer);
 }
 
-async function auth0(method: string, path: string, rest: string[]): Promise<void> {
+/** What `auth0` prints for its words. Throws what it says where it fails. */
+export async function auth0(words: string[], { TENANT, AUTH0_TOKEN }: Environment): Promise<string> {
+  const [first, method = '', path, ...rest] = words;
+  if (first !== 'api') throw new Error(`auth0 ${first} is not played`);
   const { data } = optionsIn(rest);
   const response = await fetch(`${TENANT}/api/v2/${path}`, {
     method: method.toUpperCase(),
@@ -98,15 +105,5 @@ async function auth0(method: string, path: string, rest: string[]): Promise<void
   });
   const text = await response.text();
   if (!response.ok) throw new Error(text);
-  console.log(text);
+  return text;
 }
-
-const [first = '', second = '', third = '', ...rest] = words;
-if (cli === 'aws')
-  await aws(
-    first,
-    second,
-    [third, ...rest].filter((word) => word !== ''),
-  );
-else if (first === 'api') await auth0(second, third, rest);
-else throw new Error(`${cli} ${first} is not played`);

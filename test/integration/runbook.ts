@@ -1,7 +1,7 @@
 // docs/runbook.md as whoever is on call uses it: its entries and game day, and a terminal in which their commands run as they stand.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { openapi } from '../contract.ts';
-import { COMMANDS } from '../programs/program.ts';
+import { startTypedCommands } from '../programs/typed-commands.ts';
 import { CON, ORG, type Service } from '../service.ts';
 
 export const PAGE = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
@@ -113,7 +113,7 @@ export async function startTerminal(service: Service) {
   const api = await listen(service);
   aws.terminal.setApi('org-connections-local', api.url);
   const folder = mkdtempSync(join(tmpdir(), 'on-call-'));
-  for (const [name, script] of Object.entries(COMMANDS)) writeFileSync(join(folder, name), script, { mode: 0o755 });
+  const endCommands = await startTypedCommands(folder);
   const scopes = [
     'read:organizations',
     ...['read', 'create', 'update'].map((verb) => `${verb}:organization_connections`),
@@ -167,7 +167,10 @@ export async function startTerminal(service: Service) {
       }
       return all;
     },
-    close: api.close,
+    close() {
+      endCommands();
+      api.close();
+    },
   };
 }
 

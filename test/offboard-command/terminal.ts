@@ -16,6 +16,9 @@ const MAIN = programOf('infra/commands/offboard/main.ts');
 const HOME = mkdtempSync(join(tmpdir(), 'offboard-home-'));
 const { PATH = '' } = process.env;
 const ENVIRONMENT = { PATH, NODE_OPTIONS: programOptions, HOME, AWS_EC2_METADATA_DISABLED: 'true', TZ: 'UTC' };
+/** What `fetch` goes through, which the command sets where the environment names a proxy or certificates. */
+const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
+const world = globalThis as unknown as Record<symbol, unknown>;
 
 export interface Ran {
   status: number;
@@ -41,6 +44,9 @@ export function offboard(words: string[], given: Given = {}): Promise<Ran> {
 async function runHere(words: string[], { input = '', env = {} }: Given): Promise<Ran> {
   const shown = { stdout: '', stderr: '' };
   const before = { env: { ...process.env }, exitCode: process.exitCode, stdin: process.stdin };
+  // Node makes its own when the first request is.
+  new Request('data:,');
+  const dispatcher = world[DISPATCHER];
   const write = (name: 'stdout' | 'stderr') =>
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
       shown[name] += text;
@@ -57,6 +63,7 @@ async function runHere(words: string[], { input = '', env = {} }: Given): Promis
     replaceEnvironment(before.env);
     process.exitCode = before.exitCode;
     Object.defineProperty(process, 'stdin', { value: before.stdin, configurable: true });
+    world[DISPATCHER] = dispatcher;
   }
 }
 

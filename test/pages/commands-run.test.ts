@@ -1,23 +1,24 @@
 // The commands of the pages for newcomers, publishers and operators, typed as they stand beside `npm start`. Those of the runbook are
 // played by the game days of test/integration/.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LocalService, startLocalService } from '../page/local-service.ts';
-import { COMMANDS } from '../programs/program.ts';
+import { startTypedCommands } from '../programs/typed-commands.ts';
 import { blocksOf, found, ROOT, text } from './pages.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pages-'));
 
 let service: LocalService;
+let endCommands: () => void;
 beforeAll(async () => {
-  for (const [name, script] of Object.entries(COMMANDS)) writeFileSync(join(folder, name), script, { mode: 0o755 });
-  service = await startLocalService();
+  [endCommands, service] = await Promise.all([startTypedCommands(folder), startLocalService()]);
 });
 afterAll(async () => {
+  endCommands();
   await service.end();
   rmSync(folder, { recursive: true });
 });
@@ -29,12 +30,8 @@ async function type(line: string): Promise<string> {
     .replace(/(?<=[ >])(plan\.json|customers\.csv|done\.html)/g, `${folder}/$1`)
     .replaceAll('http://localhost:3000', service.url);
   const credentials = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
-  const env = {
-    ...process.env,
-    ...credentials,
-    AWS_ENDPOINT_URL: service.awsUrl,
-    PATH: `${folder}:${process.env.PATH}`,
-  };
+  const PATH = `${folder}:${process.env.PATH}`;
+  const env = { HOME: folder, PATH, ...credentials, AWS_ENDPOINT_URL: service.awsUrl };
   const { stdout } = await promisify(execFile)('bash', ['--norc', '-ec', script], { cwd: ROOT, env });
   return stdout;
 }

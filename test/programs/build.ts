@@ -19,7 +19,6 @@ const PROGRAMS = [
   'test/deep-report.ts',
   'test/exploration/run.ts',
   'test/integration/chaos.run.ts',
-  'test/integration/command-line.ts',
   'test/integration/outage.run.ts',
 ];
 
