@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { at, KEYS, makePlan, service } from './customers.ts';
 import { startProxy } from './proxy.ts';
-import { offboardAsProcess as offboard } from './terminal.ts';
+import { offboard, offboardAsProcess } from './terminal.ts';
 
 let proxy: Awaited<ReturnType<typeof startProxy>>;
 beforeEach(async () => {
@@ -24,6 +24,7 @@ const plan = (...more: string[]) => [
   ...['plan', at('list.csv'), '--action', 'disable', '--reason', 'x', '--out', at('plan.json'), '--stage', 'prod'],
   ...more,
 ];
+/** A file with a name that no other test has: AWS's SDK reads a file once a process. */
 const write = (name: string, text: string) => {
   mkdirSync(dirname(at(name)), { recursive: true });
   writeFileSync(at(name), text);
@@ -33,7 +34,7 @@ const write = (name: string, text: string) => {
 test('when HTTP_PROXY is set, AWS and the API are reached through it; NO_PROXY names what is not', async () => {
   service.settings.apiUrl = 'http://api.example.test';
   const env = { ...KEYS, AWS_ENDPOINT_URL: 'http://aws.example.test', http_proxy: proxy.url };
-  const made = await offboard(plan(), { env });
+  const made = await offboardAsProcess(plan(), { env });
   expect(made, made.stderr).toMatchObject({ status: 0 });
   expect(new Set(proxy.seen)).toEqual(new Set(['CONNECT aws.example.test:80', 'CONNECT api.example.test:80']));
   proxy.seen.length = 0;
@@ -49,7 +50,7 @@ test('when HTTPS_PROXY is set, STS and single sign-on are reached through it, ea
   expect(proxy.seen).toContain('CONNECT sts.eu-west-1.amazonaws.com:443');
   proxy.seen.length = 0;
   const AWS_CONFIG_FILE = write(
-    'config',
+    'single-sign-on',
     `[profile work]
 sso_session = company
 sso_account_id = 123456789012
@@ -80,7 +81,7 @@ test('when a proxy is of a kind that is not supported, it is refused by name', a
 
 test('when nobody is logged in, the advice is that of the profile', async () => {
   const AWS_CONFIG_FILE = write(
-    'config',
+    'logins',
     `[profile console]
 login_session = arn:aws:iam::123456789012:user/kim
 region = eu-west-1
@@ -156,7 +157,8 @@ test('when AWS_CA_BUNDLE names the certificates of a company, they are trusted b
     expect(stranger.stderr).toMatch(
       /self-signed certificate.*\. If the network inspects TLS, name its certificates in AWS_CA_BUNDLE\.\n$/,
     );
-    const known = await offboard(['status', '--stage', 'prod'], { env: { ...env, AWS_CA_BUNDLE: paths.bundle } });
+    const trusting = { ...env, AWS_CA_BUNDLE: paths.bundle };
+    const known = await offboardAsProcess(['status', '--stage', 'prod'], { env: trusting });
     expect(known, known.stderr).toMatchObject({ status: 0, stdout: expect.stringContaining('requested: 0') });
   } finally {
     gateway.close();
