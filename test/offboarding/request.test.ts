@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { addDuration } from '../../lib/duration.ts';
 import { EventParameters } from '../../lib/offboarding/model/request.ts';
 import { eventSchemas, isRequested } from '../contract.ts';
+import { wordOf } from '../generated-text.ts';
 
 describe('durations', () => {
   test.each([
@@ -34,7 +35,7 @@ test('when a publisher checks a request by the schema, the worker takes exactly 
     {
       organization_id: fc.oneof(
         fc.constant('org_bCE84ZIRjtX58FeO'),
-        fc.stringMatching(/^org_[A-Za-z0-9/.%]{0,50}$/),
+        wordOf(50, '/.%').map((word) => `org_${word}`),
         fc.anything(),
       ),
       action: fc.oneof(fc.constantFrom('disable', 'remove', 'disable_then_remove'), fc.anything()),
@@ -58,7 +59,7 @@ test('when a publisher checks a request by the schema, the worker takes exactly 
       for (const name of ['requested_by', 'reason']) if (typeof json[name] === 'string') json[name] = json[name].trim();
       expect(v.is(EventParameters, json)).toBe(isRequested(json));
     }),
-    { numRuns: process.env.DEEP ? 50_000 : 3000 },
+    { numRuns: process.env.DEEP ? 50_000 : 1000 },
   );
   const [example] = eventSchemas.get('organization.offboarding.requested')?.examples ?? [];
   expect(v.is(EventParameters, example?.detail)).toBe(true);
