@@ -8,9 +8,9 @@ import { addDuration } from '../../lib/duration.ts';
 import { BatchBody, EventParameters, OffboardingBody } from '../../lib/offboarding/model/request.ts';
 import { createAjv, eventSchemas, openapi } from '../contract.ts';
 
-const RUNS = process.env.DEEP ? 50_000 : 3000;
+const RUNS = process.env.DEEP ? 50_000 : 1000;
 /** What the generator makes of a schema is dear; the property below varies it. */
-const VALID = process.env.DEEP ? 300 : 100;
+const VALID = process.env.DEEP ? 300 : 50;
 const SEED = Number(process.env.SEED ?? 7);
 
 /** A schema of the API with what it refers to, for itself. */
@@ -73,18 +73,19 @@ async function differences(schema: object, service: v.GenericSchema): Promise<Se
   const ajv = createAjv();
   const { properties } = schema as { properties: Record<string, object> };
   const described = ajv.compile(schema);
+  // Long text takes the generator long; its lengths are among the edges.
+  const short = JSON.parse(JSON.stringify(schema), (key, value) => (key === 'maxLength' ? Math.min(value, 60) : value));
   const valid: Record<string, unknown>[] = [];
   for (let seed = SEED; valid.length < VALID; seed++) {
-    const value = (await generate(schema as never, { seed, optionalsProbability: 0.5 } as never)) as never;
+    const value = (await generate(short as never, { seed, optionalsProbability: 0.5 } as never)) as never;
     if (described(value)) valid.push(value);
     if (seed > SEED + 10_000) throw new Error(`the generator makes too little that is valid: ${JSON.stringify(value)}`);
   }
   const found = new Set<string>();
   const compare = (value: unknown) => {
     const json = JSON.parse(JSON.stringify(value) ?? 'null');
-    if (isOutOfRange(json)) return;
     const ours = v.safeParse(service, json);
-    if (described(json) === ours.success) return;
+    if (described(json) === ours.success || isOutOfRange(json)) return;
     const [issue] = ours.issues ?? [];
     const refused = issue && `refuses ${(v.getDotPath(issue) ?? 'body').split('.')[0]}`;
     found.add(refused ?? `takes ${described.errors?.[0]?.instancePath.split('/')[1]}`);
