@@ -30,7 +30,7 @@ interface Entry {
 }
 
 /** SQS looks through this many messages of a FIFO queue for groups that have one ("FIFO queue backlog"). */
-const LOOKED_THROUGH = 120_000;
+export const LOOKED_THROUGH = 120_000;
 
 /** A list whose front is taken away: entries that are gone are passed over once. */
 class Line {
@@ -76,7 +76,7 @@ const receiptOf = ({ id }: Message) => Buffer.from(`${id}/${randomUUID()}`).toSt
 export const messageIdOf = (receipt: string): string | undefined =>
   /^([0-9a-f-]{36})\/[0-9a-f-]{36}$/.exec(Buffer.from(receipt, 'base64').toString())?.[1];
 
-export function createMessages(fifo: boolean, retentionMs: number) {
+export function createMessages(fifo: boolean, retentionMs: number, lookedThrough = LOOKED_THROUGH) {
   const all = new Line();
   const groups = new Map<string | undefined, { line: Line; received: Set<Entry> }>();
   const byMessage = new Map<Message, Entry>();
@@ -89,7 +89,7 @@ export function createMessages(fifo: boolean, retentionMs: number) {
 
   function look(): void {
     const { waiting } = lookedAt;
-    while (lookedAt.count < LOOKED_THROUGH && lookedAt.head < waiting.length) {
+    while (lookedAt.count < lookedThrough && lookedAt.head < waiting.length) {
       const entry = waiting[lookedAt.head++] as Entry;
       lookedAt.end = entry.place + 1;
       if (!entry.isGone) lookedAt.count += 1;

@@ -9,6 +9,8 @@ export interface QueueOptions {
   visibilityTimeout?: number;
   retention?: number;
   contentBasedDeduplication?: boolean;
+  /** How many messages of a FIFO queue are looked through for groups, where it is not as many as SQS has it. */
+  lookedThrough?: number;
   redrive?: { deadLetterQueue: string; maxReceiveCount: number } | undefined;
   /** Who may send, beside its own account; anybody where this is left out. */
   policy?: Statement[];
@@ -51,7 +53,7 @@ function createQueue(name: string, url: string, options: QueueOptions) {
     contentBasedDeduplication,
     redrive: options.redrive,
     policy: options.policy,
-    messages: createMessages(fifo, retention),
+    messages: createMessages(fifo, retention, options.lookedThrough),
     /** Deduplication ids, until when they are known and which message they stand for. */
     known: new Map<string, { until: number; sent: Sent }>(),
     sweepAt: 1000,
