@@ -200,10 +200,10 @@ test('a secret that is not rotated has none asked for, and the caller gets the 5
   expect(service.aws.calls).not.toContain('RotateSecret');
 });
 
-test('five hundred requests over ten cold starts mint no token', async () => {
+test('a hundred requests over ten cold starts mint no token', async () => {
   const before = service.tenant.tokensIssued();
   for (let start = 0; start < 10; start++) {
-    const requests = Array.from({ length: 50 }, () => service.request('disable-connection'));
+    const requests = Array.from({ length: 10 }, () => service.request('disable-connection'));
     const statuses = new Set((await Promise.all(requests)).map(({ status }) => status));
     expect([...statuses]).toEqual([200]);
     service.functionNamed('disable-connection').kill();

@@ -181,11 +181,11 @@ describe('a drift check by notification', () => {
     service.tenant.addFaults({ method: 'GET', delay: 100 });
     enable(CON);
     const detail = notification({ time: new Date().toISOString() });
-    // Two hundred at once may be more than a busy machine's table can take: Lambda would make those again.
-    const all = await Promise.allSettled(Array.from({ length: 200 }, () => service.watch.invoke({ detail })));
+    // Many at once may be more than a busy machine's table can take: Lambda would make those again.
+    const all = await Promise.allSettled(Array.from({ length: 60 }, () => service.watch.invoke({ detail })));
     expect(all.some(({ status }) => status === 'fulfilled')).toBe(true);
     await settledInAHurry();
-    expect(service.managementCalls().length).toBeLessThanOrEqual(50);
+    expect(service.managementCalls().length).toBeLessThanOrEqual(15);
     expect(drifts().length).toBe(1);
   });
 });
