@@ -40,10 +40,15 @@ const customTags = SHORT.flatMap((name) => [
   },
 ]) as unknown as ScalarTag[];
 
-/** A template of infra/account/, its short forms written out. */
+const templates = new Map<string, Template>();
+/** A template of infra/account/, its short forms written out; read once, so nobody changes it. */
 export function readTemplate(name: string): Template {
+  const known = templates.get(name);
+  if (known) return known;
   const text = readFileSync(fileURLToPath(new URL(`../../infra/account/${name}`, import.meta.url)), 'utf8');
-  return parse(text, { customTags, merge: true, resolveKnownTags: true });
+  const template: Template = parse(text, { customTags, merge: true, resolveKnownTags: true });
+  templates.set(name, template);
+  return template;
 }
 
 /** The ARN of a resource that has a name. */

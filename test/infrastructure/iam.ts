@@ -22,7 +22,7 @@ export interface Request {
   context?: Record<string, Many<string>>;
 }
 
-const list = <T>(value: Many<T>): T[] => [value].flat() as T[];
+const list = <T>(value: Many<T>): T[] => (Array.isArray(value) ? value : [value]);
 /** Few patterns are asked about many values. */
 const compiled = new Map<string, RegExp>();
 /** `*` is any number of characters, slashes and colons among them, `?` is one. */
@@ -94,20 +94,20 @@ function namedAs({ Principal }: Statement, { principal }: Request): 'nobody' | '
   return named.some((one) => one === account || one.endsWith(`:iam::${account}:root`)) ? 'account' : 'nobody';
 }
 
-/** Whether a statement names an action: the same few are asked about each resource. */
-const naming = new WeakMap<Statement, Map<string, boolean>>();
-function namesAction(statement: Statement, action: string): boolean {
-  const known = naming.get(statement) ?? new Map<string, boolean>();
-  naming.set(statement, known);
-  const isNamed =
-    known.get(action) ?? list(statement.Action).some((pattern) => like(action.toLowerCase(), pattern.toLowerCase()));
-  known.set(action, isNamed);
-  return isNamed;
+/** The statements of a policy that name an action: the same few actions are asked about each resource. */
+const naming = new WeakMap<Policy, Map<string, Statement[]>>();
+function statementsOf(policy: Policy, action: string): Statement[] {
+  const known = naming.get(policy) ?? new Map<string, Statement[]>();
+  naming.set(policy, known);
+  const names = ({ Action }: Statement) =>
+    list(Action).some((pattern) => like(action.toLowerCase(), pattern.toLowerCase()));
+  const statements = known.get(action) ?? list(policy.Statement).filter(names);
+  known.set(action, statements);
+  return statements;
 }
 
 function applies(statement: Statement, request: Request): boolean {
   const { Resource, Condition = {} } = statement;
-  if (!namesAction(statement, request.action)) return false;
   const context = contextOf(request);
   return (
     list(Resource).some((pattern) => like(request.resource, pattern)) &&
@@ -121,7 +121,7 @@ function applies(statement: Statement, request: Request): boolean {
 }
 
 const applying = (policies: Policy[], request: Request) =>
-  policies.flatMap(({ Statement }) => list(Statement)).filter((statement) => applies(statement, request));
+  policies.flatMap((policy) => statementsOf(policy, request.action).filter((statement) => applies(statement, request)));
 
 /**
  * Whether IAM allows it: no policy denies it, the boundary, where there is one, allows it, and the caller's own policy or the
