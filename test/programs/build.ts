@@ -1,12 +1,15 @@
 // Bundles the programs that tests start as processes, once before the tests of a run. A process loads its bundle in a tenth of the
 // time that it takes for some hundred modules, and needs no loader of TypeScript on a Node that is older than Lambda's.
 // test/programs/scripts.test.ts starts the sources, by the scripts of package.json.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { parse } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CONTRACTS = join(ROOT, 'infra/contracts');
+const DESCRIPTIONS = ['openapi.yml', 'asyncapi.yml'];
 const PROGRAMS = [
   'infra/commands/costs/main.ts',
   'infra/commands/doctor/main.ts',
@@ -40,7 +43,7 @@ const ownPlaces: Plugin = {
   },
 };
 
-/** Bundles them into a folder of this run's own, whose name is in BUILT_PROGRAMS; the function that it returns removes the folder. */
+/** Bundles them, and parses the descriptions as JSON, into a folder of this run's own, whose name is in BUILT_PROGRAMS; the function that it returns removes the folder. */
 export default async function buildPrograms(): Promise<() => void> {
   // Below node_modules, where what is not bundled is found.
   const folder = join(ROOT, `node_modules/.programs-${process.pid}`);
@@ -67,6 +70,8 @@ export default async function buildPrograms(): Promise<() => void> {
     },
     plugins: [ownPlaces],
   });
+  for (const name of DESCRIPTIONS)
+    writeFileSync(join(folder, `${name}.json`), JSON.stringify(parse(readFileSync(join(CONTRACTS, name), 'utf8'))));
   process.env.BUILT_PROGRAMS = folder;
   return () => rmSync(folder, { recursive: true });
 }
