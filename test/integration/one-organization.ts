@@ -56,9 +56,9 @@ export const eventsOf = (type: string) =>
 export async function settledInAHurry(): Promise<void> {
   const { aws, worker } = service;
   for (let turns = 0; aws.messages(QUEUE).length > 0 || worker.isBusy(); turns++) {
-    if (turns % 10 === 9 && !worker.isBusy()) await service.pass(11_000);
+    if (turns % 4 === 3 && !worker.isBusy()) await service.pass(11_000);
     await service.hurry();
-    await sleep(10);
+    await sleep(25);
   }
 }
 

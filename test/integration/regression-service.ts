@@ -156,9 +156,12 @@ export async function startRegressionService({ processes = [], ...options }: Opt
 
     /** Resolves once `test` holds; what waits in the queue is not waited for meanwhile. */
     async until(what: string, test: () => boolean | Promise<boolean>, hurries = true) {
-      for (const end = Date.now() + 40_000; !(await test()); await sleep(75)) {
+      const end = Date.now() + 40_000;
+      for (let turn = 0; !(await test()); turn++) {
         if (Date.now() > end) throw new Error(`It did not come to this: ${what}`);
-        if (hurries) this.hurry();
+        // A message that comes back too early is put back: what takes long is asked for less often.
+        if (hurries && (turn < 4 || turn % 4 === 0)) this.hurry();
+        await sleep(75);
       }
     },
 

@@ -182,15 +182,15 @@ describe('a drift check by notification', () => {
     enable(CON);
     const detail = notification({ time: new Date().toISOString() });
     // Many at once may be more than a busy machine's table can take: Lambda would make those again.
-    const all = await Promise.allSettled(Array.from({ length: 60 }, () => service.watch.invoke({ detail })));
+    const all = await Promise.allSettled(Array.from({ length: 40 }, () => service.watch.invoke({ detail })));
     expect(all.some(({ status }) => status === 'fulfilled')).toBe(true);
     await settledInAHurry();
-    expect(service.managementCalls().length).toBeLessThanOrEqual(15);
+    expect(service.managementCalls().length).toBeLessThanOrEqual(10);
     expect(drifts().length).toBe(1);
   });
 });
 
-const RUNS = process.env.DEEP ? 500 : 12;
+const RUNS = process.env.DEEP ? 500 : 8;
 test(`${RUNS} interleavings of checks, notifications, requests, cancellings and somebody enabling: nothing is disabled after it was allowed`, async () => {
   const answered: number[] = [];
   for (let seed = 1; seed <= RUNS; seed++) {
