@@ -111,7 +111,7 @@ describe('when a request is accepted and its notice is lost', () => {
   });
 
   test('because the queue takes nothing, each organization of a batch is found and carried out', async () => {
-    const organization_ids = Array.from({ length: 25 }, (_, i) => `org_rest${String(i).padStart(12, '0')}`);
+    const organization_ids = Array.from({ length: 12 }, (_, i) => `org_rest${String(i).padStart(12, '0')}`);
     const one = [{ connection_id: CON }];
     service.tenant.setOrganizations(Object.fromEntries(organization_ids.map((id) => [id, one])));
     service.aws.addFaults(...SENDS.map((operation) => ({ operation, error: 'AccessDeniedException', times: 99 })));
