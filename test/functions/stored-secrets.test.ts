@@ -10,13 +10,12 @@ beforeAll(async () => {
   service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
 });
 afterAll(() => service.close());
-beforeEach(async () => {
+beforeEach(() => {
   service.tenant.clearFaults();
   service.tenant.setClock(0);
   store(json);
   // A rotation that failed is given up.
   for (const { stages } of service.aws.secret(TOKEN_SECRET).versions.values()) stages.delete('AWSPENDING');
-  await service.aws.rotate(TOKEN_SECRET);
   // A container of its own knows no earlier token.
   service.functionNamed('disable-connection').kill();
 });
