@@ -56,9 +56,6 @@ export const SUITES: Record<string, string[]> = {
   'sessions/end-sessions': ['sessions/end-sessions'],
   'sessions/end-sessions-errors': ['sessions/end-sessions'],
   'offboarding/store/shell': ['offboarding/store/shell'],
-  'offboarding/worker/delivery': ['worker/delivery', 'store/offboarding-queue', 'store/dead-letter-queue'].map(
-    (name) => `offboarding/${name}`,
-  ),
   'offboarding/worker/dispatch': ['offboarding/worker/dispatch'],
   'offboarding/worker/lease': ['offboarding/worker/lease'],
   'offboarding/worker/learn': ['offboarding/worker/learn'],
@@ -66,6 +63,9 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/worker/next-step': ['next-step', 'request-steps'].map((name) => `offboarding/worker/${name}`),
   'offboarding/worker/next-step-later': ['next-step', 'check-steps'].map((name) => `offboarding/worker/${name}`),
   'offboarding/worker/facts': ['offboarding/worker/facts', 'offboarding/worker/visit-state', ...ITEM],
+  'offboarding/worker/delivery': ['worker/delivery', 'store/offboarding-queue', 'store/dead-letter-queue'].map(
+    (name) => `offboarding/${name}`,
+  ),
   'offboarding/worker/dispatcher': [
     'worker/dispatcher',
     'worker/dispatch',
