@@ -1,3 +1,4 @@
+import { memoryOf } from './interned.ts';
 import { labelOf } from './labels.ts';
 import { endOf, pendingOf } from './programs.ts';
 import { clockOf } from './steps.ts';
@@ -121,8 +122,9 @@ function factsOf(about: Record<string, unknown>): string[] {
   known.set(about, facts);
   return facts;
 }
+const said = memoryOf<string[]>();
 const saysOf = (subject: string, about: object): string[] =>
-  factsOf(about as Record<string, unknown>).map((fact) => subject + fact);
+  said(about, subject, () => factsOf(about as Record<string, unknown>).map((fact) => subject + fact));
 
 const WHO = /^(worker|sessions|dispatch|http \w+(?: batch)?)(?:\d| \w+)? /;
 
@@ -133,20 +135,24 @@ function doneIn(label: string, world: World): string {
   const process = world.processes.find(({ name }) => name === who);
   if (!process) return `${done}the end`;
   const next = pendingOf(process.program);
-  if (next) return done + shortly(labelOf(next, clockOf(world, process)));
+  if (next) {
+    const at = clockOf(world, process);
+    return done + asked(next, String(at), () => shortly(labelOf(next, at)));
+  }
   const { is, error } = endOf(process.program) as { is?: string; error?: { code: string } };
   return done + ['it ends', is, error?.code].filter(Boolean).join(' ');
 }
 
-const said = new Map<string, { who: string; done: string }>();
+const asked = memoryOf<string>();
+const steps = new Map<string, { who: string; done: string }>();
 
 /** Who does something by a step's label, and the fact but for what comes next. */
 function saidBy(label: string): { who: string; done: string } {
-  let known = said.get(label);
+  let known = steps.get(label);
   if (!known) {
     const [start = '', kind] = WHO.exec(label) ?? [];
     known = { who: start.trimEnd(), done: kind ? kind + SAYS + shortly(label.slice(start.length)) + IS : '' };
-    said.set(label, known);
+    steps.set(label, known);
   }
   return known;
 }

@@ -12,7 +12,7 @@ const MACHINES = [visit, update];
 
 type AnyGenerator = Generator<unknown, unknown, unknown>;
 /** The generators that have not ended, each with what it was told. */
-type Open = Map<AnyGenerator, string[]>;
+type Open = Map<AnyGenerator, unknown[]>;
 interface Call {
   generator: AnyGenerator;
   given: unknown;
@@ -75,11 +75,12 @@ function tell(generator: AnyGenerator, value: unknown): void {
   const given = open.get(generator);
   if (!given) return;
   if (MACHINES.some((one) => generator instanceof one)) given.length = 0;
-  given.push(tokenOf(value));
+  given.push(value);
 }
 
 /** The same for computations that are at the same place. */
-export const keyOfComputation = ({ open }: Computation): string => JSON.stringify([...open.values()]);
+export const keyOfComputation = ({ open }: Computation): string =>
+  [...open.values()].map((given) => given.map(tokenOf).join()).join(';');
 
 /** A short text for a value; the same for equal values. */
 export const tokenOf = (value: unknown): string =>

@@ -43,6 +43,11 @@ function ownerOf(owner: string, processes: Process[]): string {
 
 const keyed = <T extends object>(partsOf: (one: T) => unknown) => namedBy<T>((one) => JSON.stringify(partsOf(one)));
 
+/** The parts that an object has, each by its name and a short text. */
+const partsOf = (whole: object) =>
+  Object.entries(whole).flatMap(([name, part]) =>
+    part === undefined ? [] : [name, typeof part === 'object' && part !== null ? partKey(part) : part],
+  );
 const partKey = keyed<object>((part) => part);
 const itemKey = keyed<World['items'][string]>((item) => ({
   ...item,
@@ -55,11 +60,10 @@ function processKey({ name, skew, elapsed, isPaused, message, about, program }: 
   const own = [name.replace(/\d$/, ''), skew, elapsed, isPaused, message && partKey(message), about && partKey(about)];
   return [...own, program.is === 'core' ? program.id : visitKey(program.state)].join(' ');
 }
-const storyKey = keyed<World['story']>((story) => ({
-  ...story,
-  events: sequencesOf(story.events),
-  letters: [...new Set(story.letters)],
-}));
+const storyKey = namedBy<World['story']>(({ events, letters, ...story }) =>
+  [...partsOf(story), sequencesKey(events), new Set(letters).size, ...new Set(letters)].join(),
+);
+const sequencesKey = keyed(sequencesOf);
 
 /** The events of each offboarding in their order; one that is published twice in a row counts once. */
 function sequencesOf(events: World['story']['events']): Record<string, string[]> {
@@ -84,8 +88,12 @@ function isCurrent({ program }: Process, { items }: World): boolean {
 const visitKey = namedBy<VisitState>(({ stored, item, input, writes, ...state }) => {
   const same = (one: typeof item) =>
     `${itemKey(one)} ${one.version === stored.version} ${one.lease?.owner === input.nonce}`;
-  const parts = Object.entries(state).flatMap(([name, part]) => (part === undefined ? [] : [name, textOf(part)]));
-  return [...parts, same(item), item === stored || same(stored), input.mode, input.deadline, writes > 25].join();
+  return [
+    ...partsOf(state),
+    same(item),
+    item === stored || same(stored),
+    input.mode,
+    input.deadline,
+    writes > 25,
+  ].join();
 });
-
-const textOf = (part: unknown) => (typeof part === 'object' && part !== null ? partKey(part) : part);

@@ -1,5 +1,5 @@
 import { answersAreTrue } from './oracle/answers.ts';
-import type { Check } from './oracle/check.ts';
+import type { Check, StepCheck } from './oracle/check.ts';
 import { dispatchIsTold, duesAreRight } from './oracle/due.ts';
 import { nothingTwice, nothingWaits } from './oracle/efforts.ts';
 import { eventsAreTrue, toldInOrder } from './oracle/events.ts';
@@ -16,13 +16,20 @@ import type { World } from './world.ts';
 // What must hold, in a few sentences, from what callers were answered and what Auth0, the events and the records show. It imports
 // nothing of lib/: where the rules and these pages disagree, one of them is wrong.
 
-const firstOf = (checks: Check[], world: World, scenario: Scenario) => {
+const firstOf = (checks: StepCheck[], world: World, scenario: Scenario, before: World) => {
   for (const check of checks) {
-    const what = check(world, scenario);
+    const what = check(world, scenario, before);
     if (what) return what;
   }
   return undefined;
 };
+
+const TOLD = [
+  ...[eventsAreTrue, answersAreTrue, nothingTwice, nothingWaits],
+  ...[duesAreRight, dispatchIsTold, versionsAreNew, recordsAreStored],
+];
+const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack } = steps;
+const KEPT = [recordsStay, lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack];
 
 /** What must hold in every step; a sentence where it does not. */
 export function checkStep(before: World, after: World, scenario: Scenario): string | undefined {
@@ -30,24 +37,12 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
     const what = steps.checkChange(change, before);
     if (what) return what;
   }
-  const told = firstOf(
-    [
-      ...[eventsAreTrue, answersAreTrue(before), nothingTwice(before), nothingWaits(before)],
-      ...[duesAreRight(before), dispatchIsTold, versionsAreNew(before), recordsAreStored(before)],
-    ],
-    after,
-    scenario,
-  );
+  const told = firstOf(TOLD, after, scenario, before);
   if (told) return told;
   const answer = after.story.cancelled[before.story.cancelled.length];
   if (answer?.status === 200) return steps.nothingLeftToEnable(after, answer, scenario);
   if (answer?.status === 404) return steps.nothingWasThere(after, answer, scenario);
-  const { recordsStay, lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack } = steps;
-  return firstOf(
-    [recordsStay(before), lettersFirst, sessionsStop, nothingOverdue, leaseIsKept, messagesComeBack],
-    after,
-    scenario,
-  );
+  return firstOf(KEPT, after, scenario, before);
 }
 
 const { openWork, endedOnce, nothingOfTheRejected, cancelledIsOver, asAskedFor, givenBack } = rest;
@@ -63,4 +58,5 @@ export const checkRest: Check = (world, scenario) =>
     ],
     world,
     scenario,
+    world,
   );

@@ -71,7 +71,8 @@ function coreAt(name: string, start: () => Core<unknown>, path: Result[], comput
 }
 
 /** A computation that begins; `name` tells it apart from all others. */
-export const coreProgram = (name: string, start: () => Core<unknown>): Program => coreAt(name, start, [], replay(start, []));
+export const coreProgram = (name: string, start: () => Core<unknown>): Program =>
+  coreAt(name, start, [], replay(start, []));
 
 export function visitProgram(input: VisitInput, now: number): Program {
   const id = `visit ${now} ${JSON.stringify(input)}`;

@@ -104,10 +104,10 @@ const resultOf = (world: World, process: Process, { value, error }: { value?: un
 
 function performOne(world: World, index: number, effect: SingleEffect): Step[] {
   const process = world.processes[index] as Process;
+  const what = labelOf(effect, clockOf(world, process));
   return performSingle(world, effect, performerOf(world, process)).map(({ how, world: next, ...end }) => {
     const result = resultOf(next, process, end);
     const elapsed = process.elapsed + (effect.do === 'pause' ? Math.max(effect.ms, PAUSE_TAKES_MS) : 0);
-    const what = labelOf(effect, clockOf(world, process));
     const label = [process.name, what, how === 'ok' ? end.error?.code : `(${how})`].filter(Boolean).join(' ');
     return {
       label,

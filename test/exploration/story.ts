@@ -89,8 +89,10 @@ export const emptyStory = (): Story => ({
 export function lookedAt(world: World): World {
   const { changes, published, answer, dispatched } = world.story;
   const isQuiet = changes.length === 0 && published.length === 0 && !answer && !dispatched;
-  return isQuiet ? world : withStory(world, { changes: [], published: [], answer: undefined, dispatched: undefined });
+  return isQuiet ? world : withStory(world, NOTHING_NEW);
 }
+
+const NOTHING_NEW = { changes: [], published: [], answer: undefined, dispatched: undefined };
 
 export const withStory = (world: World, change: Partial<Story>): World => ({
   ...world,

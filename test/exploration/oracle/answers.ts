@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Answer, Detail } from '../story.ts';
 import type { World } from '../world.ts';
-import type { Check } from './check.ts';
+import type { StepCheck } from './check.ts';
 import { isFaultless } from './faults.ts';
 import { wrongOutcomes } from './outcomes.ts';
 import { statusIn, statusOf } from './standing.ts';
@@ -11,15 +11,13 @@ import { statusIn, statusOf } from './standing.ts';
 type Wrong = (answer: Answer, world: World, scenario: Scenario, before: World) => string | undefined;
 
 /** An answer says what is so at its moment; where nothing went wrong, none is an error. */
-export const answersAreTrue =
-  (before: World): Check =>
-  (world, scenario) => {
-    const { answer } = world.story;
-    if (!answer) return undefined;
-    if (answer.status >= 500 && isFaultless(world, scenario))
-      return `${answer.kind} is answered ${answer.status}, and nothing went wrong`;
-    return WRONG[answer.kind](answer, world, scenario, before);
-  };
+export const answersAreTrue: StepCheck = (world, scenario, before) => {
+  const { answer } = world.story;
+  if (!answer) return undefined;
+  if (answer.status >= 500 && isFaultless(world, scenario))
+    return `${answer.kind} is answered ${answer.status}, and nothing went wrong`;
+  return WRONG[answer.kind](answer, world, scenario, before);
+};
 
 const MOST_OPEN = 20;
 const present = (world: World, id: string) => statusIn(world, id) || statusOf(world, id);

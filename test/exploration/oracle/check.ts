@@ -5,3 +5,6 @@ import type { World } from '../world.ts';
 
 /** A sentence where something does not hold. */
 export type Check = (world: World, scenario: Scenario) => string | undefined;
+
+/** The same for a step; `before`: the world before it. */
+export type StepCheck = (world: World, scenario: Scenario, before: World) => string | undefined;

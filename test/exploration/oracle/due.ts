@@ -1,5 +1,5 @@
 import type { World } from '../world.ts';
-import type { Check } from './check.ts';
+import type { Check, StepCheck } from './check.ts';
 
 // When the next step of an organization is due, whose turn it is, and what the dispatcher makes of that.
 
@@ -51,24 +51,23 @@ function workOf({ requests, outbox }: Item): Entry[] {
 }
 
 /** What an item's attributes say of what is due is what it has left to do. */
-export const duesAreRight =
-  (before: World) =>
-  ({ items, dues }: World): string | undefined => {
-    for (const [id, item] of Object.entries(items)) {
-      if (item === before.items[id]) continue;
-      const work = workOf(item).sort((a, b) => (a.at < b.at ? -1 : 1));
-      const isWatched = item.requests.some((one) => counts(one) && one.watch === 'on');
-      const check = isWatched ? item.next_drift_check_at : undefined;
-      const all = [...work.map(({ at }) => at), ...(check ? [check] : [])].sort();
-      const { due_at, work_due_at, priority } = dues[id] ?? {};
-      if (due_at !== all[0]) return `${id} has something to do at ${all[0]}, and is due at ${due_at}`;
-      if (work_due_at !== work[0]?.at) return `${id} has work at ${work[0]?.at}, and it is due at ${work_due_at}`;
-      const turns = work.filter(({ at }) => at === work_due_at).map(({ turn }) => turn);
-      const isTurn = work.length > 0 ? turns.includes(String(priority)) : priority === (check && 'watch');
-      if (!isTurn) return `The turn of ${id} is taken to be that of ${priority}`;
-    }
-    return undefined;
-  };
+export const duesAreRight: StepCheck = ({ items, dues }, _, before) => {
+  if (items === before.items) return undefined;
+  for (const [id, item] of Object.entries(items)) {
+    if (item === before.items[id]) continue;
+    const work = workOf(item).sort((a, b) => (a.at < b.at ? -1 : 1));
+    const isWatched = item.requests.some((one) => counts(one) && one.watch === 'on');
+    const check = isWatched ? item.next_drift_check_at : undefined;
+    const all = [...work.map(({ at }) => at), ...(check ? [check] : [])].sort();
+    const { due_at, work_due_at, priority } = dues[id] ?? {};
+    if (due_at !== all[0]) return `${id} has something to do at ${all[0]}, and is due at ${due_at}`;
+    if (work_due_at !== work[0]?.at) return `${id} has work at ${work[0]?.at}, and it is due at ${work_due_at}`;
+    const turns = work.filter(({ at }) => at === work_due_at).map(({ turn }) => turn);
+    const isTurn = work.length > 0 ? turns.includes(String(priority)) : priority === (check && 'watch');
+    if (!isTurn) return `The turn of ${id} is taken to be that of ${priority}`;
+  }
+  return undefined;
+};
 
 /** What the dispatcher finds in the index as it is now. */
 function foundBy({ dues, batches, notices, now }: World) {

@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenarios.ts';
 import type { Accepted, Story } from '../story.ts';
 import type { World } from '../world.ts';
-import type { Check } from './check.ts';
+import type { Check, StepCheck } from './check.ts';
 import { isCovered, PENDING, statusIn } from './standing.ts';
 
 // What must hold in every step, whatever comes later.
@@ -80,18 +80,17 @@ export function nothingWasThere(
 }
 
 /** The end of an offboarding does not change, and no record that is needed expires. */
-export const recordsStay =
-  (before: World): Check =>
-  ({ records }) => {
-    for (const [id, { status, watch, expires_at }] of Object.entries(records)) {
-      const known = before.records[id]?.status ?? '';
-      if (['completed', 'cancelled'].includes(known) && status !== known)
-        return `The record of ${id} was ${known} and is ${status}`;
-      if (expires_at !== undefined && (PENDING.includes(status) || watch === 'on'))
-        return `The record of ${id} expires while it is ${status}`;
-    }
-    return undefined;
-  };
+export const recordsStay: StepCheck = ({ records }, _, before) => {
+  if (records === before.records) return undefined;
+  for (const [id, { status, watch, expires_at }] of Object.entries(records)) {
+    const known = before.records[id]?.status ?? '';
+    if (['completed', 'cancelled'].includes(known) && status !== known)
+      return `The record of ${id} was ${known} and is ${status}`;
+    if (expires_at !== undefined && (PENDING.includes(status) || watch === 'on'))
+      return `The record of ${id} expires while it is ${status}`;
+  }
+  return undefined;
+};
 
 /** A failure of a request by event has its dead letter first, and the worker publishes it, whose failures raise an alarm. */
 export const lettersFirst: Check = ({ story, items }) => {

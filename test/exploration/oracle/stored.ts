@@ -1,5 +1,5 @@
 import type { World } from '../world.ts';
-import type { Check } from './check.ts';
+import type { StepCheck } from './check.ts';
 
 // What the table has: each write has a version of its own, and a record shows what its organization's item has stored.
 
@@ -10,20 +10,19 @@ type Request = Item['requests'][number];
 const text = (value: unknown) => JSON.stringify(value) ?? '';
 
 /** Each write of an item or a batch has a version that none before it had. */
-export const versionsAreNew =
-  (before: World): Check =>
-  ({ items, batches }) => {
-    for (const [all, earlier] of [
-      [items, before.items],
-      [batches, before.batches],
-    ] as const)
-      for (const [id, { version = '' }] of Object.entries(all)) {
-        const known = earlier[id];
-        if (all[id] !== known && (version.length < 3 || version === known?.version))
-          return `${id} is written as version "${version}" after "${known?.version}"`;
-      }
-    return undefined;
-  };
+export const versionsAreNew: StepCheck = ({ items, batches }, _, before) => {
+  if (items === before.items && batches === before.batches) return undefined;
+  for (const [all, earlier] of [
+    [items, before.items],
+    [batches, before.batches],
+  ] as const)
+    for (const [id, { version = '' }] of Object.entries(all)) {
+      const known = earlier[id];
+      if (all[id] !== known && (version.length < 3 || version === known?.version))
+        return `${id} is written as version "${version}" after "${known?.version}"`;
+    }
+  return undefined;
+};
 
 /** What a record shows of its request as the request has it. */
 const SAME = [
@@ -33,29 +32,27 @@ const SAME = [
 ] as (keyof Request & keyof OffboardingRecord)[];
 
 /** A record that is written shows its request as the item has it stored, and what has ended stays as it was shown. */
-export const recordsAreStored =
-  (before: World): Check =>
-  ({ records, items }) => {
-    for (const [id, record] of Object.entries(records)) {
-      const earlier = before.records[id];
-      const item = items[record.organization_id];
-      const request = item?.requests.find(({ offboarding_id }) => offboarding_id === id);
-      if (record === earlier || !item || !request || item !== before.items[record.organization_id]) continue;
-      if (record.revision > item.revision) return `The record of ${id} shows what is not stored`;
-      // Somebody else has written the item since.
-      if (record.revision !== item.revision) continue;
-      const other = SAME.find((name) => text(record[name]) !== text(request[name]));
-      if (other)
-        return `The record of ${id} shows ${text(record[other])} as ${other}, and it is ${text(request[other])}`;
-      // Once the record alone has its words, it is final; where it has not, what changed since its end tells.
-      const isWordless = request.parameters.reason === '';
-      const isChanged = record.ended_at && record.ended_at !== record.updated_at;
-      const isFinal = earlier?.status === record.status && (isWordless || isChanged);
-      const wrong = isFinal ? changedSince(earlier, record) : otherConnections(item, request, record);
-      if (wrong) return `The record of ${id}: ${wrong}`;
-    }
-    return undefined;
-  };
+export const recordsAreStored: StepCheck = ({ records, items }, _, before) => {
+  if (records === before.records) return undefined;
+  for (const [id, record] of Object.entries(records)) {
+    const earlier = before.records[id];
+    const item = items[record.organization_id];
+    const request = item?.requests.find(({ offboarding_id }) => offboarding_id === id);
+    if (record === earlier || !item || !request || item !== before.items[record.organization_id]) continue;
+    if (record.revision > item.revision) return `The record of ${id} shows what is not stored`;
+    // Somebody else has written the item since.
+    if (record.revision !== item.revision) continue;
+    const other = SAME.find((name) => text(record[name]) !== text(request[name]));
+    if (other) return `The record of ${id} shows ${text(record[other])} as ${other}, and it is ${text(request[other])}`;
+    // Once the record alone has its words, it is final; where it has not, what changed since its end tells.
+    const isWordless = request.parameters.reason === '';
+    const isChanged = record.ended_at && record.ended_at !== record.updated_at;
+    const isFinal = earlier?.status === record.status && (isWordless || isChanged);
+    const wrong = isFinal ? changedSince(earlier, record) : otherConnections(item, request, record);
+    if (wrong) return `The record of ${id}: ${wrong}`;
+  }
+  return undefined;
+};
 
 /** What was done at the end of an offboarding is final; a drift check adds to it. */
 function changedSince(earlier: OffboardingRecord, now: OffboardingRecord): string | undefined {
