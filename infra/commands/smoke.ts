@@ -2,12 +2,10 @@
 // answers are what they should be, 1 if one is not, 2 if nothing was asked.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { type Operator, operator } from './offboard/credentials.ts';
+import type { Operator } from './offboard/credentials.ts';
 import { Failure, Refusal } from './offboard/ending.ts';
 import { networkFaultOf, useCompanyNetwork } from './offboard/network.ts';
 import { plain, reasonOf } from './offboard/terminal.ts';
-import { signedFetchAs } from './signed-fetch.ts';
 
 const HELP = `npm run smoke -- --stage STAGE --organization ORGANIZATION
 npm run smoke -- --url URL --organization ORGANIZATION
@@ -44,10 +42,13 @@ async function main(): Promise<void> {
   if (!/^org_[A-Za-z0-9]+$/.test(organization))
     throw new Refusal('Say which organization: --organization, or SMOKE_ORGANIZATION, is the id of one of the tenant.');
   await useCompanyNetwork();
+  // AWS's SDK takes a while to load: it is loaded when all that was typed is right.
+  const { operator } = await import('./offboard/credentials.ts');
   const who = await operator(place);
   const base = (place.url ?? (await apiUrl(place.stage, who))).replace(/\/+$/, '');
   const address = `${base}/organizations/${organization}/offboarding`;
   console.log(`asking ${address}`);
+  const { signedFetchAs } = await import('./signed-fetch.ts');
   const send = signedFetchAs(who.client.credentials, who.region);
   await check(place.stage, address, async (method, more = {}) => {
     const init = { method, ...more, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
@@ -120,6 +121,7 @@ function lacksToken({ status, text }: Answer): boolean {
 /** The address that takes only what can be undone, which is all that the deploy role may ask for. */
 async function apiUrl(stage: string | undefined, { client, account, region }: Operator): Promise<string> {
   const StackName = `org-connections-${stage}`;
+  const { CloudFormationClient, DescribeStacksCommand } = await import('@aws-sdk/client-cloudformation');
   const { Stacks } = await new CloudFormationClient(client)
     .send(new DescribeStacksCommand({ StackName }))
     .catch((error: unknown) => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Count, measure } from './measure.ts';
+import type { Count } from './measure.ts';
 import { alarmMetricsIn, type Costs, monthsOf, type Resource } from './months.ts';
 
 const HELP = `npm run costs
@@ -32,6 +32,8 @@ async function print(): Promise<void> {
   console.error('Building, then counting what the functions do. This takes some two minutes.');
   execFileSync(process.execPath, [join(ROOT, 'infra/build/build.ts'), '--quiet'], { cwd: ROOT, stdio: 'inherit' });
   const template = templateOf('prod');
+  // With AWS's SDK and the stand-ins, which take a while to load.
+  const { measure } = await import('./measure.ts');
   const measured = await measure();
   console.log('| what, by the list prices of us-east-1 without free tiers | USD | of which |\n|---|---|---|');
   for (const [name, costs] of monthsOf(template, measured)) console.log(rowOf(name, costs));

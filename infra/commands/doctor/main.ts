@@ -2,19 +2,8 @@
 // infra/account/stage-access.yml's doctor policy, and as whoever the AWS CLI is logged in as. Exits 0 when all was looked at and nothing is
 // missing, 1 when something is, 2 when nothing was looked at.
 import { parseArgs } from 'node:util';
-import { operator } from '../offboard/credentials.ts';
 import { Refusal } from '../offboard/ending.ts';
 import { useCompanyNetwork } from '../offboard/network.ts';
-import { lookAtAlarms, lookAtConcurrency, lookAtDeployRole } from './account.ts';
-import { compareWithArchive } from './archive.ts';
-import { createFindings } from './findings.ts';
-import { lookAtNotifications } from './notifications.ts';
-import type { Place } from './place.ts';
-import { lookAtPolicies } from './policies.ts';
-import { lookAtResources, lookAtTable, lookAtWorker } from './resources.ts';
-import { lookAtSecrets } from './secrets.ts';
-import { apiOf, lookAtRemainingAccess } from './service.ts';
-import { lookAtStacks, type Stack } from './stacks.ts';
 
 const HELP = `npm run doctor -- --stage dev | staging | prod
 
@@ -46,14 +35,9 @@ async function main(): Promise<void> {
   if (organization !== undefined && !/^org_[A-Za-z0-9]+$/.test(organization))
     throw new Refusal('The --organization is no id (org_ and letters and digits).');
   await useCompanyNetwork();
-  const place = await placeOf(stage, who);
-  await lookAtConcurrency(place);
-  await lookAtAlarms(place);
-  await lookAtDeployRole(place);
-  const { service, account, all } = await lookAtStacks(place);
-  if (service) await lookAtService(place, service, { organization, archive });
-  if (service || account) await lookAtPolicies(place, all);
-  process.exitCode = place.findings.end() ? 0 : 1;
+  // AWS's SDK takes a while to load: it is loaded when all that was typed is right.
+  const { lookAtStage } = await import('./stage.ts');
+  process.exitCode = (await lookAtStage({ ...who, stage, organization, archive })) ? 0 : 1;
 }
 
 function given() {
@@ -62,38 +46,4 @@ function given() {
   } catch (error) {
     throw new Refusal(`${(error as Error).message.split('. ')[0]}.\n\n${HELP}`);
   }
-}
-
-async function placeOf(stage: string, options: { region?: string; profile?: string }): Promise<Place> {
-  const { arn, account, region, client } = await operator(options);
-  const findings = createFindings(`org-connections-${stage}-doctor-${region}`);
-  findings.ok('credentials', `${arn} in ${region}`);
-  return {
-    ...{ stage, account, region, client, findings },
-    partition: arn.split(':')[1] || 'aws',
-    stack: `org-connections-${stage}`,
-    accountStack: `org-connections-account-${stage}`,
-    publishersStack: `org-connections-publishers-${stage}`,
-  };
-}
-
-async function lookAtService(
-  place: Place,
-  service: Stack,
-  { organization, archive }: { organization: string | undefined; archive: string | undefined },
-): Promise<void> {
-  await lookAtTable(place, service);
-  await lookAtResources(place, service);
-  await lookAtWorker(place);
-  const variables = Object.values(service.template.Resources)
-    .filter(({ Type }) => Type === 'AWS::Lambda::Function')
-    .map(({ Properties }) => Properties.Environment?.Variables ?? {});
-  await lookAtSecrets(place, {
-    endsMachineAccess: variables.some(({ MACHINE_ACCESS }) => String(MACHINE_ACCESS) === 'true'),
-    endsSessions: variables.some(({ SESSION_QUEUE_URL }) => SESSION_QUEUE_URL !== undefined),
-  });
-  await lookAtNotifications(place, service);
-  const get = apiOf(place, service);
-  if (get && organization) await lookAtRemainingAccess(place, get, organization);
-  if (get && archive) await compareWithArchive(place, get, archive);
 }

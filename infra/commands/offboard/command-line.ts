@@ -1,13 +1,6 @@
-// The words and options of the command, with their help.
+// The words and options of the command, with their help. What a word does is loaded when it is typed.
 import { createRequire } from 'node:module';
 import { Command, Option } from 'commander';
-import { apply } from './apply.ts';
-import { cancel } from './cancel.ts';
-import { redrive, requeue } from './dispatch.ts';
-import { list } from './list.ts';
-import { plan } from './plan.ts';
-import { restore } from './restore.ts';
-import { status } from './status.ts';
 
 const { version } = createRequire(import.meta.url)('../../../package.json');
 
@@ -64,7 +57,7 @@ const WORDS: Word[] = [
     usage: 'plan [file]',
     description:
       'Shows what would be done to whom and when, by a dry run of the service, and writes that as a plan. Changes nothing.',
-    run: (file: string | undefined, options) => plan(file, options),
+    run: async (file: string | undefined, options) => (await import('./plan.ts')).plan(file, options),
     example: `  npm run offboard -- plan customers.csv --action disable_then_remove --grace-period P30D \\
     --reason "contract year 2026" --stage prod --out plan.json
 
@@ -99,7 +92,7 @@ read:organization_connections).`,
     usage: 'apply <plan>',
     description:
       'Does exactly what a plan says, after a question, and watches it. Applied again it is the same batches, and goes on.',
-    run: (path: string, options) => apply(path, options),
+    run: async (path: string, options) => (await import('./apply.ts')).apply(path, options),
     example: '  npm run offboard -- apply plan.json --report done.html',
     isOfPlan: true,
     options: (command) => command.option('--yes', 'do not ask; for programs').option(...REPORT),
@@ -108,7 +101,7 @@ read:organization_connections).`,
     usage: 'status [what...]',
     description:
       'How a plan, batches or an organization stand (after an organization may come an offboarding id); without any, what is pending over the stage.',
-    run: (names: string[], options) => status(names, options),
+    run: async (names: string[], options) => (await import('./status.ts')).status(names, options),
     example: `  npm run offboard -- status plan.json --watch --report done.html
   npm run offboard -- status org_bCE84ZIRjtX58FeO --stage prod
   npm run offboard -- status --stage prod`,
@@ -119,7 +112,7 @@ read:organization_connections).`,
     usage: 'list [organization]',
     description:
       'What is pending over the stage, since when, what it waits for and what is overdue; with an organization, --since or --until all that was requested. Dry runs are left out.',
-    run: (organization: string | undefined, options) => list(organization, options),
+    run: async (organization: string | undefined, options) => (await import('./list.ts')).list(organization, options),
     example: `  npm run offboard -- list --stage prod
   npm run offboard -- list org_bCE84ZIRjtX58FeO --stage prod
   npm run offboard -- list --since 2026-07-01 --until 2026-09-30 --report third-quarter.html --stage prod
@@ -137,7 +130,7 @@ A date alone is the whole day, UTC.`,
     usage: 'cancel <what...>',
     description:
       'Cancels a plan, batches or organizations, after a question: what is pending and disabled is enabled again.',
-    run: (names: string[], options) => cancel(names, options),
+    run: async (names: string[], options) => (await import('./cancel.ts')).cancel(names, options),
     example: `  npm run offboard -- cancel plan.json --reason "wrong list"
   npm run offboard -- cancel org_bCE84ZIRjtX58FeO --stage prod`,
     options: (command) =>
@@ -150,7 +143,7 @@ A date alone is the whole day, UTC.`,
     usage: 'restore <what...>',
     description:
       'Prints the calls that put back what was removed or disabled, for the Auth0 CLI: of an organization (and one offboarding of it), a plan or batches. Makes none of them.',
-    run: (names: string[], options) => restore(names, options),
+    run: async (names: string[], options) => (await import('./restore.ts')).restore(names, options),
     example: `  npm run offboard -- restore org_bCE84ZIRjtX58FeO --stage prod
   npm run offboard -- restore plan.json`,
     options: (command) => command,
@@ -158,7 +151,8 @@ A date alone is the whole day, UTC.`,
   {
     usage: 'requeue [organization]',
     description: 'Has the service work now on an organization, or on all that is overdue.',
-    run: (organization: string | undefined, options) => requeue(organization, options),
+    run: async (organization: string | undefined, options) =>
+      (await import('./dispatch.ts')).requeue(organization, options),
     example:
       '  npm run offboard -- requeue --overdue --stage prod\n\nIt invokes org-connections-{stage}-dispatch-due-work: your role needs lambda:InvokeFunction on it.',
     options: (command) => command.option('--overdue', 'all that is overdue'),
@@ -166,7 +160,8 @@ A date alone is the whole day, UTC.`,
   {
     usage: 'redrive [organization]',
     description: 'Has the service move dead letters back to the queue that they came from: of an organization, or all.',
-    run: (organization: string | undefined, options) => redrive(organization, options),
+    run: async (organization: string | undefined, options) =>
+      (await import('./dispatch.ts')).redrive(organization, options),
     example:
       '  npm run offboard -- redrive --all --stage prod\n\nIt invokes org-connections-{stage}-dispatch-due-work: your role needs lambda:InvokeFunction on it.',
     options: (command) => command.option('--all', 'all dead letters'),

@@ -16,7 +16,7 @@ export async function run(words: string[]): Promise<number> {
   try {
     const options = program.commands.flatMap((command) => command.options.flatMap(({ long }) => (long ? [long] : [])));
     refuseHabits(words, new Set(options));
-    await useCompanyNetwork();
+    program.hook('preAction', useCompanyNetwork);
     await program.parseAsync(words, { from: 'user' });
     return exitStatus;
   } catch (error) {
