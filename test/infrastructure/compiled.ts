@@ -3,14 +3,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packageStage } from '../../infra/local/aws/template.ts';
+import { packageStage, TEMPLATE_SOURCES } from '../../infra/local/aws/template.ts';
 import type { Template } from './cloudformation.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const STAGES = ['local', 'dev', 'staging', 'prod'] as const;
 
-/** What a template is compiled from. */
-const INPUTS = ['serverless.yml', 'package.json', 'infra', 'dist'];
 const CACHE = join(ROOT, 'node_modules/.cache/compiled-templates');
 /** Nothing compiles for that long, milliseconds: whoever had the lock is gone. */
 const LOCK_MS = 60_000;
@@ -43,7 +41,9 @@ function inputsHash(): string {
     if (!statSync(join(ROOT, path)).isDirectory()) return void all.update(readFileSync(join(ROOT, path)));
     for (const name of readdirSync(join(ROOT, path)).sort()) add(join(path, name));
   };
-  INPUTS.forEach(add);
+  // With the version of osls.
+  for (const path of [...TEMPLATE_SOURCES, 'package-lock.json']) add(path);
+  all.update(readdirSync(join(ROOT, 'dist')).sort().join());
   hash = all.digest('hex');
   return hash;
 }

@@ -52,6 +52,9 @@ function inputs(): string {
     .slice(0, 16);
 }
 
+/** What a template is compiled from; of the bundles in dist it has the names alone. */
+export const TEMPLATE_SOURCES = ['serverless.yml', 'package.json', 'infra/stack', 'infra/contracts'];
+
 /**
  * Packages a stage with osls, which may get more arguments. Returns the template and, as text, osls's state. It works in a folder
  * of its own with what osls takes: two at a time in one folder are in each other's way.
@@ -61,8 +64,7 @@ export function packageStage(stage: string, ...more: string[]): { template: { Re
   const folder = mkdtempSync(`${CACHE}/package-`);
   const { PATH, HOME } = process.env;
   try {
-    for (const name of ['serverless.yml', 'package.json', 'infra'])
-      cpSync(ROOT + name, join(folder, name), { recursive: true });
+    for (const name of TEMPLATE_SOURCES) cpSync(ROOT + name, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}dist`, join(folder, 'dist'));
     const arguments_ = ['package', '--stage', stage, '--package', 'out', ...more];
     const env = { PATH, HOME, SLS_NOTIFICATIONS_MODE: 'off' };
