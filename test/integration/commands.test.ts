@@ -1,4 +1,4 @@
-// The commands that a newcomer types, each as a process of its own.
+// The commands that a newcomer types beside npm start.
 import '../own-modules.ts';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -52,39 +52,35 @@ async function offboards(url: string): Promise<void> {
   expect(batch).toMatchObject({ status: 2, stderr: expect.stringContaining('There is no batch') });
 }
 
-test('npm run offboard works against npm start', async () => {
-  const service = await startLocalService();
-  const path = `${service.url}/organizations/org_Qk2vN8sT5rWx1YzA/offboarding`;
-  const body = JSON.stringify({ action: 'disable', reason: 'contract ended' });
-  await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-  await expect.poll(async () => (await fetch(path)).json()).toMatchObject({ status: 'completed' });
-  await offboards(service.url);
-  await service.end();
-});
-
-describe('the stage local', () => {
+describe('npm start', () => {
   let service: Awaited<ReturnType<typeof startLocalService>>;
   beforeAll(async () => {
     service = await startLocalService();
   });
   afterAll(() => service.end());
-  const typed = (name: string, ...given: string[]) =>
-    command(name, given, {
-      ...{ AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' },
-      AWS_ENDPOINT_URL: service.awsUrl,
-    });
+  const KEYS = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
+  const inStage = () => ({ ...KEYS, AWS_ENDPOINT_URL: service.awsUrl });
+  const typed = (name: string, ...given: string[]) => command(name, given, inStage());
   const ORGANIZATION = 'org_Qk2vN8sT5rWx1YzA';
 
-  test('when an operator plans with it, apply takes the plan as it was made', async () => {
+  test('when an operator offboards with it by its address, npm run offboard works', async () => {
+    const path = `${service.url}/organizations/${ORGANIZATION}/offboarding`;
+    const body = JSON.stringify({ action: 'disable', reason: 'contract ended' });
+    await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    await expect.poll(async () => (await fetch(path)).json()).toMatchObject({ status: 'completed' });
+    await offboards(service.url);
+  });
+
+  test('when an operator plans with the stage local, apply takes the plan as it was made', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'offboard-'));
     const [file, plan] = [join(folder, 'list.csv'), join(folder, 'plan.json')];
     writeFileSync(file, `organization_id\n${ORGANIZATION}\n`);
     const order = ['--action', 'disable', '--reason', 'contract ended', '--stage', 'local', '--out', plan];
-    const planned = await typed('offboard/main.ts', 'plan', file, ...order);
-    expect(planned.code, planned.stderr).toBe(0);
-    const applied = await typed('offboard/main.ts', 'apply', plan, '--yes');
+    const planned = await offboard(['plan', file, ...order], { env: inStage() });
+    expect(planned.status, planned.stderr).toBe(0);
+    const applied = await offboard(['apply', plan, '--yes'], { env: inStage() });
     expect(applied.stdout, applied.stderr).toContain('Organizations: 1 completed');
-    expect(applied.code).toBe(0);
+    expect(applied.status).toBe(0);
   });
 
   test('when the doctor looks at it, what is not played is named, and nothing is missing', async () => {
