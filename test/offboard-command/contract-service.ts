@@ -108,9 +108,10 @@ export async function startContractService() {
   }
 
   function offboard(body: Record_, key: string | undefined, batch_id: string) {
+    const known = new Set(records.map(({ offboarding_id }) => offboarding_id));
     for (const organization_id of body.organization_ids) {
       const offboarding_id = uuidOf(batch_id + organization_id);
-      if (records.some((record) => record.offboarding_id === offboarding_id)) continue;
+      if (known.has(offboarding_id)) continue;
       const requested_at = new Date().toISOString();
       const { organization_ids: _, ...parameters } = body;
       const ids = { organization_id, offboarding_id, batch_id, correlation_id: key };
