@@ -163,7 +163,7 @@ describe.each([
     ['a slow drip', { drip: 500, status: 200, body: body(200, 'x'.repeat(200)), times: 9 }],
   ])('when Auth0 sends %s, the caller gets a timeout at the deadline', async (_what, fault) => {
     const { organization } = inOrganizationOfItsOwn(fault);
-    const answer = await service.request(name, { organization, remaining: 2500 });
+    const answer = await service.request(name, { organization, remaining: 8000 });
     expect(answer).toMatchObject({ status: 504, body: { code: 'auth0_timeout' }, headers: { 'retry-after': '5' } });
   });
 });
