@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
+import { startEnvironment } from '../infra/local/environment.ts';
 import { createFunction, type FunctionOptions, type LocalFunction } from '../infra/local/lambda.ts';
 
 type Handler = (event: unknown, context: object) => unknown;
@@ -113,3 +114,7 @@ export const containersWith =
   (processes: string[]): typeof createFunction =>
   (name, options) =>
     (processes.includes(name) ? createFunction : createFunctionInProcess)(name, options);
+
+/** The surroundings of the functions (infra/local/environment.ts), with all functions in the test's own process. */
+export const startEnvironmentInProcess = (options: Parameters<typeof startEnvironment>[0] = {}) =>
+  startEnvironment({ createContainer: createFunctionInProcess, ...options });

@@ -94,13 +94,18 @@ function answer(outgoing: ServerResponse, result: unknown): void {
 
 /**
  * Starts the gateway on `port` of this machine alone; resolves when it answers. The functions get `environment`; `onLine` gets
- * what they log. Throws when the port is taken.
+ * what they log; `createContainer` makes their containers, which are processes when it is left out. Throws when the port is taken.
  */
-export async function startGateway(port: number, environment: Record<string, string>, onLine: (line: string) => void) {
+export async function startGateway(
+  port: number,
+  environment: Record<string, string>,
+  onLine: (line: string) => void,
+  createContainer = createFunction,
+) {
   const routes = routesOf(localTemplate().Resources);
   const functions = new Map(
     routes.map(({ functionName }) => {
-      const create = () => createFunction(functionName, { environment, onLog: onLine });
+      const create = () => createContainer(functionName, { environment, onLog: onLine });
       return [functionName, createContainers(create)];
     }),
   );

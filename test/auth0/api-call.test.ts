@@ -2,12 +2,13 @@
 import '../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import type { ApiRequest } from '../../lib/auth0/api-call.ts';
 import { type CallContext, createCallContext, workFields, workMetrics } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog, registerSecret } from '../../lib/log.ts';
 import { Problem } from '../../lib/problem.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const PATH = '/api/v2/organizations/org_bCE84ZIRjtX58FeO/connections';
 let local: LocalEnvironment;
@@ -16,7 +17,7 @@ let context: CallContext;
 let held: string[];
 const lines: Record<string, unknown>[] = [];
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   api = await import('../../lib/auth0/api-call.ts');
 });

@@ -2,10 +2,11 @@
 import '../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const GRANT = 'cgr_PmFe8KxCsPJvZRrj';
@@ -14,7 +15,7 @@ let local: LocalEnvironment;
 let api: typeof import('../../lib/auth0/client-grants.ts');
 let context: CallContext;
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment, { MACHINE_ACCESS: 'true' });
   api = await import('../../lib/auth0/client-grants.ts');
 });

@@ -2,16 +2,17 @@
 import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type LocalEnvironment, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { scopeOf } from '../../lib/auth0/token-claims.ts';
 import { createLog, redact } from '../../lib/log.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const NOW = Date.parse('2026-11-25T09:00:00Z');
 const MINUTE = 60_000;
 let local: LocalEnvironment;
 let tokens: typeof import('../../lib/auth0/management-token.ts');
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   tokens = await import('../../lib/auth0/management-token.ts');
 });

@@ -3,11 +3,12 @@
 import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import { ignoreUnknown } from '../../lib/problem.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const NOBODY = 'org_Zz9Yx8Wv7Ut6Sr5Q';
@@ -16,7 +17,7 @@ const CON2 = 'con_Yt4Lw9QeRb7UiXc3';
 let local: LocalEnvironment;
 let api: typeof import('../../lib/auth0/management-api.ts');
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   api = await import('../../lib/auth0/management-api.ts');
 });

@@ -2,10 +2,11 @@
 import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, SCOPES, startEnvironment } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, SCOPES } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext, workMetrics } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 const PATH = `/api/v2/organizations/${ORG}`;
@@ -13,7 +14,7 @@ let local: LocalEnvironment;
 let api: typeof import('../../lib/auth0/management-api.ts');
 let context: CallContext;
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   const scope = `${SCOPES} read:organizations`;
   const token = { access_token: local.tenant.issueToken(scope), scope };

@@ -2,16 +2,17 @@
 import '../own-modules.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { CLIENT_SECRET, type LocalEnvironment, startEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
+import { CLIENT_SECRET, type LocalEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
 import { prime } from '../../lib/priming.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 let local: LocalEnvironment;
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
 });
 afterAll(() => local.close());

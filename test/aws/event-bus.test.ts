@@ -2,12 +2,13 @@
 import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 let local: LocalEnvironment;
 let bus: typeof import('../../lib/aws/event-bus.ts');
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   bus = await import('../../lib/aws/event-bus.ts');
 });

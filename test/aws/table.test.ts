@@ -3,12 +3,13 @@ import '../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, TABLE } from '../../infra/local/environment.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 let local: LocalEnvironment;
 let table: typeof import('../../lib/aws/table.ts');
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   table = await import('../../lib/aws/table.ts');
 });

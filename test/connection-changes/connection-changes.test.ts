@@ -1,13 +1,14 @@
 // The events of single connections: from the request's log line over the subscription to the bus.
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 import { CON, gatewayEvent, ORG } from '../service.ts';
 
 let local: LocalEnvironment;
 const logs: string[] = [];
 beforeAll(async () => {
-  local = await startEnvironment({ onLog: (line) => logs.push(line), environment: { LOG_LEVEL: 'ERROR' } });
+  local = await startEnvironmentInProcess({ onLog: (line) => logs.push(line), environment: { LOG_LEVEL: 'ERROR' } });
 });
 afterAll(() => local.close());
 beforeEach(() => {

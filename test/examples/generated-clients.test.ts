@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url';
 import createClient from 'openapi-fetch';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { paths } from '../../examples/openapi.d.ts';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
 import { openapi, operations } from '../contract.ts';
+import { createFunctionInProcess, startEnvironmentInProcess } from '../in-process.ts';
 import { listen } from '../listen.ts';
 import { CON, ORG } from '../service.ts';
 
@@ -166,8 +167,8 @@ describe('against the service', () => {
   let local: LocalEnvironment;
   let gateway: Awaited<ReturnType<typeof startGateway>>;
   beforeAll(async () => {
-    local = await startEnvironment();
-    gateway = await startGateway(await freePort(), local.environment, () => {});
+    local = await startEnvironmentInProcess();
+    gateway = await startGateway(await freePort(), local.environment, () => {}, createFunctionInProcess);
   });
   afterAll(async () => {
     await gateway.close();

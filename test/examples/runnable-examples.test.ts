@@ -8,10 +8,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateTableCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
 import { startSignatureCheck } from '../../infra/local/signatures.ts';
 import { typescriptOptions } from '../../infra/older-node/language.mjs';
+import { createFunctionInProcess, startEnvironmentInProcess } from '../in-process.ts';
 import { CON, ORG } from '../service.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -26,8 +27,8 @@ let folder: string;
 const refused: string[] = [];
 
 beforeAll(async () => {
-  local = await startEnvironment();
-  gateway = await startGateway(await freePort(), local.environment, () => {});
+  local = await startEnvironmentInProcess();
+  gateway = await startGateway(await freePort(), local.environment, () => {}, createFunctionInProcess);
   check = await startSignatureCheck({
     port: await freePort(),
     target: gateway.url,

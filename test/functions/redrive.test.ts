@@ -3,7 +3,8 @@ import '../own-modules.ts';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { DEAD_LETTERS, type LocalEnvironment, QUEUE, startEnvironment } from '../../infra/local/environment.ts';
+import { DEAD_LETTERS, type LocalEnvironment, QUEUE } from '../../infra/local/environment.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 import { listen } from '../listen.ts';
 
 let local: LocalEnvironment;
@@ -19,7 +20,7 @@ const wire = createServer(async (request, response) => {
   response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
 });
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   const url = await listen(wire);
   const queue_url = local.environment.OFFBOARDING_QUEUE_URL?.replace(local.aws.url, url);
   Object.assign(process.env, local.environment, { OFFBOARDING_QUEUE_URL: queue_url });

@@ -5,9 +5,10 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../infra/local/environment.ts';
 import { freePort, startGateway } from '../../infra/local/gateway.ts';
 import { gatewayEvent } from '../../infra/local/gateway-event.ts';
+import { createFunctionInProcess, startEnvironmentInProcess } from '../in-process.ts';
 import { CON, ORG } from '../service.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: an event is JSON
@@ -116,9 +117,9 @@ describe('startGateway', () => {
   let gateway: Awaited<ReturnType<typeof startGateway>>;
   const path = `/organizations/${ORG}/connections/${CON}`;
   beforeAll(async () => {
-    local = await startEnvironment();
+    local = await startEnvironmentInProcess();
     local.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }] });
-    gateway = await startGateway(await freePort(), local.environment, () => {});
+    gateway = await startGateway(await freePort(), local.environment, () => {}, createFunctionInProcess);
   });
   afterAll(async () => {
     await gateway.close();
@@ -144,7 +145,7 @@ describe('startGateway', () => {
 
   test('when a function fails to start, the gateway answers 500 and tells nothing of the reason', async () => {
     const { EVENT_BUS_NAME: _, AUTH0_DOMAIN: __, ...less } = local.environment;
-    const broken = await startGateway(await freePort(), less, () => {});
+    const broken = await startGateway(await freePort(), less, () => {}, createFunctionInProcess);
     const answer = await fetch(broken.url + path, { method: 'DELETE' });
     expect([answer.status, await answer.json()]).toEqual([500, { message: 'Internal Server Error' }]);
     await broken.close();

@@ -6,14 +6,14 @@ import {
   type LocalEnvironment,
   QUEUE,
   SCHEDULES,
-  startEnvironment,
   TABLE,
   UNDELIVERED,
 } from '../../infra/local/environment.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 let local: LocalEnvironment;
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
 });
 afterAll(() => local.close());
 

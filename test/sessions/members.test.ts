@@ -1,17 +1,18 @@
 // A page of an organization's members, in each form in which Auth0 may give it: never a part of them for all.
 import '../own-modules.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type LocalEnvironment, SESSION_TOKEN_SECRET, startEnvironment } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, SESSION_TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { type CallContext, createCallContext } from '../../lib/auth0/call-context.ts';
 import { createPacer } from '../../lib/auth0/rate-limit.ts';
 import { createLog } from '../../lib/log.ts';
+import { startEnvironmentInProcess } from '../in-process.ts';
 
 const ORG = 'org_bCE84ZIRjtX58FeO';
 let local: LocalEnvironment;
 let api: typeof import('../../lib/sessions/members.ts');
 let context: CallContext;
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false, plan: 'unlimited' });
+  local = await startEnvironmentInProcess({ connected: false, plan: 'unlimited' });
   Object.assign(process.env, local.environment, { SESSION_TOKEN_SECRET_ID: SESSION_TOKEN_SECRET });
   const access_token = local.tenant.issueToken('read:organization_members');
   const expires_at = new Date(Date.now() + 3_600_000).toISOString();

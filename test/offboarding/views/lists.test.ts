@@ -2,11 +2,12 @@
 import '../../own-modules.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type LocalEnvironment, startEnvironment } from '../../../infra/local/environment.ts';
+import type { LocalEnvironment } from '../../../infra/local/environment.ts';
 import { createLog } from '../../../lib/log.ts';
 import type { OpenRequest, Organization } from '../../../lib/offboarding/model/organization.ts';
 import type { OffboardingRecord } from '../../../lib/offboarding/model/record.ts';
 import { recordOf } from '../../../lib/offboarding/rules/projection.ts';
+import { startEnvironmentInProcess } from '../../in-process.ts';
 import { DAY, entry, HOUR, organization as itemOf, request } from '../items.ts';
 
 let local: LocalEnvironment;
@@ -17,7 +18,7 @@ let current: typeof import('../../../lib/offboarding/views/current.ts');
 let calls: typeof import('../../../lib/auth0/call-context.ts');
 let limits: typeof import('../../../lib/auth0/rate-limit.ts');
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   table = await import('../../../lib/aws/table.ts');
   items = await import('../../../lib/offboarding/store/items.ts');

@@ -4,8 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DEAD_LETTERS, type LocalEnvironment, QUEUE, startEnvironment } from '../../../infra/local/environment.ts';
+import { DEAD_LETTERS, type LocalEnvironment, QUEUE } from '../../../infra/local/environment.ts';
 import { createLog } from '../../../lib/log.ts';
+import { startEnvironmentInProcess } from '../../in-process.ts';
 
 let local: LocalEnvironment;
 let sqs: SQSClient;
@@ -13,7 +14,7 @@ type Delivery = typeof import('../../../lib/offboarding/worker/delivery.ts');
 let delivery: Delivery;
 const lines: string[] = [];
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment);
   sqs = new SQSClient({ endpoint: local.aws.url, region: 'us-east-1' });
 });

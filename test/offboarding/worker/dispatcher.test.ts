@@ -1,15 +1,10 @@
 // What an operator and the clock ask of the dispatcher: the real one, against the stand-ins of AWS.
 import '../../own-modules.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-  DEAD_LETTERS,
-  type LocalEnvironment,
-  QUEUE,
-  startEnvironment,
-  UNDELIVERED,
-} from '../../../infra/local/environment.ts';
+import { DEAD_LETTERS, type LocalEnvironment, QUEUE, UNDELIVERED } from '../../../infra/local/environment.ts';
 import { createLog } from '../../../lib/log.ts';
 import type { Organization } from '../../../lib/offboarding/model/organization.ts';
+import { startEnvironmentInProcess } from '../../in-process.ts';
 import { DAY, entry, HOUR, organization as itemOf, MINUTE, request } from '../items.ts';
 
 let local: LocalEnvironment;
@@ -19,7 +14,7 @@ let items: typeof import('../../../lib/offboarding/store/items.ts');
 const lines: string[] = [];
 const log = createLog({});
 beforeAll(async () => {
-  local = await startEnvironment({ connected: false });
+  local = await startEnvironmentInProcess({ connected: false });
   Object.assign(process.env, local.environment, {
     UNDELIVERED_QUEUE_URLS: local.environment.UNDELIVERED_QUEUE_URLS ?? '',
   });
