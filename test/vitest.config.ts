@@ -3,18 +3,25 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** What takes half a minute or more of real time begins first: all else is done meanwhile. */
+/** What takes longest, most of it pauses that are waited for, begins first: all else is done meanwhile. */
 const LONGEST = [
   'integration/wire',
   'exploration/exploration-1',
   'exploration/exploration-2',
-  'integration/watch',
-  'infrastructure/examples',
-  'integration/multi-offboarding-regressions',
   'functions/connections',
+  'integration/multi-offboarding-regressions',
+  'infrastructure/examples',
+  'integration/reported-answers',
   'functions/end-sessions',
   'integration/commands',
   'offboard-command/apply',
+  'integration/faults',
+  'integration/multi-offboarding-regressions-acceptance',
+  'page/browser',
+  'integration/watch',
+  'page/start',
+  'integration/cancelling',
+  'integration/removal',
   'aws/client',
   'aws/table',
 ].map((name) => `/test/${name}.test.ts`);
@@ -47,7 +54,7 @@ const shared = {
   setupFiles: [fileURLToPath(new URL('../infra/older-node/language.mjs', import.meta.url))],
 };
 // Most tests wait for a socket or a pause, and two files for the exploration: two cores do more than two files at a time.
-const maxWorkers = 7;
+const maxWorkers = 10;
 /** Long runs with processes that are killed and frozen, and hours that are simulated: they run deep, by night. */
 const DEEP = ['costs', 'load', 'chaos', 'outage', 'wire', 'paused-writer-races', 'game-day-operators'];
 const LEFT_TO_DEEP = process.env.DEEP ? [] : DEEP.map((name) => `test/integration/${name}.test.ts`);

@@ -118,7 +118,8 @@ describe.skipIf(missing)(`The page in Chromium${missing ? ` (${missing})` : ''}`
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });
       expect(await page.evaluate(`matchMedia('(prefers-color-scheme: ${colorScheme})').matches`)).toBe(true);
-      expect(await accessibilityFaults(page), colorScheme).toEqual([]);
+      // Colours change in steps, over a part of a second.
+      await expect.poll(() => accessibilityFaults(page), { message: colorScheme, ...patiently }).toEqual([]);
     }
     await fetch(`${service.url}/_page/play/endOutage`, { method: 'POST' });
   });
