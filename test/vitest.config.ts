@@ -45,6 +45,8 @@ const shared = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
   pool: 'forks' as const,
+  // Most code runs for a moment, in each container anew: optimizing it takes V8 longer than running it does.
+  execArgv: ['--no-opt'],
   // A machine that is busy is slow: what is waited for may take its time.
   expect: { poll: { timeout: 30_000 } },
   // Cases that only wait, for a retry or a deadline, wait at the same time.
