@@ -1,8 +1,8 @@
-import '../own-modules.ts';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { bundledPackages } from '../../infra/build/bundled-packages.ts';
+import { createFunctionInProcess } from '../in-process.ts';
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 
@@ -31,7 +31,7 @@ test('each bundle exports its handler and is small', () => {
 test.each(readdirSync(dist).filter((name) => name.endsWith('.mjs')))(
   '%s fails at its start with the name of a missing variable',
   async (bundle) => {
-    vi.stubEnv('OFFBOARDINGS_TABLE', undefined);
-    await expect(import(`${dist}/${bundle}`)).rejects.toThrow(/Environment variable [A-Z_0-9]+ is missing/);
+    const { invoke } = createFunctionInProcess(bundle.replace('.mjs', ''), { environment: {} });
+    await expect(invoke({})).rejects.toThrow(/Environment variable [A-Z_0-9]+ is missing/);
   },
 );

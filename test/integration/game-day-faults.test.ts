@@ -22,7 +22,7 @@ beforeAll(async () => {
   for (const secret of ['changed-0123456789', 'new-client-secret-0123456789']) service.secrets.add(secret);
 });
 afterAll(async () => {
-  terminal.close();
+  await terminal.close();
   await service.close();
 });
 beforeEach(async () => {

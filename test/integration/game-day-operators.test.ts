@@ -17,7 +17,7 @@ beforeAll(async () => {
   terminal = await startTerminal(service);
 });
 afterAll(async () => {
-  terminal.close();
+  await terminal.close();
   await service.close();
 });
 beforeEach(async () => {

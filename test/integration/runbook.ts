@@ -167,8 +167,8 @@ export async function startTerminal(service: Service) {
       }
       return all;
     },
-    close() {
-      endCommands();
+    async close() {
+      await endCommands();
       api.close();
     },
   };

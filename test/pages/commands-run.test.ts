@@ -13,12 +13,12 @@ import { blocksOf, found, ROOT, text } from './pages.ts';
 const folder = mkdtempSync(join(tmpdir(), 'pages-'));
 
 let service: LocalService;
-let endCommands: () => void;
+let endCommands: () => Promise<void>;
 beforeAll(async () => {
   [endCommands, service] = await Promise.all([startTypedCommands(folder), startLocalService()]);
 });
 afterAll(async () => {
-  endCommands();
+  await endCommands();
   await service.end();
   rmSync(folder, { recursive: true });
 });

@@ -59,18 +59,25 @@ const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const asShell = ({ status, stdout, stderr }: Ran) =>
   `printf %s ${quoted(stdout)}; printf %s ${quoted(stderr)} >&2; exit ${status}`;
 
-/** Writes the scripts into `folder`; the function that it returns ends what they ask. */
-export async function startTypedCommands(folder: string): Promise<() => void> {
+/**
+ * Writes the scripts into `folder`; the function that it returns takes no more of them. It resolves when each command has ended, also
+ * one whose shell is gone: a command has the environment of the whole process while it runs.
+ */
+export async function startTypedCommands(folder: string): Promise<() => Promise<void>> {
+  const commands: Promise<Ran>[] = [];
   const server = createServer(async (request, response) => {
-    response.end(asShell(await run(read((await buffer(request)).toString()))));
+    const command = run(read((await buffer(request)).toString()));
+    commands.push(command);
+    response.end(asShell(await command));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const scripts = { aws: scriptAt(url, 'aws'), auth0: scriptAt(url, 'auth0'), npm: npmAt(url) };
   for (const [name, script] of Object.entries(scripts)) writeFileSync(join(folder, name), script, { mode: 0o755 });
-  return () => {
+  return async () => {
     server.closeAllConnections();
     server.close();
+    await Promise.allSettled(commands);
   };
 }
