@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { programOf, programOptions } from '../programs/program.ts';
 import { filesBeside } from './approved.ts';
@@ -8,6 +8,7 @@ import type { Explored } from './explore.ts';
 import { worlds } from './worlds.ts';
 
 const RUN = programOf('test/exploration/run.ts');
+const NICENESS = 5;
 
 /**
  * Tests that explore each of the worlds; of `parts` test files, which run at the same time, this is the one with the number `part`.
@@ -21,8 +22,8 @@ export function exploreWorlds(part: number, parts: number): void {
       env: { ...process.env, NODE_OPTIONS: programOptions },
       stdio: 'pipe',
     });
-    // It takes the time that the other tests, some of which have deadlines, leave.
-    setPriority(explorer.pid ?? 0, constants.priority.PRIORITY_LOW);
+    // The other tests, some of which have deadlines, come first; beside others' work that never ends it is done all the same.
+    setPriority(explorer.pid ?? 0, NICENESS);
     explorer.on('message', (one: Omit<Explored, 'facts'>) => found.set(one.name, one));
     let errors = '';
     explorer.stderr?.on('data', (text) => {
