@@ -109,12 +109,15 @@ export function createFunctionInProcess(
   };
 }
 
-/** What makes the containers of a service under test: the functions of `processes` get processes of their own, the others none. */
-export const containersWith =
-  (processes: string[]): typeof createFunction =>
-  (name, options) =>
-    (processes.includes(name) ? createFunction : createFunctionInProcess)(name, options);
+export type EnvironmentOptions = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
+  /** The functions that run as processes of their own; the others run in the test's own process. */
+  processes?: string[];
+};
 
-/** The surroundings of the functions (infra/local/environment.ts), with all functions in the test's own process. */
-export const startEnvironmentInProcess = (options: Parameters<typeof startEnvironment>[0] = {}) =>
-  startEnvironment({ createContainer: createFunctionInProcess, ...options });
+/** The surroundings of the functions (infra/local/environment.ts), with the functions in the test's own process. */
+export const startEnvironmentInProcess = ({ processes = [], ...options }: EnvironmentOptions = {}) =>
+  startEnvironment({
+    ...options,
+    createContainer: (name, given) =>
+      (processes.includes(name) ? createFunction : createFunctionInProcess)(name, given),
+  });

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { APIGatewayProxyEventV2WithIAMAuthorizer, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { expect } from 'vitest';
-import { type LocalEnvironment, QUEUE, startEnvironment, TABLE } from '../infra/local/environment.ts';
+import { type LocalEnvironment, QUEUE, TABLE } from '../infra/local/environment.ts';
 import type { LocalFunction } from '../infra/local/lambda.ts';
 import type { Item } from '../lib/aws/table.ts';
 import { BATCH } from '../lib/offboarding/model/batch.ts';
@@ -14,8 +14,8 @@ import { dueOf } from '../lib/offboarding/rules/due-work.ts';
 import { recordOf } from '../lib/offboarding/rules/projection.ts';
 import { acceptedOf } from '../lib/offboarding/rules/requests.ts';
 import { type Answer, assertDescribed, assertOutcome } from './contract.ts';
-import { containersWith } from './in-process.ts';
-import { deleteItems, earlier, putItem, readItems } from './stored-items.ts';
+import { type EnvironmentOptions, startEnvironmentInProcess } from './in-process.ts';
+import { changeItem, deleteItems, earlier, putItem, readItems } from './stored-items.ts';
 
 export const ORG = 'org_bCE84ZIRjtX58FeO';
 export const CON = 'con_PmFe8KxCsPJvZRrj';
@@ -121,25 +121,16 @@ export function answerOf(result: unknown): Answer {
   };
 }
 
-type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
-  /** The functions that run as processes of their own; the others run in the test's own process. */
-  processes?: string[];
-};
-
 /** The organization with its lease over. */
 const withoutLease = (item: Organization): Organization =>
   item.lease?.until ? { ...item, lease: { ...item.lease, until: 0 } } : item;
 
 const PENDING = ['requested', 'working', 'removing', 'cancelling'];
 
-export async function startService({ processes = [], ...options }: Options = {}) {
+export async function startService(options: EnvironmentOptions = {}) {
   const logs: string[] = [];
   const answers: string[] = [];
-  const local: LocalEnvironment = await startEnvironment({
-    ...options,
-    onLog: (line) => logs.push(line),
-    createContainer: containersWith(processes),
-  });
+  const local: LocalEnvironment = await startEnvironmentInProcess({ ...options, onLog: (line) => logs.push(line) });
   const { tenant, aws } = local;
   process.env.OFFBOARDINGS_TABLE ??= TABLE;
   const items = await import('../lib/offboarding/store/items.ts');
@@ -158,17 +149,15 @@ export async function startService({ processes = [], ...options }: Options = {})
     const order = ({ requested_at, offboarding_id }: OffboardingRecord) => `${requested_at} ${offboarding_id}`;
     return [...records.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
   };
-  /** Writes what a test makes of an organization, unless somebody has written it meanwhile. */
-  /** Reads the item again where somebody has written it meanwhile. */
-  async function changeOrganization(organization: string, change: (item: Organization) => Organization): Promise<void> {
-    for (let isDone = false; !isDone; ) {
-      const item = organizationIn(await readItems(local, organization));
+  /** Writes what a test makes of an organization. */
+  const changeOrganization = (organization: string, change: (item: Organization) => Organization): Promise<void> =>
+    changeItem(local, organization, (found) => {
+      const item = organizationIn(found);
       const changed = item && change(item);
-      if (!changed || changed === item) return;
+      if (!changed || changed === item) return undefined;
       const written = { ...changed, version: randomUUID() };
-      isDone = await putItem(local, items.toOrganizationItem(written, Date.now()), item.version);
-    }
-  }
+      return { item: items.toOrganizationItem(written, Date.now()), version: item.version };
+    });
   const functions = new Map<string, LocalFunction>();
   const secrets = new Set(['local-client-secret-0123456789']);
 
@@ -186,15 +175,13 @@ export async function startService({ processes = [], ...options }: Options = {})
 
   const endLease = (organization: string) => changeOrganization(organization, withoutLease);
 
-  async function passForBatch(batch_id: string, ms: number): Promise<void> {
-    for (let isDone = false; !isDone; ) {
-      const [found] = await readItems(local, batch_id);
-      if (!found) return;
+  const passForBatch = (batch_id: string, ms: number): Promise<void> =>
+    changeItem(local, batch_id, ([found]) => {
+      if (!found) return undefined;
       const batch = items.fromBatchItem(found);
       const shifted = { ...(earlier(batch, ms) as typeof batch), version: randomUUID() };
-      isDone = await putItem(local, items.toBatchItem(shifted, Date.now()), batch.version);
-    }
-  }
+      return { item: items.toBatchItem(shifted, Date.now()), version: batch.version };
+    });
   function functionNamed(name: string): LocalFunction {
     const found = functions.get(name) ?? local.functionNamed(name);
     functions.set(name, found);

@@ -32,6 +32,21 @@ export async function putItem(table: Table, item: object, version?: string): Pro
   return (await call(table, 'PutItem', { Item, ...(version !== undefined && isStill) })).isDone;
 }
 
+/**
+ * Writes what `change` makes of an item under a key, upon the version that it was made of: where somebody has written that meanwhile,
+ * it is made anew of what is there now. Nothing is written where `change` returns undefined.
+ */
+export async function changeItem(
+  table: Table,
+  key: string,
+  change: (found: Item[]) => { item: object; version: string | undefined } | undefined,
+): Promise<void> {
+  for (;;) {
+    const next = change(await readItems(table, key));
+    if (!next || (await putItem(table, next.item, next.version))) return;
+  }
+}
+
 /** Deletes all items under a key. */
 export async function deleteItems(table: Table, key: string): Promise<void> {
   for (const { organization_id, offboarding_id } of await readItems(table, key))

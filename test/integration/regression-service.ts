@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Call } from '../../infra/local/auth0-tenant.ts';
-import { type LocalEnvironment, QUEUE, startEnvironment } from '../../infra/local/environment.ts';
+import { type LocalEnvironment, QUEUE } from '../../infra/local/environment.ts';
 import type { LocalFunction } from '../../infra/local/lambda.ts';
 import type { Item } from '../../lib/aws/table.ts';
 import { BATCH } from '../../lib/offboarding/model/batch.ts';
@@ -12,9 +12,9 @@ import type { OffboardingRecord } from '../../lib/offboarding/model/record.ts';
 import { dueOf } from '../../lib/offboarding/rules/due-work.ts';
 import { fromOrganizationItem, fromRecordItem, toOrganizationItem } from '../../lib/offboarding/store/items.ts';
 import { assertDescribed, assertOutcome } from '../contract.ts';
-import { containersWith } from '../in-process.ts';
+import { type EnvironmentOptions, startEnvironmentInProcess } from '../in-process.ts';
 import { answerOf, gatewayEvent, type RequestOptions } from '../service.ts';
-import { earlier, putItem, readItems } from '../stored-items.ts';
+import { changeItem, earlier, readItems } from '../stored-items.ts';
 
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -37,18 +37,12 @@ let organizations = 0;
 /** The id of an organization that no other test has. */
 export const newOrganization = () => `org_Regression${String(++organizations).padStart(6, '0')}`;
 
-type Options = Omit<NonNullable<Parameters<typeof startEnvironment>[0]>, 'createContainer'> & {
-  /** The functions that run as processes of their own; the others run in the test's own process. */
-  processes?: string[];
-};
-
-export async function startRegressionService({ processes = [], ...options }: Options = {}) {
+export async function startRegressionService(options: EnvironmentOptions = {}) {
   const logs: string[] = [];
-  const local: LocalEnvironment = await startEnvironment({
+  const local: LocalEnvironment = await startEnvironmentInProcess({
     visibilityTimeout: 1500,
     ...options,
     onLog: (line) => logs.push(line),
-    createContainer: containersWith(processes),
   });
   const { tenant, aws } = local;
   const containers = new Map<string, LocalFunction>();
@@ -57,23 +51,19 @@ export async function startRegressionService({ processes = [], ...options }: Opt
   const itemsOf = (key: string) => readItems(local, key);
   const isRecord = ({ offboarding_id }: Item) => offboarding_id !== ORGANIZATION && offboarding_id !== BATCH;
 
-  /** Writes an item unless somebody else has written it meanwhile. True where it is written. */
-  const replace = (item: Item, { version }: Item) => putItem(local, item, version as string | undefined);
-
   async function item(organization: string): Promise<Organization | undefined> {
     const found = (await itemsOf(organization)).find(({ offboarding_id }) => offboarding_id === ORGANIZATION);
     return found && fromOrganizationItem(found);
   }
 
   /** Changes the organization's item behind the service's back, with a version of its own as any writer has. */
-  async function change(organization: string, how: (item: Organization) => Organization): Promise<void> {
-    for (;;) {
-      const before = (await itemsOf(organization)).find(({ offboarding_id }) => offboarding_id === ORGANIZATION);
+  const change = (organization: string, how: (item: Organization) => Organization): Promise<void> =>
+    changeItem(local, organization, (found) => {
+      const before = found.find(({ offboarding_id }) => offboarding_id === ORGANIZATION);
       if (!before) throw new Error(`${organization} has no item`);
-      const next = { ...how(fromOrganizationItem(before)), version: randomUUID() };
-      if (await replace(toOrganizationItem(next, Date.now()), before)) return;
-    }
-  }
+      const item = fromOrganizationItem(before);
+      return { item: toOrganizationItem({ ...how(item), version: randomUUID() }, Date.now()), version: item.version };
+    });
 
   const messages = (text: string) => aws.messages(QUEUE).filter(({ body }) => body.includes(text));
 
@@ -137,15 +127,18 @@ export async function startRegressionService({ processes = [], ...options }: Opt
 
     /** Time passes for what is on record under this key, of an organization or a batch. */
     async pass(ms: number, key: string) {
-      for (const stored of await itemsOf(key)) {
-        const { state, expires_at, ...rest } = stored;
-        const shifted = {
-          ...(earlier(rest, ms) as Item),
-          state: JSON.stringify(earlier(JSON.parse(String(state)), ms)),
-          expires_at,
-        };
-        if (!(await replace(shifted, stored))) await this.pass(0, key);
-      }
+      for (const { offboarding_id } of await itemsOf(key))
+        await changeItem(local, key, (found) => {
+          const stored = found.find((one) => one.offboarding_id === offboarding_id);
+          if (!stored) return undefined;
+          const { state, expires_at, ...rest } = stored;
+          const shifted = {
+            ...(earlier(rest, ms) as Item),
+            state: JSON.stringify(earlier(JSON.parse(String(state)), ms)),
+            expires_at,
+          };
+          return { item: shifted, version: stored.version as string | undefined };
+        });
     },
 
     /** Has what waits in the queues for the organization be delivered now. */
@@ -159,7 +152,7 @@ export async function startRegressionService({ processes = [], ...options }: Opt
       const end = Date.now() + 40_000;
       for (let turn = 0; !(await test()); turn++) {
         if (Date.now() > end) throw new Error(`It did not come to this: ${what}`);
-        // A message that comes back too early is put back: what takes long is asked for less often.
+        // A message that comes back too early is put back: what takes long is hurried less often.
         if (hurries && (turn < 4 || turn % 4 === 0)) this.hurry();
         await sleep(75);
       }
