@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packageStage, TEMPLATE_SOURCES } from '../../infra/local/aws/template.ts';
+import { packageStage, templateInputs } from '../../infra/local/aws/template.ts';
 import type { Template } from './cloudformation.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,7 +22,7 @@ interface Packaged {
 /** What osls makes of `stage`, with more of its arguments. It takes seconds, so test files share what was made of the same inputs. */
 export function packaged(stage: string, ...more: string[]): Packaged {
   const given = ['--stage', stage, ...more];
-  const file = join(CACHE, `${createHash('sha256').update(`${inputsHash()} ${given}`).digest('hex')}.json`);
+  const file = join(CACHE, `${createHash('sha256').update(`${templateInputs()} ${given}`).digest('hex')}.json`);
   const release = lockUnless(() => existsSync(file), `${file}.lock`);
   try {
     if (release) write(file, JSON.stringify(packageStage(stage, ...more)));
@@ -30,22 +30,6 @@ export function packaged(stage: string, ...more: string[]): Packaged {
   } finally {
     release?.();
   }
-}
-
-let hash: string | undefined;
-function inputsHash(): string {
-  if (hash) return hash;
-  const all = createHash('sha256');
-  const add = (path: string) => {
-    all.update(path);
-    if (!statSync(join(ROOT, path)).isDirectory()) return void all.update(readFileSync(join(ROOT, path)));
-    for (const name of readdirSync(join(ROOT, path)).sort()) add(join(path, name));
-  };
-  // With the version of osls.
-  for (const path of [...TEMPLATE_SOURCES, 'package-lock.json']) add(path);
-  all.update(readdirSync(join(ROOT, 'dist')).sort().join());
-  hash = all.digest('hex');
-  return hash;
 }
 
 /** Waits until there is nothing to do, or until this process alone may do it: returns what ends that. */

@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -31,7 +32,8 @@ const NOTIFICATIONS = [
 
 /** Compiled once for what it is made of: a few seconds. */
 export function localTemplate(): { Resources: Resources } {
-  const cached = `${CACHE}/template-${inputs()}.json`;
+  const hash = createHash('sha256').update(`${templateInputs()} ${NOTIFICATIONS}`).digest('hex');
+  const cached = `${CACHE}/template-${hash.slice(0, 16)}.json`;
   if (!existsSync(cached)) {
     const { template } = packageStage('local', ...NOTIFICATIONS);
     writeFileSync(`${cached}.${process.pid}`, JSON.stringify(template));
@@ -40,20 +42,24 @@ export function localTemplate(): { Resources: Resources } {
   return JSON.parse(readFileSync(cached, 'utf8'));
 }
 
-/** A hash of the files that the template is made of, and of the names of the functions. */
-function inputs(): string {
-  const hash = createHash('sha256').update(NOTIFICATIONS.join());
-  const files = readdirSync(`${ROOT}infra/stack`).filter((name) => /\.(yml|cjs)$/.test(name));
-  for (const file of ['serverless.yml', 'package-lock.json', ...files.sort().map((name) => `infra/stack/${name}`)])
-    hash.update(file).update(readFileSync(ROOT + file));
-  return hash
-    .update(readdirSync(`${ROOT}functions`).join())
-    .digest('hex')
-    .slice(0, 16);
-}
+/** What a template is compiled from; of the bundles it has the names alone, which are those of the functions. */
+const SOURCES = ['serverless.yml', 'package.json', 'infra/stack', 'infra/contracts'];
 
-/** What a template is compiled from; of the bundles in dist it has the names alone. */
-export const TEMPLATE_SOURCES = ['serverless.yml', 'package.json', 'infra/stack', 'infra/contracts'];
+let inputs: string | undefined;
+/** A hash of what templates are compiled from, as it is when a process first wants it. */
+export function templateInputs(): string {
+  if (inputs) return inputs;
+  const hash = createHash('sha256');
+  const add = (path: string): void => {
+    hash.update(path);
+    if (!statSync(ROOT + path).isDirectory()) return void hash.update(readFileSync(ROOT + path));
+    for (const name of readdirSync(ROOT + path).sort()) add(join(path, name));
+  };
+  // With the version of osls.
+  for (const path of [...SOURCES, 'package-lock.json']) add(path);
+  inputs = hash.update(readdirSync(`${ROOT}functions`).sort().join()).digest('hex');
+  return inputs;
+}
 
 /**
  * Packages a stage with osls, which may get more arguments. Returns the template and, as text, osls's state. It works in a folder
@@ -64,7 +70,7 @@ export function packageStage(stage: string, ...more: string[]): { template: { Re
   const folder = mkdtempSync(`${CACHE}/package-`);
   const { PATH, HOME } = process.env;
   try {
-    for (const name of TEMPLATE_SOURCES) cpSync(ROOT + name, join(folder, name), { recursive: true });
+    for (const name of SOURCES) cpSync(ROOT + name, join(folder, name), { recursive: true });
     symlinkSync(`${ROOT}dist`, join(folder, 'dist'));
     const arguments_ = ['package', '--stage', stage, '--package', 'out', ...more];
     const env = { PATH, HOME, SLS_NOTIFICATIONS_MODE: 'off' };
