@@ -147,7 +147,7 @@ export const SHARED: Record<string, [operations: string[], scenario: Scenario]> 
     ['request-offboarding', 'request-offboardings', 'list-offboardings', 'get-offboarding', 'cancel-offboarding'],
     withoutTable,
   ],
-  '504.auth0_timeout': [CALLING, withAuth0({ delay: 3000 }, 504, { remaining: 2500 })],
+  '504.auth0_timeout': [CALLING, withAuth0({ delay: 6000 }, 504, { remaining: 5000 })],
 };
 
 /** Answers of one route, by the name of their example. */
