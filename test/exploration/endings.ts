@@ -123,6 +123,8 @@ function factsOf(about: Record<string, unknown>): string[] {
   return facts;
 }
 const said = memoryOf<string[]>();
+/** An effect as a fact has it, by the clock of who performs it. */
+const effectShown = memoryOf<string>();
 const saysOf = (subject: string, about: object): string[] =>
   said(about, subject, () => factsOf(about as Record<string, unknown>).map((fact) => subject + fact));
 
@@ -137,13 +139,12 @@ function doneIn(label: string, world: World): string {
   const next = pendingOf(process.program);
   if (next) {
     const at = clockOf(world, process);
-    return done + asked(next, String(at), () => shortly(labelOf(next, at)));
+    return done + effectShown(next, String(at), () => shortly(labelOf(next, at)));
   }
   const { is, error } = endOf(process.program) as { is?: string; error?: { code: string } };
   return done + ['it ends', is, error?.code].filter(Boolean).join(' ');
 }
 
-const asked = memoryOf<string>();
 const steps = new Map<string, { who: string; done: string }>();
 
 /** Who does something by a step's label, and the fact but for what comes next. */

@@ -3,15 +3,15 @@ import type { Core, Effect, Result } from '../../lib/offboarding/model/effects.t
 import { visit } from '../../lib/offboarding/worker/visit.ts';
 import { namedBy } from './interned.ts';
 
-// What a computation of generators knows: for each generator that has not ended, what it was told. A generator that has ended
-// told its caller a value, and nothing else of it is left. So two computations with different pasts are at the same place when
-// what their open generators were told is the same.
+// What a computation of generators knows: for each generator that has not ended, what it was given. A generator that has ended
+// gave its caller a value, and nothing else of it is left. So two computations with different pasts are at the same place when
+// what their open generators were given is the same.
 
 /** Of these only the last value counts: all that they know is in it. */
 const MACHINES = [visit, update];
 
 type AnyGenerator = Generator<unknown, unknown, unknown>;
-/** The generators that have not ended, each with what it was told. */
+/** The generators that have not ended, each with what it was given. */
 type Open = Map<AnyGenerator, unknown[]>;
 interface Call {
   generator: AnyGenerator;
@@ -29,7 +29,7 @@ export interface Computation {
   step: IteratorResult<Effect, unknown>;
 }
 
-/** A computation that begins, and is told these results. */
+/** A computation that begins, and is given these results. */
 export function replay(start: () => Core<unknown>, path: Result[]): Computation {
   const computation = { core: start(), open: new Map() } as unknown as Computation;
   for (const result of [undefined, ...path]) resume(computation, result);
@@ -40,7 +40,7 @@ export function replay(start: () => Core<unknown>, path: Result[]): Computation 
 let open: Open = new Map();
 let calls: Call[] = [];
 
-/** Tells a computation the result of its effect. */
+/** Gives a computation the result of its effect. */
 export function resume(computation: Computation, result: Result | undefined): void {
   open = computation.open;
   calls = [];
@@ -63,15 +63,15 @@ function observedNext(this: AnyGenerator, given?: unknown): IteratorResult<unkno
   if (isNew) open.set(this, []);
   const step = originalNext.call(this, given as never);
   calls.pop();
-  if (!isNew && !call.isForwarded) tell(this, given);
+  if (!isNew && !call.isForwarded) give(this, given);
   if (step.done) {
     open.delete(this);
-    if (caller) tell(caller.generator, step.value);
+    if (caller) give(caller.generator, step.value);
   }
   return step;
 }
 
-function tell(generator: AnyGenerator, value: unknown): void {
+function give(generator: AnyGenerator, value: unknown): void {
   const given = open.get(generator);
   if (!given) return;
   if (MACHINES.some((one) => generator instanceof one)) given.length = 0;

@@ -24,7 +24,7 @@ const firstOf = (checks: StepCheck[], world: World, scenario: Scenario, before: 
   return undefined;
 };
 
-const TOLD = [
+const SHOWN = [
   ...[eventsAreTrue, answersAreTrue, nothingTwice, nothingWaits],
   ...[duesAreRight, dispatchIsTold, versionsAreNew, recordsAreStored],
 ];
@@ -37,8 +37,8 @@ export function checkStep(before: World, after: World, scenario: Scenario): stri
     const what = steps.checkChange(change, before);
     if (what) return what;
   }
-  const told = firstOf(TOLD, after, scenario, before);
-  if (told) return told;
+  const wrong = firstOf(SHOWN, after, scenario, before);
+  if (wrong) return wrong;
   const answer = after.story.cancelled[before.story.cancelled.length];
   if (answer?.status === 200) return steps.nothingLeftToEnable(after, answer, scenario);
   if (answer?.status === 404) return steps.nothingWasThere(after, answer, scenario);

@@ -14,7 +14,7 @@ import { type Computation, keyOfComputation, replay, resume, tokenOf } from './f
 import type { Message, Request } from './world.ts';
 
 // What runs in the world is the deployed core. A worker's visit is compared by its state; every other computation by what is left
-// of what it was told (frames.ts).
+// of what it was given (frames.ts).
 
 export const STAGE: Stage = {
   defaultGracePeriod: 'PT1H',
@@ -43,11 +43,11 @@ interface CoreProgram {
   next: Map<string, Program>;
 }
 
-/** A worker's visit in one of its states; `asked`: what it asks for then. Each is computed once. */
+/** A worker's visit in one of its states; `pending`: its next effect, with the state there. Each is computed once. */
 interface VisitProgram {
   is: 'visit';
   state: VisitState;
-  asked?: ReturnType<typeof nextEffect>;
+  pending?: ReturnType<typeof nextEffect>;
   next: Map<string, Program>;
 }
 
@@ -84,33 +84,33 @@ export function visitProgram(input: VisitInput, now: number): Program {
   return program;
 }
 
-function askedBy(visit: VisitProgram): ReturnType<typeof nextEffect> {
-  visit.asked ??= nextEffect(visit.state);
-  return visit.asked;
+function pendingIn(visit: VisitProgram): ReturnType<typeof nextEffect> {
+  visit.pending ??= nextEffect(visit.state);
+  return visit.pending;
 }
 
-/** The effect that a program asks for next; undefined at its end. */
+/** The next effect of a program; undefined at its end. */
 export const pendingOf = (program: Program): Effect | undefined =>
-  program.is === 'core' ? program.effect : askedBy(program).effect;
+  program.is === 'core' ? program.effect : pendingIn(program).effect;
 
 /** How a program ended. */
 export const endOf = (program: Program): unknown =>
-  program.is === 'core' ? program.result : askedBy(program).state.end;
+  program.is === 'core' ? program.result : pendingIn(program).state.end;
 
-/** The program with the result of the effect that it asked for. */
+/** The program with the result of its next effect. */
 export function proceed(program: Program, result: Result): Program {
   const { at, value, error } = result;
   const token = error ? `${at} failed ${tokenOf(error)}` : `${at} ${tokenOf(value)}`;
   let next = program.next.get(token);
   if (!next) {
-    next = program.is === 'core' ? told(program, result) : learned(program, result);
+    next = program.is === 'core' ? resumed(program, result) : learned(program, result);
     program.next.set(token, next);
   }
   return next;
 }
 
 /** A computation goes on once; where other results lead it is computed from its beginning. */
-function told(program: CoreProgram, result: Result): Program {
+function resumed(program: CoreProgram, result: Result): Program {
   const { name, start, path, computation = replay(start, path) } = program;
   program.computation = undefined;
   resume(computation, result);
@@ -118,7 +118,7 @@ function told(program: CoreProgram, result: Result): Program {
 }
 
 function learned(visit: VisitProgram, result: Result): Program {
-  const { state, effect } = askedBy(visit);
+  const { state, effect } = pendingIn(visit);
   return { is: 'visit', state: learn(state, effect as SingleEffect, result), next: new Map() };
 }
 

@@ -94,7 +94,7 @@ function namedAs({ Principal }: Statement, { principal }: Request): 'nobody' | '
   return named.some((one) => one === account || one.endsWith(`:iam::${account}:root`)) ? 'account' : 'nobody';
 }
 
-/** The statements of a policy that name an action: the same few actions are asked about each resource. */
+/** The statements of a policy that name an action: the same few actions are looked up for each resource. */
 const naming = new WeakMap<Policy, Map<string, Statement[]>>();
 function statementsOf(policy: Policy, action: string): Statement[] {
   const known = naming.get(policy) ?? new Map<string, Statement[]>();

@@ -43,7 +43,10 @@ const ownPlaces: Plugin = {
   },
 };
 
-/** Bundles them, and parses the descriptions as JSON, into a folder of this run's own, whose name is in BUILT_PROGRAMS; the function that it returns removes the folder. */
+/**
+ * Bundles them into a folder of this run's own, whose name is in BUILT_PROGRAMS, with the descriptions as JSON; the function that it
+ * returns removes the folder.
+ */
 export default async function buildPrograms(): Promise<() => void> {
   // Below node_modules, where what is not bundled is found.
   const folder = join(ROOT, `node_modules/.programs-${process.pid}`);

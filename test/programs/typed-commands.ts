@@ -1,13 +1,12 @@
 // The commands that a page's lines type beside the machine's own, as scripts for a folder of PATH. `aws` and `auth0` are played, and
 // for npm the program that it would run. The scripts have the test's own process do the work, which is quick; the doctor alone is a
 // process.
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { auth0, aws } from '../integration/command-line.ts';
+import { listen } from '../listen.ts';
 import { offboard, type Ran } from '../offboard-command/terminal.ts';
 import { programOf, programOptions } from './program.ts';
 
@@ -70,9 +69,7 @@ export async function startTypedCommands(folder: string): Promise<() => Promise<
     commands.push(command);
     response.end(asShell(await command));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = await listen(server);
   const scripts = { aws: scriptAt(url, 'aws'), auth0: scriptAt(url, 'auth0'), npm: npmAt(url) };
   for (const [name, script] of Object.entries(scripts)) writeFileSync(join(folder, name), script, { mode: 0o755 });
   return async () => {
