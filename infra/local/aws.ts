@@ -53,7 +53,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
 
   const control = {
     addFaults: (...more: AwsFault[]) => faults.add(...more),
-    clearFaults: () => faults.clear(),
+    clearFaults: (about?: string) => faults.clear(about),
     /** Deletes the queue's messages, also those in flight, as PurgeQueue does. */
     purge: (queue: string) => sqs.purge(queue),
     /** Deletes the schedules with `part` in their names, as if Scheduler had forgotten them. */
@@ -89,7 +89,7 @@ export async function startAws({ port = 0, retrySpeed = 1 } = {}) {
     const byPath = scheduler.operationOf(method, pathname, search) ?? lambda.operationOf(method, pathname, search);
     const [name = asked, operation] = byPath ?? [];
     calls.push(name);
-    const fault = faults.next(name);
+    const fault = faults.next(name, body);
     if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
     if (fault?.reset) return void request.socket.resetAndDestroy();
     const answer = (status: number, json: Json | string, headers = {}): void => {

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { type LocalEnvironment, TOKEN_SECRET } from '../../infra/local/environment.ts';
 import { scopeOf } from '../../lib/auth0/token-claims.ts';
 import { createLog, redact } from '../../lib/log.ts';
+import type { Problem } from '../../lib/problem.ts';
 import { startEnvironmentInProcess } from '../in-process.ts';
 
 const NOW = Date.parse('2026-11-25T09:00:00Z');
@@ -118,21 +119,21 @@ describe('the token', () => {
       retryAfter: 30,
       message: expect.stringContaining('could not be read'),
     };
+    /** What the log has of it. */
+    const causeAt = async (deadline: number) => {
+      const problem = await source.get(deadline).then(
+        () => undefined,
+        (error: Problem) => error,
+      );
+      expect(problem).toMatchObject(unavailable);
+      return String(problem?.cause);
+    };
     local.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException' });
-    await expect(source.get(LATER())).rejects.toMatchObject({
-      ...unavailable,
-      cause: { name: 'AccessDeniedException' },
-    });
+    expect(await causeAt(LATER())).toContain('AccessDeniedException');
     holds(secret('over', {}, 0));
-    await expect(source.get(LATER())).rejects.toMatchObject({
-      ...unavailable,
-      cause: { message: expect.stringContaining('expired at 2026-11-25T09:00:00.000Z') },
-    });
+    expect(await causeAt(LATER())).toContain('expired at 2026-11-25T09:00:00.000Z');
     local.aws.addFaults({ operation: 'GetSecretValue', delay: 300, answer: secret('late') });
-    await expect(source.get(Date.now() + 20)).rejects.toMatchObject({
-      ...unavailable,
-      cause: { message: expect.stringContaining('in time') },
-    });
+    expect(await causeAt(Date.now() + 20)).toContain('in time');
     expect((await source.get(LATER())).value, 'it goes on for others').toBe('late');
     holds(secret('good', {}, MINUTE - 1));
     const last = tokens.createTokenSource('a');

@@ -121,32 +121,27 @@ function inOrganizationOfItsOwn(...faults: Fault[]) {
   return { organization, calls };
 }
 
-describe.each([
+describe.concurrent.each([
   ['disable-connection', 200],
   ['remove-connection', 204],
 ])('%s', (name, success) => {
-  beforeAll(startOver);
+  test.each(ANSWERS)('when Auth0 answers %s, the caller gets its problem', async (_what, fault, status, code) => {
+    const { organization } = inOrganizationOfItsOwn(fault);
+    const answer = await service.request(name, { organization });
+    expect(answer).toMatchObject({ status, body: { code } });
+    if (code === 'auth0_unavailable') expect(answer.headers['retry-after']).toBe('5');
+    if (code === 'management_token_scope_missing') {
+      expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
+    }
+    if ([400, 404, 409].includes(fault.status ?? 0) && typeof fault.body === 'object') {
+      const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
+      expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
+    }
+    // The same container goes on.
+    expect((await service.request(name, inOrganizationOfItsOwn())).status).toBe(success);
+  });
 
-  test.concurrent.each(ANSWERS)(
-    'when Auth0 answers %s, the caller gets its problem',
-    async (_what, fault, status, code) => {
-      const { organization } = inOrganizationOfItsOwn(fault);
-      const answer = await service.request(name, { organization });
-      expect(answer).toMatchObject({ status, body: { code } });
-      if (code === 'auth0_unavailable') expect(answer.headers['retry-after']).toBe('5');
-      if (code === 'management_token_scope_missing') {
-        expect((answer.body as { detail: string }).detail).toMatch(/(update|delete):organization_connections/);
-      }
-      if ([400, 404, 409].includes(fault.status ?? 0) && typeof fault.body === 'object') {
-        const { message, errorCode = null } = fault.body as { message: string; errorCode?: string };
-        expect(answer.body).toMatchObject({ upstream: { status: fault.status, error_code: errorCode, message } });
-      }
-      // The same container goes on.
-      expect((await service.request(name, inOrganizationOfItsOwn())).status).toBe(success);
-    },
-  );
-
-  test.concurrent.each<[string, Fault[]]>([
+  test.each<[string, Fault[]]>([
     ['two resets', [{ reset: 'before', times: 2 }]],
     ['a reset after it was done', [{ reset: 'after' }]],
     ['a 503', [{ status: 503, body: HTML }]],
@@ -158,7 +153,7 @@ describe.each([
     expect(calls().length).toBe((faults[0]?.times ?? 1) + 1);
   });
 
-  test.concurrent.each<[string, Fault]>([
+  test.each<[string, Fault]>([
     ['no first byte', { delay: 20_000, times: 9 }],
     ['a slow drip', { drip: 500, status: 200, body: body(200, 'x'.repeat(200)), times: 9 }],
   ])('when Auth0 sends %s, the caller gets a timeout at the deadline', async (_what, fault) => {
@@ -168,58 +163,57 @@ describe.each([
   });
 });
 
-// The pace of a container is one for all of its requests: these have it for themselves.
-describe.each([
+/** A container and an organization that nobody else asks: the pace of a container is one for all of its requests. */
+function inContainerOfItsOwn(name: string, ...faults: Fault[]) {
+  const { organization, calls } = inOrganizationOfItsOwn(...faults);
+  const start = () => service.container(name);
+  const container = start();
+  const request = (options: RequestOptions = {}) => service.request(name, { organization, container, ...options });
+  return { calls, request, start };
+}
+const limited = (headers: Record<string, string>, times = 1): Fault => ({
+  status: 429,
+  body: body(429, 'Global limit has been reached'),
+  headers,
+  times,
+});
+
+describe.concurrent.each([
   ['disable-connection', 200],
   ['remove-connection', 204],
 ])("%s at the tenant's limit", (name, success) => {
-  beforeEach(() => {
-    startOver();
-    service.functionNamed(name).kill();
-  });
-  const limited = (headers: Record<string, string>) =>
-    service.tenant.addFaults({ status: 429, body: body(429, 'Global limit has been reached'), headers });
-
   test('when that lasts for longer than a request, the caller is told how long, and Auth0 is not asked until then', async () => {
-    limited({ 'retry-after': '60' });
+    const { calls, request, start } = inContainerOfItsOwn(name, limited({ 'retry-after': '60' }));
     for (let requests = 0; requests < 2; requests++) {
-      const answer = await service.request(name);
+      const answer = await request();
       expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
       expect(answer.headers['retry-after']).toMatch(/^(59|6[01])$/);
     }
-    expect(service.managementCalls().length).toBe(1);
-    service.functionNamed(name).kill();
-    expect((await service.request(name)).status).toBe(success);
+    expect(calls().length).toBe(1);
+    expect((await request({ container: start() })).status).toBe(success);
   });
 
   test('when it lasts for less than a request may take, the call is made again as often as it takes', async () => {
-    const { organization } = inOrganizationOfItsOwn();
-    const fault = { path: organization, status: 429, body: body(429, 'Global limit has been reached'), times: 1 };
-    for (const wait of ['1', '0']) service.tenant.addFaults({ ...fault, headers: { 'retry-after': wait } });
+    const faults = ['1', '0'].map((wait) => limited({ 'retry-after': wait }));
+    const { calls, request } = inContainerOfItsOwn(name, ...faults);
     const started = Date.now();
-    expect((await service.request(name, { organization })).status).toBe(success);
+    expect((await request()).status).toBe(success);
     expect(Date.now() - started).toBeGreaterThanOrEqual(1900);
-    expect(service.managementCalls().length).toBe(3);
-  }, 40_000);
+    expect(calls().length).toBe(3);
+  });
 
   test('when it has no end, a burst of requests is over by the deadline, each with what Auth0 said', async () => {
-    service.tenant.addFaults({
-      status: 429,
-      body: body(429, 'Global limit has been reached'),
-      headers: {},
-      times: 999,
-    });
+    const { calls, request, start } = inContainerOfItsOwn(name, limited({}, 999));
     const started = Date.now();
-    const answers = await Promise.all(Array.from({ length: 8 }, () => service.request(name, { remaining: 6000 })));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => request({ remaining: 6000 })));
     expect(Date.now() - started).toBeLessThan(6000);
     for (const answer of answers) {
       expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited', upstream: { status: 429 } } });
       expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
     }
-    service.functionNamed(name).kill();
-    const calls = service.managementCalls().length;
-    expect((await service.request(name, { remaining: 6000 })).status).toBe(429);
-    expect(service.managementCalls().length, 'not at the first').toBeGreaterThan(calls + 1);
+    const before = calls().length;
+    expect((await request({ remaining: 6000, container: start() })).status).toBe(429);
+    expect(calls().length, 'not at the first').toBeGreaterThan(before + 1);
   });
 
   test.each<[what: string, headers: Record<string, string>]>([
@@ -229,14 +223,10 @@ describe.each([
     ['an absurd reset', { 'x-ratelimit-reset': '99999999999' }],
     ['no number', { 'x-ratelimit-reset': 'soon' }],
   ])('when its headers say %s, the call is made again', async (_what, headers) => {
-    limited(headers);
-    expect((await service.request(name)).status).toBe(success);
-    expect(service.managementCalls().length).toBe(2);
+    const { calls, request } = inContainerOfItsOwn(name, limited(headers));
+    expect((await request()).status).toBe(success);
+    expect(calls().length).toBe(2);
   });
-});
-
-describe('a request after a success', () => {
-  beforeEach(startOver);
 
   test('when Auth0 has refused nothing and its headers tell of a long wait, it is asked all the same', async () => {
     const headers = {
@@ -244,10 +234,11 @@ describe('a request after a success', () => {
       'x-ratelimit-remaining': '0',
       'x-ratelimit-reset': String(Math.floor(Date.now() / 1000) + 60),
     };
-    service.tenant.addFaults({ status: 200, body: { connection_id: CON, is_enabled: false }, headers });
-    for (let i = 0; i < 2; i++) expect((await service.request('disable-connection')).status).toBe(200);
-    expect(service.managementCalls().length).toBe(2);
-  }, 30_000);
+    const answer = success === 200 ? { status: 200, body: { connection_id: CON, is_enabled: false } } : { status: 204 };
+    const { calls, request } = inContainerOfItsOwn(name, { ...answer, headers });
+    for (let requests = 0; requests < 2; requests++) expect((await request()).status).toBe(success);
+    expect(calls().length).toBe(2);
+  });
 });
 
 describe('a request', () => {

@@ -63,11 +63,8 @@ describe('answers', () => {
   for (const [name, [operations, scenario]] of Object.entries(SHARED)) {
     test(name, async () => {
       const about = ({ type, title, status, code }: Record<string, unknown>) => ({ type, title, status, code });
-      const answers: unknown[] = [];
-      for (const operation of operations) {
-        await startOver();
-        answers.push(await scenario(operation));
-      }
+      await startOver();
+      const answers: unknown[] = await Promise.all(operations.map(scenario));
       isAsWritten(name, answers[0], exampleOf(name));
       for (const one of answers) expect(about(one as never)).toEqual(about(answers[0] as never));
     });

@@ -2,7 +2,7 @@
 // The rest of them is in multi-offboarding-regressions-acceptance.test.ts.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, SESSION_QUEUE } from '../../infra/local/environment.ts';
 import { createFunctionInProcess } from '../in-process.ts';
 import { putDue } from '../sessions/due.ts';
@@ -24,7 +24,6 @@ beforeAll(async () => {
   service = await startRegressionService({ environment: { WATCH_FOR: 'P800D' } });
 });
 afterAll(() => service.close());
-afterEach(() => service.startOver());
 
 /** An organization with these connections. */
 function organizationWith(
@@ -48,7 +47,7 @@ async function offboard(organization: string, body: object = LATER, outcome = 's
   return accepted.offboarding_id as string;
 }
 
-describe('uncertain writes', () => {
+describe.concurrent('uncertain writes', () => {
   const EDGE_PAGES = [502, 524];
   test.each(EDGE_PAGES)(
     'when an edge page answers %i and Auth0 carries the PATCH out 3 s later, a cancellation waits for it',
@@ -77,7 +76,7 @@ describe('uncertain writes', () => {
     await post(organization);
     await service.until('the call is repeated', () => service.calls(organization, 'PATCH').length === 1);
     // The worker takes its time over the event.
-    service.aws.addFaults({ operation: 'PutEvents', delay: 700 });
+    service.aws.addFaults({ operation: 'PutEvents', about: organization, delay: 700 });
     await service.until('the call is repeated', () => service.calls(organization, 'PATCH').length === 2);
     expect((await cancel(organization, { remaining: 4000 })).status).toBe(202);
     await sleep(2000);
@@ -134,7 +133,7 @@ describe('uncertain writes', () => {
   });
 });
 
-describe('what a failed offboarding disabled', () => {
+describe.concurrent('what a failed offboarding disabled', () => {
   /** An offboarding that disabled the first of two connections, and that Auth0 refused the second. */
   async function failHalfWay() {
     const organization = organizationWith({ connection_id: CON }, { connection_id: CON2 });
@@ -160,16 +159,17 @@ describe('what a failed offboarding disabled', () => {
 
   test('when the event bus is away, its cancellation answers 200, and has enabled it', async () => {
     const organization = await failHalfWay();
-    service.aws.addFaults({ operation: 'PutEvents', error: 'InternalFailure', status: 500, times: 1000 });
+    const failing = { operation: 'PutEvents', about: organization, error: 'InternalFailure', status: 500, times: 1000 };
+    service.aws.addFaults(failing);
     const { status, body } = await cancel(organization);
     expect([status, body.status]).toEqual([200, 'cancelled']);
     expect(service.enabled(organization)).toEqual({ [CON]: true, [CON2]: true });
-    service.aws.clearFaults();
+    service.aws.clearFaults(organization);
     await service.outcome(organization, 'cancelled');
   });
 });
 
-test('when Auth0 refuses to enable a connection, the failure of the cancellation counts for the alarm of the worker', async () => {
+test.concurrent('when Auth0 refuses to enable a connection, the failure of the cancellation counts for the alarm of the worker', async () => {
   const organization = organizationWith({ connection_id: CON });
   await offboard(organization);
   const refusal = { status: 400, body: { statusCode: 400, error: 'Bad Request', message: 'Refused', errorCode: 'no' } };
@@ -194,7 +194,7 @@ test('when Auth0 refuses to enable a connection, the failure of the cancellation
   });
 });
 
-describe('drift checks', () => {
+describe.concurrent('drift checks', () => {
   const AGAIN = { ...NOW, on_reenable: 'disable_again' };
   const drifted = (organization: string) => service.events(organization).filter(({ is }) => is === 'drifted');
   const connectionOf = ({ detail }: { detail: Record<string, unknown> }) =>

@@ -23,10 +23,6 @@ export const LEASE_OVER_MS = 4 * MINUTE_MS;
 export const LATER = { action: 'disable_then_remove', grace_period: 'P30D', reason: 'contract ended' };
 export const NOW = { action: 'disable', reason: 'contract ended' };
 
-export interface HttpOptions extends RequestOptions {
-  /** The container that answers; one that all requests share when left out. */
-  container?: LocalFunction;
-}
 export interface HttpAnswer {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: each route's is another one, and all are checked against the description
@@ -89,7 +85,7 @@ export async function startRegressionService(options: EnvironmentOptions = {}) {
     },
 
     /** A request of the HTTP API; its answer is checked against the OpenAPI description. */
-    async http(name: string, { remaining = 29_000, container, ...options }: HttpOptions = {}): Promise<HttpAnswer> {
+    async http(name: string, { remaining = 29_000, container, ...options }: RequestOptions = {}): Promise<HttpAnswer> {
       const found = container ?? containers.get(name) ?? local.functionNamed(name);
       if (!container) containers.set(name, found);
       const answer = answerOf(await found.invoke(gatewayEvent(name, options), remaining));

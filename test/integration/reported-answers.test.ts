@@ -88,16 +88,25 @@ describe('an offboarding', () => {
   );
 });
 
-test.each<Shape>(['429, reset in this second', '429, reset just past', '429 without headers', '429, Retry-After: 0'])(
+let cases = 0;
+test.concurrent.each<Shape>([
+  '429, reset in this second',
+  '429, reset just past',
+  '429 without headers',
+  '429, Retry-After: 0',
+])(
   'when Auth0 answers "%s" again and again, a route asks after pauses that double, and never at once',
   async (shape) => {
-    service.functionNamed('disable-connection').kill();
-    service.tenant.addFaults({ shape, times: 99 });
+    const organization = `org_case${String(++cases).padStart(12, '0')}`;
+    const container = service.container('disable-connection');
+    service.tenant.addFaults({ path: organization, shape, times: 99 });
     const limited = { status: 429, body: { code: 'rate_limited' } };
     const started = Date.now();
     for (let requests = 0; requests < 2; requests++)
-      expect(await service.request('disable-connection', { remaining: 8000 })).toMatchObject(limited);
-    const calls = service.managementCalls().map(({ at }) => at);
+      expect(await service.request('disable-connection', { organization, container, remaining: 8000 })).toMatchObject(
+        limited,
+      );
+    const calls = service.managementCalls().flatMap(({ path, at }) => (path.includes(organization) ? [at] : []));
     expect(calls.length).toBeGreaterThanOrEqual(3);
     const pauses = calls.slice(1).map((at, i) => at - (calls[i] ?? 0));
     for (const [i, pause] of pauses.entries()) expect(pause).toBeGreaterThanOrEqual(490 * 2 ** i);

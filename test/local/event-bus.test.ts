@@ -66,6 +66,20 @@ describe('PutEvents', () => {
     expect(numbers('requests')).toEqual([2]);
   });
 
+  test('fails for what a fault is about, and for nothing else, until that is taken back', async () => {
+    rule();
+    const refused = { operation: 'PutEvents', error: 'AccessDeniedException', times: 2 };
+    services.aws.addFaults({ ...refused, about: 'org_a' }, { ...refused, about: 'org_b' });
+    await put(entry(1));
+    await expect(put(entry(2, { Detail: '{"id":"org_a"}' }))).rejects.toThrow('Failed on purpose');
+    services.aws.clearFaults('org_a');
+    await put(entry(3, { Detail: '{"n":3,"id":"org_a"}' }));
+    await expect(put(entry(4, { Detail: '{"id":"org_b"}' }))).rejects.toThrow('Failed on purpose');
+    services.aws.clearFaults();
+    await put(entry(5, { Detail: '{"n":5,"id":"org_b"}' }));
+    expect(numbers('requests')).toEqual([1, 3, 5]);
+  });
+
   test.each<[what: string, more: object, code: string]>([
     ['has a detail that is no JSON', { Detail: '{' }, 'MalformedDetail'],
     ['has an array as its detail', { Detail: '[1]' }, 'MalformedDetail'],

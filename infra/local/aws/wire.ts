@@ -25,6 +25,8 @@ export class AwsError extends Error {
 export interface AwsFault {
   operation: string;
   times?: number;
+  /** It meets only calls that have this text in their body. */
+  about?: string;
   /** Milliseconds before the answer, or before the delivery. */
   delay?: number;
   /** The error's name and status. A delivery is tried again after a status of 500 or more, which is what left out means there. */
@@ -74,12 +76,15 @@ export function createFaults(isPlayed: (operation: string) => boolean = () => tr
         throw new Error(`No operation ${unknown.operation} is played here, so this fault would meet nothing`);
       faults.push(...more.map((fault) => ({ ...fault })));
     },
-    clear() {
-      faults = [];
+    /** Takes all of them back, or those about a text. */
+    clear(about?: string) {
+      faults = faults.filter((fault) => about !== undefined && fault.about !== about);
     },
-    /** The next fault that meets a call of `operation`; it is used up by that. */
-    next(operation: string): AwsFault | undefined {
-      const fault = faults.find((candidate) => candidate.operation === operation && (candidate.times ?? 1) > 0);
+    /** The next fault that meets a call of `operation` with this body; it is used up by that. */
+    next(operation: string, body = ''): AwsFault | undefined {
+      const fault = faults.find(
+        ({ operation: name, about = '', times = 1 }) => name === operation && times > 0 && body.includes(about),
+      );
       if (fault) fault.times = (fault.times ?? 1) - 1;
       return fault;
     },
