@@ -31,6 +31,10 @@ const ROUTES: Record<string, [method: string, path: string]> = {
   'cancel-offboardings': ['DELETE', '/offboardings'],
 };
 
+let organizations = 0;
+/** The id of an organization that no other test of this process has. */
+export const newOrganization = () => `org_Case${String(++organizations).padStart(12, '0')}`;
+
 export interface RequestOptions {
   organization?: string;
   connection?: string;

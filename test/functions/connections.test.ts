@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
 import { metricsIn } from '../embedded-metrics.ts';
-import { CON, ORG, type RequestOptions, type Service, startService } from '../service.ts';
+import { CON, newOrganization, ORG, type RequestOptions, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -112,9 +112,8 @@ const ANSWERS: [what: string, fault: Fault, status: number, code: string, more?:
   ],
 ];
 /** Each case has an organization of its own, so that those which wait for retries or a deadline wait at the same time. */
-let cases = 0;
 function inOrganizationOfItsOwn(...faults: Fault[]) {
-  const organization = `org_case${String(++cases).padStart(12, '0')}`;
+  const organization = newOrganization();
   service.tenant.setOrganizations({ [organization]: [{ connection_id: CON }] });
   service.tenant.addFaults(...faults.map((fault) => ({ path: organization, ...fault })));
   const calls = () => service.managementCalls().filter(({ path }) => path.includes(organization));

@@ -3,7 +3,7 @@
 // test/functions/management-token.test.ts.)
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { CON, ORG, type Service, startService } from '../service.ts';
+import { CON, newOrganization, ORG, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -76,9 +76,8 @@ const FAULTS: [what: string, fault: Fault, status: number, code: string][] = [
 ];
 
 /** Each case has an organization of its own, so that those which wait for retries or a deadline wait at the same time. */
-let cases = 0;
-function newOrganization(): string {
-  const organization = `org_fault${String(++cases).padStart(11, '0')}`;
+function organizationOfItsOwn(): string {
+  const organization = newOrganization();
   service.tenant.setOrganizations({ [organization]: [{ connection_id: CON }] });
   return organization;
 }
@@ -86,7 +85,7 @@ const LIMIT = FAULTS.filter(([, , status]) => status === 429);
 const OTHERS = FAULTS.filter(([, , status]) => status !== 429);
 
 async function getDuring(fault: Fault, status: number, code: string): Promise<void> {
-  const organization = newOrganization();
+  const organization = organizationOfItsOwn();
   service.tenant.addFaults({ ...fault, path: organization });
   const remaining = code === 'auth0_timeout' ? 2500 : 29_000;
   const answer = await service.request('get-offboarding', { organization, remaining });
@@ -95,7 +94,7 @@ async function getDuring(fault: Fault, status: number, code: string): Promise<vo
 
 type Offboarded = { organization: string; id: string };
 async function offboard(): Promise<Offboarded> {
-  const organization = newOrganization();
+  const organization = organizationOfItsOwn();
   const { id } = service.publish({ action: 'disable_then_remove', organization_id: organization });
   await service.outcome(id, 'scheduled');
   return { organization, id };
@@ -165,7 +164,7 @@ describe("a request at the tenant's limit", () => {
 });
 
 async function offboardDuring(fault: Fault, code: string): Promise<void> {
-  const organization = newOrganization();
+  const organization = organizationOfItsOwn();
   // At the limit pauses double.
   const short = fault.status === 429 && { headers: { 'retry-after': '1' }, times: 2 };
   service.tenant.addFaults({ ...fault, times: 4, path: organization, ...short, ...(fault.delay && { delay: 500 }) });

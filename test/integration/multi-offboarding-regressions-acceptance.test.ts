@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, QUEUE } from '../../infra/local/environment.ts';
 import { createFunction } from '../../infra/local/lambda.ts';
+import { newOrganization } from '../service.ts';
 import {
   DAY_MS,
   LATER,
   LEASE_OVER_MS,
   MINUTE_MS,
   NOW,
-  newOrganization,
   type RegressionService,
   startRegressionService,
 } from './regression-service.ts';

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEAD_LETTERS, SESSION_QUEUE } from '../../infra/local/environment.ts';
 import { createFunctionInProcess } from '../in-process.ts';
+import { newOrganization } from '../service.ts';
 import { putDue } from '../sessions/due.ts';
 import {
   DAY_MS,
@@ -12,7 +13,6 @@ import {
   LEASE_OVER_MS,
   MINUTE_MS,
   NOW,
-  newOrganization,
   type RegressionService,
   startRegressionService,
 } from './regression-service.ts';

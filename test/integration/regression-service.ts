@@ -29,10 +29,6 @@ export interface HttpAnswer {
   body: any;
 }
 
-let organizations = 0;
-/** The id of an organization that no other test has. */
-export const newOrganization = () => `org_Regression${String(++organizations).padStart(6, '0')}`;
-
 export async function startRegressionService(options: EnvironmentOptions = {}) {
   const logs: string[] = [];
   const local: LocalEnvironment = await startEnvironmentInProcess({

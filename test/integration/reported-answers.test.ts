@@ -3,7 +3,7 @@
 // report adds its shape in infra/local/auth0-tenant.ts and its line here.
 import { describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { CON, outcomesOf } from '../service.ts';
+import { CON, newOrganization, outcomesOf } from '../service.ts';
 import { CON2, service, startWith } from './one-organization.ts';
 
 type Shape = NonNullable<Fault['shape']>;
@@ -88,7 +88,6 @@ describe('an offboarding', () => {
   );
 });
 
-let cases = 0;
 test.concurrent.each<Shape>([
   '429, reset in this second',
   '429, reset just past',
@@ -97,7 +96,7 @@ test.concurrent.each<Shape>([
 ])(
   'when Auth0 answers "%s" again and again, a route asks after pauses that double, and never at once',
   async (shape) => {
-    const organization = `org_case${String(++cases).padStart(12, '0')}`;
+    const organization = newOrganization();
     const container = service.container('disable-connection');
     service.tenant.addFaults({ path: organization, shape, times: 99 });
     const limited = { status: 429, body: { code: 'rate_limited' } };

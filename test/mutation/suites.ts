@@ -63,6 +63,7 @@ export const SUITES: Record<string, string[]> = {
   'offboarding/worker/next-step': ['next-step', 'request-steps'].map((name) => `offboarding/worker/${name}`),
   'offboarding/worker/next-step-later': ['next-step', 'check-steps'].map((name) => `offboarding/worker/${name}`),
   'offboarding/worker/facts': ['offboarding/worker/facts', 'offboarding/worker/visit-state', ...ITEM],
+  'offboarding/worker/visit': ['visit', 'publish'].map((name) => `offboarding/worker/${name}`),
   'offboarding/worker/delivery': ['worker/delivery', 'store/offboarding-queue', 'store/dead-letter-queue'].map(
     (name) => `offboarding/${name}`,
   ),

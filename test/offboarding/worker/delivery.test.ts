@@ -1,6 +1,7 @@
 // What becomes of a message of the offboarding queue: the real delivery, between the stand-ins of Auth0 and AWS.
 import '../../own-modules.ts';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -111,6 +112,15 @@ describe('a message that is done', () => {
       request_id: 'request',
     });
     expect(ended.waited_ms).toBeGreaterThanOrEqual(0);
+    expect(logged('request_ignored')).toEqual([]);
+  });
+  test('when it has waited in the queue, the log says for how long', async () => {
+    send(dueOf(newOrganization()));
+    await sleep(50);
+    expect(await deliver(await receive())).toBe(true);
+    const [{ waited_ms }] = logged('offboarding_delivery_ended');
+    expect(waited_ms).toBeGreaterThanOrEqual(50);
+    expect(waited_ms).toBeLessThan(30_000);
   });
   test('when a due notice is about an organization that has nothing, it is done', async () => {
     expect((await deliverNew(dueOf(newOrganization()))).isDone).toBe(true);
@@ -161,6 +171,10 @@ describe('a message that can never be carried out', () => {
     expect(letters()[0]?.reason).toBe('invalid_message: detail.action: must be disable, remove or disable_then_remove');
     expect(eventsOf(organization)[0]?.detail).toMatchObject({ action: 'destroy', error: { code: 'invalid_message' } });
   });
+  test('when it is JSON and no message, the reason says so', async () => {
+    await deliverNew('5');
+    expect(letters()[0]?.reason).toMatch(/^invalid_message: message: /);
+  });
   test('while the bus is away it comes back, and is one dead letter all the same', async () => {
     local.aws.addFaults({ operation: 'PutEvents', error: 'InternalException', status: 500, times: 99 });
     const { record, isDone } = await deliverNew('not json');
@@ -177,7 +191,7 @@ describe('a message that can never be carried out', () => {
     const organization = newOrganization();
     const { isDone } = await deliverNew(eventOf(organization, { action: 'destroy' }, { 'replay-name': 'r' }));
     expect([isDone, letters(), eventsOf(organization)]).toEqual([true, [], []]);
-    expect(logged('replayed_event_ignored')).toMatchObject([{ level: 'WARN' }]);
+    expect(logged('replayed_event_ignored')).toMatchObject([{ level: 'WARN', error: { code: 'invalid_message' } }]);
   });
   test('when it says that it is the service’s own and is not on record, it is given up', async () => {
     const organization = newOrganization('con_1');
@@ -192,7 +206,7 @@ describe('a message that can never be carried out', () => {
     const organization = newOrganization('con_1');
     const time = new Date(Date.now() - 8 * 86_400_000).toISOString();
     await deliverNew(eventOf(organization, {}, { time, 'replay-name': 'r' }));
-    expect(logged('request_ignored').length).toBe(1);
+    expect(logged('request_ignored')).toMatchObject([{ time }]);
     expect(letters()).toEqual([]);
     local.aws.purge(QUEUE);
     await deliverNew(eventOf(organization, {}, { time }));
@@ -205,13 +219,17 @@ describe('a message that can never be carried out', () => {
     const { isDone } = await deliverNew(eventOf(organization));
     expect(isDone).toBe(true);
     expect(letters()[0]?.reason).toMatch(/^internal_error: The table will never take this item/);
-    expect(logged('offboarding_failed')).toMatchObject([{ level: 'ERROR', outcome: 'failed', Offboardings: 1 }]);
+    expect(logged('offboarding_failed')).toMatchObject([
+      { level: 'ERROR', outcome: 'failed', Offboardings: 1, error: { code: 'internal_error' } },
+    ]);
   });
 });
 
 describe('a message that waits', () => {
   const down = (organization: string, times = 99) =>
     local.tenant.addFaults({ path: organization, status: 503, body: {}, times });
+  const failsOnce = (organization: string) =>
+    local.tenant.addFaults({ path: organization, method: 'PATCH', status: 503, body: {} });
   test('when Auth0 fails, it is hidden for 5 s, and others have their turn: the next time it goes to the end', async () => {
     const organization = newOrganization('con_1');
     down(organization);
@@ -260,6 +278,30 @@ describe('a message that waits', () => {
     await deliverNew(eventOf(failing));
     expect(hiddenFor()).toBe(5);
   });
+  test('when Auth0 fails once for a connection, it is asked again in the same visit; after an error in the group, one attempt shows whether it is over', async () => {
+    const first = newOrganization('con_1');
+    failsOnce(first);
+    expect((await deliverNew(eventOf(first))).isDone).toBe(true);
+    local.aws.purge(QUEUE);
+    const failing = newOrganization('con_1');
+    down(failing);
+    await deliverNew(eventOf(failing));
+    local.aws.purge(QUEUE);
+    const next = newOrganization('con_1');
+    failsOnce(next);
+    expect((await deliverNew(eventOf(next))).isDone).toBe(false);
+  });
+  test('when it comes back and cannot be requeued, one attempt shows whether it is over, whatever the container knows', async () => {
+    const organization = newOrganization('con_1');
+    down(organization);
+    await deliverNew(eventOf(organization));
+    local.tenant.clearFaults();
+    failsOnce(organization);
+    local.aws.addFaults({ operation: 'SendMessage', error: 'AccessDenied', times: 9 });
+    vi.resetModules();
+    delivery = await import('../../../lib/offboarding/worker/delivery.ts');
+    expect(await deliverAgain()).toBe(false);
+  });
   test('when one group has errors, another has none; a drift check comes back much later', async () => {
     const failing = newOrganization('con_1');
     down(failing);
@@ -292,7 +334,7 @@ describe('a message that waits', () => {
     local.aws.addFaults({ operation: 'SendMessage', error: 'AccessDenied', times: 9 });
     expect(await deliverAgain()).toBe(true);
     expect(isOff(organization)).toBe(true);
-    expect(logged('offboarding_wait_failed')).toMatchObject([{ level: 'ERROR' }]);
+    expect(logged('offboarding_wait_failed')).toMatchObject([{ level: 'ERROR', error: { name: 'AccessDenied' } }]);
   });
   test('when the table does not answer, nothing is lost: it comes back', async () => {
     const organization = newOrganization('con_1');

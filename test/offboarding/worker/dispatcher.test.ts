@@ -64,7 +64,9 @@ describe('the clock', () => {
     await organizationWith(watched(-HOUR));
     expect(await dispatcher.dispatch(soon(), log)).toBe(0);
     expect(lastLine('due_noticed')).toMatchObject({ sent: 0, checks_due: 0 });
-    expect(Object.keys(lastLine('due_noticed'))).not.toContain('OldestOverdue');
+    const members = Object.keys(lastLine('due_noticed'));
+    for (const metric of ['OldestOverdue', 'DriftChecksLate']) expect(members).not.toContain(metric);
+    expect(lastLine('due_work_dispatched').DueWorkDispatched).toBe(1);
   });
   test('when work is due, its notice goes out in its group, and its age is measured', async () => {
     const a = await organizationWith(waiting(HOUR));
@@ -118,6 +120,7 @@ describe('the clock', () => {
     await organizationWith(waiting(HOUR));
     local.aws.addFaults({ operation: 'Query', error: 'AccessDeniedException', times: 9 });
     expect(await dispatcher.dispatch(soon(), log)).toBe(0);
+    expect(lastLine('due_work_dispatched'), 'the alarm is on its absence').toEqual({});
     local.aws.clearFaults();
     expect(await dispatcher.dispatch(soon(), log)).toBe(1);
   });
@@ -129,9 +132,11 @@ describe('an operator', () => {
     expect(await dispatcher.requeue({ organization_id: id }, soon(), log)).toBe(1);
     expect(sent()).toEqual([[id, 'single']]);
     expect(lastLine('requeued')).toMatchObject({ organization_id: id });
+    lines.length = 0;
     const idle = await organizationWith({ ledger: [entry('con_1', [])] });
     expect(await dispatcher.requeue({ organization_id: idle }, soon(), log)).toBe(0);
     expect(await dispatcher.requeue({ organization_id: 'org_none' }, soon(), log)).toBe(0);
+    expect(lastLine('requeued')).toEqual({});
   });
   test.each(['all', {}, null, { organization_id: 'globex' }, undefined])(
     'when %j is to be requeued, the answer says what may be',
@@ -145,6 +150,39 @@ describe('an operator', () => {
     local.aws.addFaults({ operation: 'GetItem', error: 'AccessDeniedException', times: 9 });
     await expect(dispatcher.requeue({ organization_id: 'org_none' }, soon(), log)).rejects.toThrow(
       'The table did not answer',
+    );
+  });
+});
+
+describe('a notification', () => {
+  const of = (organization_id: string, isOfInterest = true) => ({ organization_id, time: undefined, isOfInterest });
+  const received = () => {
+    const { organization_id, check_requested } = lastLine('notification_received');
+    return { organization_id, check_requested };
+  };
+
+  test('when it is about an organization that is watched, a check is requested', async () => {
+    const organization_id = await organizationWith(watched(-HOUR));
+    await dispatcher.requestCheck(of(organization_id), soon(), log);
+    expect(received()).toEqual({ organization_id, check_requested: true });
+    expect(sent()).toEqual([[organization_id, 'watch']]);
+  });
+  test('when its organization is not watched, or it says nothing of interest, none is', async () => {
+    const organization_id = await organizationWith({});
+    await dispatcher.requestCheck(of(organization_id), soon(), log);
+    expect(received()).toEqual({ organization_id, check_requested: false });
+    const another = await organizationWith(watched(-HOUR));
+    await dispatcher.requestCheck(of(another, false), soon(), log);
+    expect(received()).toEqual({ organization_id: another, check_requested: false });
+    await dispatcher.requestCheck(undefined, soon(), log);
+    expect(received()).toEqual({ organization_id: undefined, check_requested: false });
+    expect(sent()).toEqual([]);
+  });
+  test('when the table is away, it says so, for it to come again', async () => {
+    const organization_id = await organizationWith(watched(-HOUR));
+    local.aws.addFaults({ operation: 'GetItem', error: 'AccessDeniedException', times: 9 });
+    await expect(dispatcher.requestCheck(of(organization_id), soon(), log)).rejects.toThrow(
+      /^The check was not requested: \w/,
     );
   });
 });

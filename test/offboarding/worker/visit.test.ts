@@ -6,6 +6,7 @@ import { FRESH_LIST_MS } from '../../../lib/offboarding/rules/connections.ts';
 import { visit } from '../../../lib/offboarding/worker/visit.ts';
 import {
   ago,
+  byEvent,
   DAY,
   entry,
   events,
@@ -13,6 +14,7 @@ import {
   HOUR,
   listedGrant,
   NOW,
+  ORG,
   off,
   organization,
   outbox,
@@ -25,6 +27,7 @@ import { INPUT } from './states.ts';
 
 const work = (world: World) => world.run(visit(INPUT, world.now));
 const NOT_SENT = { ...AWAY, code: 'lease_ended' };
+const UNAVAILABLE = { ...AWAY, code: 'auth0_unavailable' };
 
 describe('a removal that is due', () => {
   const due = () =>
@@ -197,5 +200,60 @@ describe('a drift check that a notification asked for', () => {
     expect(work(world)).toEqual({ is: 'done' });
     expect(world.item.next_drift_check_at).toBe(ago(-DAY));
     expect(found(world.item, 'A').watch).toBe('on');
+  });
+});
+
+describe('the time of a visit', () => {
+  const enabled = () => {
+    const world = new World(organization({ requests: [request('A', {}, { action: 'disable' })] }));
+    world.answers.listConnections = () => [{ connection_id: 'con_1', is_enabled: true }];
+    return world;
+  };
+  const workFor = (world: World, ms: number) =>
+    world.run(visit({ ...INPUT, deadline: NOW + ms, retries: 1 }, world.now));
+
+  test('when there is just enough for a call, it is made, and not sent after the end', () => {
+    const world = enabled();
+    workFor(world, 3 * SECOND);
+    expect(world.all('change')).toMatchObject([{ goal: 'disabled', send_before: NOW + 3 * SECOND }]);
+    const late = enabled();
+    expect(workFor(late, 3 * SECOND - 1)).toMatchObject({ is: 'later' });
+    expect(late.all('change')).toEqual([]);
+  });
+  test('when a call failed, it is made again after a pause where there is time for both', () => {
+    const world = enabled().fail('change', UNAVAILABLE);
+    expect(workFor(world, 4 * SECOND)).toMatchObject({ is: 'later', error: UNAVAILABLE });
+    expect(world.all('pause')).toEqual([]);
+    const again = enabled().fail('change', UNAVAILABLE);
+    expect(workFor(again, 4 * SECOND + 1)).toEqual({ is: 'done' });
+    expect(again.all('pause')).toHaveLength(1);
+  });
+});
+
+describe('the dead letter of a request by event that failed', () => {
+  const letterOf = (changes: object) => {
+    const world = new World(
+      organization({ requests: [byEvent('A', { status: 'failed', ...changes })], outbox: [outbox('failed', 'A')] }),
+    );
+    work(world);
+    return world.all('sendDeadLetter')[0];
+  };
+  const error = { code: 'rejected_by_auth0', message: 'no' };
+  test('when it had a key, it is that event, with its account, for moved back it is the same request', () => {
+    const letter = letterOf({ caller: '000000000000 billing', idempotency_key: 'k', error });
+    expect(letter).toMatchObject({ priority: 'single', reason: 'rejected_by_auth0: no' });
+    const { parameters } = byEvent('A');
+    expect(letter?.body).toEqual({
+      ...byEvent('A').request,
+      account: '000000000000',
+      'detail-type': 'organization.offboarding.requested',
+      detail: { organization_id: ORG, ...parameters, idempotency_key: 'k' },
+    });
+  });
+  test('when it had none, it has none, and no account that nobody vouched for', () => {
+    const letter = letterOf({ caller: 'arn:aws:sts::000000000000:assumed-role/billing 7 /session' });
+    expect(letter?.reason).toBe('failed: A connection could not be changed');
+    expect(letter?.body).not.toHaveProperty('account');
+    expect(letter?.body.detail).toEqual({ organization_id: ORG, ...byEvent('A').parameters });
   });
 });
