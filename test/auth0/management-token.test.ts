@@ -128,8 +128,10 @@ describe('the token', () => {
       expect(problem).toMatchObject(unavailable);
       return String(problem?.cause);
     };
-    local.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException' });
+    // Where the clock is minutes off, as here, the SDK may make any call again.
+    local.aws.addFaults({ operation: 'GetSecretValue', error: 'AccessDeniedException', times: 3 });
     expect(await causeAt(LATER())).toContain('AccessDeniedException');
+    local.aws.clearFaults();
     holds(secret('over', {}, 0));
     expect(await causeAt(LATER())).toContain('expired at 2026-11-25T09:00:00.000Z');
     local.aws.addFaults({ operation: 'GetSecretValue', delay: 300, answer: secret('late') });
