@@ -36,6 +36,9 @@ afterEach(() => {
 const DUE = '2099-01-01T00:00:00Z';
 let organizations = 0;
 const newOrganization = () => `org_Lists${String(++organizations).padStart(11, '0')}`;
+let years = 2030;
+/** A year that nothing else in the table is of, also where the mutation tests run a test again. */
+const newYear = () => String(++years);
 const iso = (ago: number) => new Date(Date.now() - ago).toISOString();
 async function putItem(organization_id: string, changes: Partial<Organization>) {
   const item: Organization = { ...itemOf(changes), organization_id, version: randomUUID() };
@@ -164,7 +167,8 @@ describe('the list of a batch', () => {
 
 describe('the list of a status', () => {
   test('when it is listed, what is due first comes first, within the times that are asked for', async () => {
-    const due = (day: string) => `2031-05-${day}T09:00:00.000Z`;
+    const dueYear = newYear();
+    const due = (day: string) => `${dueYear}-05-${day}T09:00:00.000Z`;
     for (const day of ['03', '01', '02'])
       await putRecord(
         newOrganization(),
@@ -172,7 +176,7 @@ describe('the list of a status', () => {
       );
     const scheduled = async (page: object) =>
       idsOf(await lists.listOffboardings('status', 'scheduled', { limit: 100, ...page }));
-    const year = { since: '2031-01-01T00:00:00.000Z', until: '2031-12-31T00:00:00.000Z' };
+    const year = { since: `${dueYear}-01-01T00:00:00.000Z`, until: `${dueYear}-12-31T00:00:00.000Z` };
     expect(await scheduled(year)).toEqual(['s01', 's02', 's03']);
     expect(await scheduled({ since: due('02'), until: due('02') })).toEqual(['s02']);
     expect(await scheduled({ since: due('02'), until: year.until })).toEqual(['s02', 's03']);
@@ -193,11 +197,12 @@ describe('the list of a status', () => {
   });
   test('when nobody has begun it, it is listed from the organization’s item, until its record is written', async () => {
     const id = newOrganization();
-    const at = (second: number) => `2033-01-01T00:00:0${second}.000Z`;
+    const year = newYear();
+    const at = (second: number) => `${year}-01-01T00:00:0${second}.000Z`;
     const unbegun = (name: string, second: number, changes: Partial<OpenRequest> = {}) =>
       request(name, { requested_at: at(second), is_unrecorded: true, ...changes });
     const requested = (page: object = {}) =>
-      lists.listOffboardings('status', 'requested', { limit: 100, since: at(0), until: '2034', ...page });
+      lists.listOffboardings('status', 'requested', { limit: 100, since: at(0), until: `${year}-12`, ...page });
     const batch = await putBatch({ organization_ids: [id] });
     const ofBatch = unbegun('u2', 2, { batch: { id: batch, attempt: 1, is_accepted: false } });
     const ofNone = unbegun('u1', 1, { batch: { id: 'none', attempt: 1, is_accepted: false } });
