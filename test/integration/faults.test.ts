@@ -76,9 +76,9 @@ const FAULTS: [what: string, fault: Fault, status: number, code: string][] = [
 ];
 
 /** Each case has an organization of its own, so that those which wait for retries or a deadline wait at the same time. */
-function organizationOfItsOwn(): string {
+function organizationOfItsOwn(...ids: string[]): string {
   const organization = newOrganization();
-  service.tenant.setOrganizations({ [organization]: [{ connection_id: CON }] });
+  service.tenant.setOrganizations({ [organization]: [CON, ...ids].map((connection_id) => ({ connection_id })) });
   return organization;
 }
 const LIMIT = FAULTS.filter(([, , status]) => status === 429);
@@ -164,7 +164,7 @@ describe("a request at the tenant's limit", () => {
 });
 
 async function offboardDuring(fault: Fault, code: string): Promise<void> {
-  const organization = organizationOfItsOwn();
+  const organization = organizationOfItsOwn('con_Yt4Lw9QeRb7UiXc3');
   // At the limit pauses double.
   const short = fault.status === 429 && { headers: { 'retry-after': '1' }, times: 2 };
   service.tenant.addFaults({ ...fault, times: 4, path: organization, ...short, ...(fault.delay && { delay: 500 }) });
@@ -176,7 +176,7 @@ async function offboardDuring(fault: Fault, code: string): Promise<void> {
     return;
   }
   expect(event['detail-type']).toBe('organization.offboarding.completed');
-  expect(Object.values(service.enabled(organization))).toEqual([false]);
+  expect(Object.values(service.enabled(organization))).toEqual([false, false]);
 }
 
 describe.concurrent('an offboarding by event', () => {
