@@ -3,7 +3,7 @@
 // test/functions/management-token.test.ts.)
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../infra/local/auth0-tenant.ts';
-import { CON, newOrganization, ORG, type Service, startService } from '../service.ts';
+import { CON, newOrganization, type Service, startService } from '../service.ts';
 
 let service: Service;
 beforeAll(async () => {
@@ -12,13 +12,11 @@ beforeAll(async () => {
 afterAll(() => service.close());
 async function startOver(): Promise<void> {
   await service.startOver();
-  await service.forget();
   // A new container knows nothing of the limit.
   for (const name of ['get-offboarding', 'cancel-offboarding']) service.functionNamed(name).kill();
   service.worker.kill();
   service.aws.schedules.clear();
   service.tenant.clearCalls();
-  service.tenant.setOrganizations({ [ORG]: [{ connection_id: CON }, { connection_id: 'con_Yt4Lw9QeRb7UiXc3' }] });
 }
 
 const auth0 = (statusCode: number, message: string, errorCode?: string) => ({
